@@ -1,0 +1,362 @@
+"""The shard format, its one home: codes and transcripts in Parquet, listed by `export.json`.
+
+A shard is immutable. It is written under a temporary name, synced and renamed; `export.json`, written last, lists
+the shards with their SHA-256, and `weights.parquet` gives every utterance its weights and its split.
+Codes are dictionary-encoded (about 10 bits each on disk at 1,024 entries) and frame-major, in row groups large
+enough for the dictionary to pay; a row group is also the unit of random access.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rosella.errors import RosellaError, UserError
+from rosella.records import Utterance
+
+FORMAT_VERSION = 1
+PIPELINE_VERSION = "1"
+ROW_GROUP_CODES = 1 << 18
+EXPORT_FILE = "export.json"
+WEIGHTS_FILE = "weights.parquet"
+CACHED_ROW_GROUPS = 16
+
+_METADATA_KEY = b"rosella"
+_TEXT_COLUMNS = [
+    ("id", pa.string()),
+    ("recording", pa.string()),
+    ("start", pa.float64()),
+    ("end", pa.float64()),
+    ("text", pa.string()),
+    ("text_clean", pa.string()),
+    ("speakers", pa.list_(pa.string())),
+    ("main_speaker", pa.string()),
+    ("language", pa.string()),
+]
+SCHEMA = pa.schema([*_TEXT_COLUMNS, ("frames", pa.int32()), ("codes", pa.list_(pa.uint16()))])
+INDEX_COLUMNS = [name for name in SCHEMA.names if name != "codes"]
+
+
+class CodecLike(Protocol):
+    """What a shard records of the codec that made its codes."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def frame_rate(self) -> float: ...
+    @property
+    def num_codebooks(self) -> int: ...
+    @property
+    def codebook_size(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class CodecFacts:
+    """The codec of an export: sample rate in Hz, frame rate in frames/s."""
+
+    fingerprint: str
+    sample_rate: int
+    frame_rate: float
+    num_codebooks: int
+    codebook_size: int
+
+    @classmethod
+    def of(cls, codec: CodecLike) -> Self:
+        return cls(
+            codec.fingerprint, codec.sample_rate, codec.frame_rate, codec.num_codebooks, codec.codebook_size
+        )
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One row of `weights.parquet`: how often an utterance is drawn, how much it counts, where it belongs."""
+
+    sampling: float = 1.0
+    loss: float = 1.0
+    split: str = "train"
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; sync and rename it when the block ends well, remove it otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise RosellaError(
+                f"No space left to write {path}: free some and run the same command again, what is done is kept."
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(file: Any) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def write_shard(
+    path: str | Path, rows: Sequence[tuple[Utterance, np.ndarray]], codec: CodecFacts
+) -> dict[str, Any]:
+    """Write utterances with their codes (uint16 `[frames, codebooks]`) and return the shard's entry of `export.json`."""
+    path = Path(path)
+    for utterance, codes in rows:
+        _check_codes(utterance.id, codes, codec)
+    counts = {"rows": len(rows), "codes": int(sum(codes.size for _, codes in rows))}
+    metadata = {"format": FORMAT_VERSION, "pipeline": PIPELINE_VERSION, "codec": asdict(codec), **counts}
+    schema = SCHEMA.with_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
+    with atomic(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
+            for group in _row_groups(rows):
+                table = _table(group, schema)
+                writer.write_table(table, row_group_size=table.num_rows)
+        with open(temporary, "rb") as file:
+            digest = _sha256(file)
+        size = temporary.stat().st_size
+    return {"file": path.name, "sha256": digest, "bytes": size, **counts}
+
+
+def _check_codes(name: str, codes: np.ndarray, codec: CodecFacts) -> None:
+    if codes.dtype != np.uint16 or codes.ndim != 2 or codes.shape[1] != codec.num_codebooks:
+        raise ValueError(
+            f"codes of {name} are {codes.dtype}{list(codes.shape)}, not uint16[frames, {codec.num_codebooks}]"
+        )
+    if codes.size and int(codes.max()) >= codec.codebook_size:
+        raise ValueError(f"codes of {name} reach {codes.max()}, beyond the codebook of {codec.codebook_size}")
+
+
+def _row_groups(
+    rows: Sequence[tuple[Utterance, np.ndarray]],
+) -> list[list[tuple[Utterance, np.ndarray]]]:
+    """Cut into groups of at least `ROW_GROUP_CODES` codes; a smaller remainder joins the last group."""
+    groups: list[list[tuple[Utterance, np.ndarray]]] = [[]]
+    size = 0
+    for row in rows:
+        if size >= ROW_GROUP_CODES:
+            groups.append([])
+            size = 0
+        groups[-1].append(row)
+        size += row[1].size
+    if len(groups) > 1 and size < ROW_GROUP_CODES:
+        groups[-2].extend(groups.pop())
+    return [group for group in groups if group]
+
+
+def _table(rows: Sequence[tuple[Utterance, np.ndarray]], schema: pa.Schema) -> pa.Table:
+    records = [utterance.to_dict() for utterance, _ in rows]
+    columns: dict[str, Any] = {
+        name: pa.array([record[name] for record in records], type) for name, type in _TEXT_COLUMNS
+    }
+    columns["frames"] = pa.array([len(codes) for _, codes in rows], pa.int32())
+    offsets = np.cumsum([0, *(codes.size for _, codes in rows)], dtype=np.int32)
+    flat = np.concatenate([codes.reshape(-1) for _, codes in rows])
+    columns["codes"] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+    return pa.Table.from_pydict(columns, schema=schema)
+
+
+def write_export(
+    directory: str | Path,
+    codec: CodecFacts,
+    shards: Sequence[Mapping[str, Any]],
+    weights: Mapping[str, Weight],
+) -> None:
+    """Publish an export: `weights.parquet` (utterance id -> weights and split), then `export.json` with `shards`."""
+    directory = Path(directory)
+    table = pa.table(
+        {
+            "id": pa.array(list(weights), pa.string()),
+            "sampling_weight": pa.array([w.sampling for w in weights.values()], pa.float32()),
+            "loss_weight": pa.array([w.loss for w in weights.values()], pa.float32()),
+            "split": pa.array([w.split for w in weights.values()], pa.string()),
+        }
+    )
+    with atomic(directory / WEIGHTS_FILE) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    manifest = {
+        "format": FORMAT_VERSION,
+        "pipeline": PIPELINE_VERSION,
+        "codec": asdict(codec),
+        "rows": sum(shard["rows"] for shard in shards),
+        "codes": sum(shard["codes"] for shard in shards),
+        "shards": list(shards),
+    }
+    with atomic(directory / EXPORT_FILE) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(directory: str | Path) -> dict[str, Any]:
+    """`export.json` of a corpus directory (local, or a URL fsspec knows); a UserError where there is none."""
+    filesystem, root = fsspec.core.url_to_fs(str(directory))
+    try:
+        manifest = json.loads(filesystem.cat_file(f"{root}/{EXPORT_FILE}"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{directory} has no {EXPORT_FILE}: run `rosella corpus export` there first."
+        ) from None
+    except ValueError:
+        raise UserError(
+            f"{directory}/{EXPORT_FILE} is not valid JSON: run `rosella corpus export` again."
+        ) from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT_VERSION:
+        raise UserError(
+            f"{directory}/{EXPORT_FILE} is not of format {FORMAT_VERSION}: run `rosella corpus export` again."
+        )
+    return manifest
+
+
+class Export:
+    """Random access to the utterances of an export, in bounded memory. Safe to share between threads."""
+
+    def __init__(self, directory: str, manifest: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self.codec = CodecFacts(**manifest["codec"])
+        self.shards: list[dict[str, Any]] = list(manifest["shards"])
+        self._filesystem, self._root = fsspec.core.url_to_fs(directory)
+        self._groups = [
+            (number, group, rows)
+            for number, shard in enumerate(self.shards)
+            for group, rows in enumerate(self._group_rows(shard))
+        ]
+        self._ends = np.cumsum([rows for _, _, rows in self._groups], dtype=np.int64)
+        self._cache: OrderedDict[int, list[np.ndarray]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, directory: str | Path, expect_fingerprint: str | None = None) -> Self:
+        """Open an export and verify every shard's SHA-256.
+
+        A UserError says which shard is missing or damaged, or that the codes are another codec's than
+        `expect_fingerprint`.
+        """
+        manifest = read_manifest(directory)
+        found = manifest["codec"]["fingerprint"]
+        if expect_fingerprint is not None and found != expect_fingerprint:
+            raise UserError(
+                f"The shards in {directory} hold codes of codec {found}, not {expect_fingerprint}: "
+                "run `rosella corpus run` and `export` with the codec you train with."
+            )
+        filesystem, root = fsspec.core.url_to_fs(str(directory))
+        for shard in manifest["shards"]:
+            _verify(filesystem, f"{root}/shards/{shard['file']}", shard["sha256"])
+        return cls(str(directory), manifest)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def index(self, columns: Sequence[str] = INDEX_COLUMNS) -> pa.Table:
+        """All utterances, without codes: `columns` of the shards plus sampling_weight, loss_weight and split.
+
+        Row `i` describes `codes(i)`.
+        """
+        wanted = list(dict.fromkeys([*columns, "id"]))
+        tables = []
+        for shard in self.shards:
+            with self._parquet(shard) as file:
+                tables.append(file.read(columns=wanted).replace_schema_metadata())
+        empty = pa.schema([SCHEMA.field(name) for name in wanted]).empty_table()
+        table = pa.concat_tables([empty, *tables])
+        return self._with_weights(table).select([*columns, "sampling_weight", "loss_weight", "split"])
+
+    def codes(self, i: int) -> np.ndarray:
+        """Codes of utterance `i`: uint16 `[frames, codebooks]`."""
+        if not 0 <= i < len(self):
+            raise IndexError(f"utterance {i} of {len(self)}")
+        group = int(np.searchsorted(self._ends, i, side="right"))
+        first = int(self._ends[group]) - self._groups[group][2]
+        with self._lock:
+            return self._read_group(group)[i - first]
+
+    def _read_group(self, group: int) -> list[np.ndarray]:
+        if group in self._cache:
+            self._cache.move_to_end(group)
+            return self._cache[group]
+        number, within, _ = self._groups[group]
+        with self._parquet(self.shards[number]) as file:
+            column = file.read_row_group(within, columns=["codes"]).column("codes").combine_chunks()
+        offsets, flat = column.offsets.to_numpy(), column.values.to_numpy()
+        rows = [
+            flat[start:end].reshape(-1, self.codec.num_codebooks)
+            for start, end in zip(offsets[:-1], offsets[1:], strict=True)
+        ]
+        self._cache[group] = rows
+        if len(self._cache) > CACHED_ROW_GROUPS:
+            self._cache.popitem(last=False)
+        return rows
+
+    def _group_rows(self, shard: Mapping[str, Any]) -> list[int]:
+        with self._parquet(shard) as file:
+            return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+
+    @contextmanager
+    def _parquet(self, shard: Mapping[str, Any]) -> Iterator[pq.ParquetFile]:
+        path = f"{self._root}/shards/{shard['file']}"
+        with self._filesystem.open(path, "rb") as handle:
+            try:
+                yield pq.ParquetFile(handle, page_checksum_verification=True)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise UserError(
+                    f"Shard {path} is damaged: delete it and run `rosella corpus export` again."
+                ) from error
+
+    def _with_weights(self, table: pa.Table) -> pa.Table:
+        with self._filesystem.open(f"{self._root}/{WEIGHTS_FILE}", "rb") as handle:
+            weights = pq.read_table(handle, page_checksum_verification=True)
+        row_of = {name: row for row, name in enumerate(weights.column("id").to_pylist())}
+        try:
+            rows = [row_of[name] for name in table.column("id").to_pylist()]
+        except KeyError as missing:
+            raise UserError(
+                f"{self.directory}/{WEIGHTS_FILE} lacks utterance {missing}: run `rosella corpus export` again."
+            ) from None
+        chosen = weights.take(pa.array(rows, pa.int64()))
+        for name in ("sampling_weight", "loss_weight", "split"):
+            table = table.append_column(name, chosen.column(name))
+        return table
+
+
+def _verify(filesystem: Any, path: str, expected: str) -> None:
+    try:
+        with filesystem.open(path, "rb") as file:
+            found = _sha256(file)
+    except FileNotFoundError:
+        raise UserError(f"Shard {path} is missing: run `rosella corpus export` again.") from None
+    if found != expected:
+        raise UserError(f"Shard {path} is damaged: delete it and run `rosella corpus export` again.")

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from rosella.corpus import shards
+from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, write_shard
+from rosella.errors import UserError
+from rosella.records import Utterance, utterance_id
+
+CODEC = CodecFacts("fake-1", sample_rate=16000, frame_rate=50.0, num_codebooks=4, codebook_size=256)
+
+
+def example(number: int, frames: int) -> tuple[Utterance, np.ndarray]:
+    codes = np.random.default_rng(number).integers(0, 256, (frames, 4)).astype(np.uint16)
+    name = utterance_id(f"rec{number % 3}", float(number), number + frames / 50)
+    return Utterance(
+        name,
+        f"rec{number % 3}",
+        float(number),
+        number + frames / 50,
+        f"[S1] één {number}",
+        None,
+        ("anna",),
+        "anna",
+        "nl",
+    ), codes
+
+
+@pytest.fixture
+def rows():
+    return [example(i, 40 + 7 * i) for i in range(20)]
+
+
+def publish(directory, rows, cuts=(0, 12, 20)):
+    entries = [
+        write_shard(directory / "shards" / f"s{i}.parquet", rows[a:b], CODEC)
+        for i, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True))
+    ]
+    write_export(
+        directory,
+        CODEC,
+        entries,
+        {u.id: Weight(split="validation" if u.recording == "rec1" else "train") for u, _ in rows},
+    )
+
+
+def test_codes_and_texts_come_back_by_position(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(shards, "ROW_GROUP_CODES", 1000)
+    monkeypatch.setattr(shards, "CACHED_ROW_GROUPS", 2)
+    publish(tmp_path, rows)
+    export = Export.open(tmp_path, expect_fingerprint="fake-1")
+    index = export.index().to_pylist()
+    assert len(export) == len(index) == 20
+    for i in [19, 0, 7, 12, 11, 3, *range(20)]:
+        utterance, codes = rows[i]
+        assert index[i]["id"] == utterance.id and index[i]["text"] == utterance.text
+        assert index[i]["frames"] == len(codes) and index[i]["speakers"] == ["anna"]
+        assert index[i]["split"] == ("validation" if utterance.recording == "rec1" else "train")
+        np.testing.assert_array_equal(export.codes(i), codes)
+    assert export.codes(0).dtype == np.uint16
+    assert len(export._cache) <= 2
+    with pytest.raises(IndexError):
+        export.codes(20)
+
+
+def test_export_survives_pickling_for_loader_workers(tmp_path, rows):
+    publish(tmp_path, rows)
+    export = pickle.loads(pickle.dumps(Export.open(tmp_path)))
+    np.testing.assert_array_equal(export.codes(5), rows[5][1])
+
+
+def test_row_groups_hold_enough_codes_for_the_dictionary(tmp_path):
+    rows = [example(i, 3000) for i in range(50)]
+    write_shard(tmp_path / "s.parquet", rows, CODEC)
+    metadata = pq.ParquetFile(tmp_path / "s.parquet").metadata
+    assert metadata.num_row_groups == 2
+    for i in range(2):
+        column = metadata.row_group(i).column(metadata.num_columns - 1)
+        assert column.num_values >= shards.ROW_GROUP_CODES
+        assert "RLE_DICTIONARY" in column.encodings and column.compression == "ZSTD"
+    bits = 8 * (tmp_path / "s.parquet").stat().st_size / sum(codes.size for _, codes in rows)
+    assert bits < 8.6, "uniform codes of 256 entries need 8 bits each"
+
+
+def test_shard_metadata_names_the_codec_and_counts(tmp_path, rows):
+    entry = write_shard(tmp_path / "s.parquet", rows, CODEC)
+    metadata = json.loads(pq.read_schema(tmp_path / "s.parquet").metadata[b"rosella"])
+    assert metadata["codec"]["fingerprint"] == "fake-1" and metadata["codec"]["codebook_size"] == 256
+    assert metadata["rows"] == entry["rows"] == 20
+    assert metadata["codes"] == entry["codes"] == sum(codes.size for _, codes in rows)
+    assert metadata["pipeline"] == shards.PIPELINE_VERSION
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path, rows):
+    first, second = (write_shard(tmp_path / name, rows, CODEC) for name in ("a.parquet", "b.parquet"))
+    assert first["sha256"] == second["sha256"]
+
+
+def test_another_codec_is_refused(tmp_path, rows):
+    publish(tmp_path, rows)
+    with pytest.raises(UserError, match="hold codes of codec fake-1, not other"):
+        Export.open(tmp_path, expect_fingerprint="other")
+
+
+def flip_bit(path, position):
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_flipped_bit_is_found_on_open(tmp_path, rows):
+    publish(tmp_path, rows)
+    flip_bit(tmp_path / "shards" / "s1.parquet", 2000)
+    with pytest.raises(UserError, match=r"s1\.parquet is damaged"):
+        Export.open(tmp_path)
+
+
+def test_a_bit_flipped_after_opening_is_found_by_page_checksums(tmp_path, rows):
+    publish(tmp_path, rows, cuts=(0, 20))
+    export = Export.open(tmp_path)
+    path = tmp_path / "shards" / "s0.parquet"
+    metadata = pq.ParquetFile(path).metadata
+    chunk = metadata.row_group(0).column(metadata.num_columns - 1)
+    flip_bit(path, chunk.data_page_offset + chunk.total_compressed_size // 2)
+    with pytest.raises(UserError, match="damaged"):
+        export.codes(3)
+
+
+def test_missing_shard_and_missing_export_say_what_to_run(tmp_path, rows):
+    with pytest.raises(UserError, match="run `rosella corpus export`"):
+        Export.open(tmp_path)
+    publish(tmp_path, rows)
+    (tmp_path / "shards" / "s0.parquet").unlink()
+    with pytest.raises(UserError, match=r"s0\.parquet is missing"):
+        Export.open(tmp_path)
+
+
+def test_an_interrupted_write_leaves_no_shard(tmp_path, rows, monkeypatch):
+    def explode(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shards, "_sync", explode)
+    with pytest.raises(KeyboardInterrupt):
+        write_shard(tmp_path / "s.parquet", rows, CODEC)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_codes_of_the_wrong_shape_or_range_are_not_written(tmp_path, rows):
+    utterance, codes = rows[0]
+    for wrong in (codes.astype(np.int32), codes[:, :3], codes + np.uint16(256)):
+        with pytest.raises(ValueError, match="codes of rec0"):
+            write_shard(tmp_path / "s.parquet", [(utterance, wrong)], CODEC)
+
+
+def test_remote_filesystems_work_too(tmp_path, rows):
+    import fsspec
+
+    publish(tmp_path, rows)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path), "/corpus", recursive=True)
+    export = Export.open("memory://corpus")
+    np.testing.assert_array_equal(export.codes(13), rows[13][1])
