@@ -1,0 +1,109 @@
+"""The command `rosella`: one file per verb group, and how errors become sentences and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+
+import typer
+
+import rosella
+from rosella.errors import RosellaError, UserError
+
+VERB_FILES = ("demo", "corpus", "codec", "train", "speak", "evaluate", "doctor")
+
+INTERRUPTED = 130
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+_FULL_DISK_TEXTS = ("No space left on device", "database or disk is full")
+
+
+def build_app() -> typer.Typer:
+    """The Typer application with every verb registered; verbs import what is heavy when they run."""
+    app = typer.Typer(
+        name="rosella",
+        help=rosella.__doc__,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    for name in VERB_FILES:
+        if importlib.util.find_spec(f"rosella.cli.{name}"):
+            importlib.import_module(f"rosella.cli.{name}").register(app)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed run, 2 the user's mistake, 130 interrupted."""
+    arguments, debug = _take_debug(sys.argv[1:] if arguments is None else arguments)
+    try:
+        typer.main.get_command(build_app())(arguments, prog_name="rosella")
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            _interrupted()
+        raise
+    except KeyboardInterrupt:
+        _interrupted()
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        sentence, code = explain(error)
+        print(f"rosella: {sentence}", file=sys.stderr)
+        sys.exit(code)
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """The sentence a person reads for `error`, and the exit code."""
+    if isinstance(error, UserError):
+        return str(error), 2
+    if any(_is_full_disk(link) for link in _chain(error)):
+        return "The disk is full: free some space, then run the same command again to resume.", 1
+    if isinstance(error, RosellaError):
+        return str(error), 1
+    text = " ".join(str(error).split())
+    named = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"Stopped by an unexpected {named}; run again with --debug for the traceback.", 1
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"rosella {rosella.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", is_eager=True, callback=_version
+    ),
+) -> None:
+    pass
+
+
+def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """`--debug` may stand anywhere before a `--`, since one adds it to a command that just failed."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    head = [argument for argument in arguments[:end] if argument != "--debug"]
+    return [*head, *arguments[end:]], len(head) < end
+
+
+def _interrupted() -> None:
+    print("Interrupted; run the same command again to resume.", file=sys.stderr)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    """True for the operating system's error, and for libraries that only pass its text on."""
+    if isinstance(error, OSError) and error.errno in _FULL_DISK:
+        return True
+    return any(text in str(error) for text in _FULL_DISK_TEXTS)
