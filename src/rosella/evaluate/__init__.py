@@ -1,0 +1,1 @@
+"""Scores of generated speech (intelligibility, pace, voice) and the report that shows them."""
