@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluate.synthetic_speech import RATE, sentence, sentences
 
+from evaluate.synthetic_speech import RATE, sentence, sentences
 from rosella.evaluate.intelligibility import (
     dtw_distances,
     log_mel,
@@ -60,14 +60,13 @@ def test_mfcc_has_one_row_per_hop_and_ignores_gain() -> None:
     wave = sentence("aiueoy")
     cepstra = mfcc(wave, hop=320)
     assert cepstra.shape == ((len(wave) - 400) // 320 + 1, 13)
-    assert mfcc(wave, deltas=True).shape[1] == 26
     np.testing.assert_allclose(mfcc(0.1 * wave), cepstra, atol=0.02)
     np.testing.assert_allclose(cepstra.mean(axis=0), 0, atol=1e-9)
 
 
 def test_mfcc_of_silence_and_of_a_click_is_finite() -> None:
     assert np.isfinite(mfcc(np.zeros(5, np.float32))).all()
-    assert np.isfinite(mfcc(np.ones(1, np.float32), deltas=True)).all()
+    assert np.isfinite(mfcc(np.ones(1, np.float32))).all()
 
 
 def test_another_voice_at_another_tempo_finds_its_sentence_and_a_shuffled_text_does_not() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluate.synthetic_speech import RATE, sentence, vowel
 
+from evaluate.synthetic_speech import RATE, sentence, vowel
 from rosella.evaluate.speakers import closeness, median_pitch
 
 

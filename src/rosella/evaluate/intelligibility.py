@@ -1,11 +1,11 @@
 """Is the speech understandable? Measured without a recogniser, with numpy and scipy alone.
 
-*Sentence retrieval*: among recordings of many sentences by one voice, is the recording of the sentence that was asked for
-the one closest to what was generated? Closeness is the dynamic time warping distance of mel cepstra.
-Two controls belong to every number: the codec round trip of the references (what a perfect model could reach)
-and a shuffled text (what a model that ignores its text would reach).
+*Sentence retrieval*: among recordings of many sentences by one voice, is the recording of the sentence that
+was asked for the one closest to what was generated? Closeness is the dynamic time warping distance of mel cepstra.
+Two controls belong to every number: the codec round trip of the references (what a perfect model could
+reach) and a shuffled text (what a model that ignores its text would reach).
 
-Axes: N samples, T frames, K coefficients, R references, I and J frames of the two aligned clips.
+Axes: N samples, T frames, K coefficients, R references, G generated clips, I and J frames of two aligned clips.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Matrix = NDArray[np.float64]
 
 
 def mel_filterbank(sample_rate: int, fft_size: int, bands: int) -> Matrix:
-    """Triangular filters [bands, fft_size // 2 + 1] on the HTK mel scale, from 20 Hz to half the sample rate."""
+    """Triangular filters [bands, fft_size // 2 + 1] on the HTK mel scale, 20 Hz to half the sample rate."""
     edges_mel = np.linspace(_to_mel(20.0), _to_mel(sample_rate / 2), bands + 2)
     edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
     frequencies = np.linspace(0.0, sample_rate / 2, fft_size // 2 + 1)
@@ -37,15 +37,13 @@ def mel_filterbank(sample_rate: int, fft_size: int, bands: int) -> Matrix:
 
 
 def log_mel(wave: Wave, hop: int = 160) -> Matrix:
-    """Log mel energies [T, MEL_BANDS] in decibels of a 16 kHz mono waveform [N]; 25 ms Hann windows, `hop` samples apart.
+    """Log mel energies [T, MEL_BANDS] in dB of 16 kHz mono audio [N]; 25 ms windows, `hop` samples apart.
 
-    Values more than 60 dB below the loudest are raised to that floor, so that the noise in pauses does not count.
+    Values more than 60 dB below the loudest are raised to that floor, so the noise in pauses does not count.
     A clip shorter than one window is padded to one.
     """
     samples = np.asarray(wave, np.float64).reshape(-1)
-    samples = np.append(
-        samples[:1], samples[1:] - 0.97 * samples[:-1]
-    )  # pre-emphasis: vowels must not drown consonants
+    samples = np.append(samples[:1], samples[1:] - 0.97 * samples[:-1])  # or vowels drown consonants
     samples = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), 512)) ** 2
@@ -53,26 +51,24 @@ def log_mel(wave: Wave, hop: int = 160) -> Matrix:
     return np.maximum(decibels, decibels.max() - DYNAMIC_RANGE_DB)
 
 
-def mfcc(wave: Wave, hop: int = 320, coefficients: int = 13, deltas: bool = False) -> Matrix:
-    """Mel cepstra [T, coefficients] (twice that with `deltas`) of a 16 kHz mono waveform [N].
+def mfcc(wave: Wave, hop: int = 320, coefficients: int = 13) -> Matrix:
+    """Mel cepstra [T, coefficients] of a 16 kHz mono waveform [N].
 
-    Each coefficient has mean 0 and variance 1 over the clip, which removes most of what differs between voices and
-    microphones. Davis & Mermelstein 1980; the normalisation is Viikki & Laurila 1998.
+    Each coefficient has mean 0 and variance 1 over the clip, which removes most of what differs between
+    voices and microphones. Davis & Mermelstein 1980; the normalisation is Viikki & Laurila 1998.
     """
     from scipy.fft import dct
 
-    cepstra = _standardise(dct(log_mel(wave, hop), type=2, norm="ortho", axis=1)[:, :coefficients])
-    if not deltas:
-        return cepstra
-    slopes = np.gradient(cepstra, axis=0) if len(cepstra) > 1 else np.zeros_like(cepstra)
-    return np.concatenate([cepstra, _standardise(slopes)], axis=1)
+    cepstra = dct(log_mel(wave, hop), type=2, norm="ortho", axis=1)[:, :coefficients]
+    return (cepstra - cepstra.mean(axis=0)) / (cepstra.std(axis=0) + 1e-6)
 
 
 def dtw_distances(query: Matrix, references: Sequence[Matrix]) -> NDArray[np.float64]:
-    """Dynamic time warping distance [R] of `query` [I, K] to each of the references [J, K], Euclidean per frame.
+    """Dynamic time warping distance [R] of `query` [I, K] to each of the references [J, K].
 
-    Symmetric steps (a diagonal step counts twice) divided by I + J, so long and short clips compare
-    (Sakoe & Chiba 1978). All references advance together, one anti-diagonal at a time.
+    Frames compare by Euclidean distance. Symmetric steps (a diagonal step counts twice) divided by I + J
+    make long and short clips comparable (Sakoe & Chiba 1978). All references advance together, one
+    anti-diagonal at a time.
     """
     lengths = np.array([len(reference) for reference in references])
     if len(query) == 0 or (lengths == 0).any():
@@ -111,11 +107,11 @@ def sentence_retrieval(
     own: Sequence[int] | None = None,
     groups: Sequence[str] | None = None,
 ) -> Retrieval:
-    """Look for each generated clip's own sentence among recordings of many. All waveforms are 16 kHz mono [N].
+    """Look for each generated clip's own sentence among recordings of many. Waveforms are 16 kHz mono [N].
 
-    `own[g]` is the index of the reference with the words of clip g (default: g itself). `groups[r]` names the voice of
-    reference r; only references in the group of a clip's own reference are its candidates, since otherwise
-    sounding like the right voice would already narrow the search (default: one group).
+    `own[g]` is the index of the reference with the words of clip g (default: g itself). `groups[r]` names the
+    voice of reference r; only references in the group of a clip's own reference are its candidates, since
+    otherwise sounding like the right voice would already narrow the search (default: one group).
     """
     own_index = np.arange(len(generated)) if own is None else np.asarray(own, np.int64)
     cepstra = [mfcc(wave) for wave in references]
@@ -148,8 +144,8 @@ def shuffled_text(retrieval: Retrieval, groups: Sequence[str] | None = None) -> 
 def stoi(reference: Wave, degraded: Wave, sample_rate: int) -> float:
     """Short-time objective intelligibility, 0 to 1 (Taal et al. 2011), through the package pystoi.
 
-    It compares sample by sample, so it fits a codec's round trip and nothing that was generated anew. The two must
-    start together; a tail of less than 0.1 s that one has more (padding to whole frames) is cut off.
+    It compares sample by sample, so it fits a codec's round trip and nothing that was generated anew. The two
+    must start together; a tail of less than 0.1 s that one has more (padding to whole frames) is cut off.
     """
     from pystoi import stoi as pystoi_stoi
 
@@ -168,22 +164,15 @@ def _filters() -> Matrix:
     return mel_filterbank(SAMPLE_RATE, 512, MEL_BANDS)
 
 
-def _standardise(values: Matrix) -> Matrix:
-    return (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-6)
-
-
 def _frame_costs(query: Matrix, references: Sequence[Matrix]) -> Matrix:
-    """Euclidean distances [R, I, J]; J is the longest reference, cells beyond a shorter one hold garbage nobody reads."""
+    """Euclidean distances [R, I, J], J the longest reference; cells beyond a shorter one are never read."""
     longest = max(len(reference) for reference in references)
     padded = np.zeros((len(references), longest, query.shape[1]))
     for row, reference in zip(padded, references, strict=True):
         row[: len(reference)] = reference
-    squared = (
-        (query**2).sum(1)[None, :, None]
-        + (padded**2).sum(2)[:, None, :]
-        - 2 * np.einsum("ik,rjk->rij", query, padded)
-    )
-    return np.sqrt(np.maximum(squared, 0.0))
+    products = np.einsum("ik,rjk->rij", query, padded)
+    squares = (query**2).sum(axis=1)[None, :, None] + (padded**2).sum(axis=2)[:, None, :]
+    return np.sqrt(np.maximum(squares - 2 * products, 0.0))
 
 
 def _skew(costs: Matrix) -> Matrix:

@@ -26,7 +26,7 @@ def measure(
     frame_rate: float,
     work_seconds: float,
 ) -> Pace:
-    """Pace of generated clips of `seconds`, made in `work_seconds` altogether, against the references' lengths."""
+    """Pace of generated clips of `seconds`, made in `work_seconds` in all, beside the references' lengths."""
     ratios = np.asarray(seconds) / np.asarray(reference_seconds)
     speed = float(np.sum(seconds)) / work_seconds
     return Pace(

@@ -1,6 +1,6 @@
 """How close is a generated clip to the voice it should have? Two rough measures without any model.
 
-They tell a high voice from a low one and a dark one from a bright one; they don't tell two similar people apart.
+They tell a high voice from a low one and a dark one from a bright one, not two similar people.
 A speaker-embedding model does that better, and is not part of the embedded family.
 """
 
@@ -43,7 +43,7 @@ def median_pitch(wave: Wave) -> float:
 
 
 def yin(wave: Wave, hop: int = 160) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pitch in Hz and aperiodicity (0 = perfectly periodic) per frame, each [T] (de Cheveigné & Kawahara 2002)."""
+    """Pitch in Hz and aperiodicity (0 = periodic) per frame, each [T] (de Cheveigné & Kawahara 2002)."""
     shortest, longest = int(SAMPLE_RATE / HIGHEST_HZ), int(SAMPLE_RATE / LOWEST_HZ)
     samples = np.asarray(wave, np.float64)
     samples = np.pad(samples, (0, max(0, YIN_WINDOW + longest - len(samples))))
@@ -54,12 +54,10 @@ def yin(wave: Wave, hop: int = 160) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def average_spectrum(wave: Wave) -> NDArray[np.float64]:
-    """Long-term average mel spectrum [bands] in dB over the frames that are not pauses, its mean subtracted."""
+    """Long-term average mel spectrum [bands] in dB over the frames that are not pauses, mean subtracted."""
     spectrum = log_mel(wave)
     loudness = spectrum.max(axis=1)
-    average = (
-        spectrum[loudness > loudness.max() - QUIET_DB].mean(axis=0) if len(spectrum) > 1 else spectrum[0]
-    )
+    average = spectrum[loudness > loudness.max() - QUIET_DB].mean(axis=0)
     return average - average.mean()
 
 
@@ -80,7 +78,7 @@ def _normalised_difference(frames: NDArray[np.float64], longest: int) -> NDArray
 
 
 def _first_dip(normalised: NDArray[np.float64], shortest: int) -> NDArray[np.int64]:
-    """The first lag under the voicing threshold, followed down to its local minimum; else the global minimum. [T]"""
+    """The first lag [T] under the voicing threshold, followed to its local minimum; else the best lag."""
     lags = np.empty(len(normalised), np.int64)
     for row, values in enumerate(normalised):
         below = np.flatnonzero(values[shortest:] < VOICED_BELOW)
