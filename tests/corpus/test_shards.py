@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -39,7 +40,7 @@ def rows():
 def publish(directory, rows, cuts=(0, 12, 20)):
     entries = [
         write_shard(directory / "shards" / f"s{i}.parquet", rows[a:b], CODEC)
-        for i, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True))
+        for i, (a, b) in enumerate(pairwise(cuts))
     ]
     write_export(
         directory,

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -314,7 +315,7 @@ class Export:
         offsets, flat = column.offsets.to_numpy(), column.values.to_numpy()
         rows = [
             flat[start:end].reshape(-1, self.codec.num_codebooks)
-            for start, end in zip(offsets[:-1], offsets[1:], strict=True)
+            for start, end in pairwise(offsets)
         ]
         self._cache[group] = rows
         if len(self._cache) > CACHED_ROW_GROUPS:
