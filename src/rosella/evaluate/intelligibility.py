@@ -1,11 +1,11 @@
 """Is the speech understandable? Measured without a recogniser, with numpy and scipy alone.
 
 *Sentence retrieval*: among recordings of many sentences by one voice, is the recording of the sentence that
-was asked for the one closest to what was generated? Closeness is the dynamic time warping distance of mel cepstra.
-Two controls belong to every number: the codec round trip of the references (what a perfect model could
+was asked for the one closest to what was generated? Closeness is the dynamic time warping distance of mel
+cepstra. Two controls belong to every number: the codec round trip of the references (what a perfect model could
 reach) and a shuffled text (what a model that ignores its text would reach).
 
-Axes: N samples, T frames, K coefficients, R references, G generated clips, I and J frames of two aligned clips.
+Axes: N samples, T frames, K coefficients, R references, G generated clips, I, J frames of two aligned clips.
 """
 
 from __future__ import annotations

@@ -1,0 +1,98 @@
+"""The report's plots as SVG text. Their ink is `currentColor`, so they follow the page in light and dark."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave, log_mel
+
+INK = "#010203"  # replaced by currentColor in the SVG
+STYLE = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.6,
+    "figure.constrained_layout.use": True,
+}
+TEAL = "#2a9d8f"
+
+Curve = tuple[Sequence[float], Sequence[float]]  # steps, values
+
+
+def duration_histogram(seconds: Sequence[float]) -> str:
+    """How long the utterances are."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.hist(seconds, bins=min(30, max(5, len(seconds) // 3)), color=TEAL, rwidth=0.92)
+        axes.set(xlabel="seconds", ylabel="utterances")
+        axes.set_xlim(left=0)
+
+    return _svg(draw, 6.0, 2.1)
+
+
+def loss_curves(train: Mapping[str, Curve], validation: Mapping[str, Curve]) -> str:
+    """Cross-entropy per codebook, training as lines and validation as dots of the same colour."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        colours = _colours(len(train))
+        for (name, (steps, values)), colour in zip(train.items(), colours, strict=True):
+            axes.plot(steps, values, color=colour, linewidth=1.1, label=name)
+            if name in validation:
+                axes.plot(*validation[name], "o--", color=colour, markersize=3.5, linewidth=0.6)
+        axes.set(xlabel="step", ylabel="loss (nats)")
+        axes.legend(frameon=False, ncols=1, loc="center left", bbox_to_anchor=(1.0, 0.5), title="codebook")
+
+    return _svg(draw, 6.4, 3.0)
+
+
+def spectrograms(clips: Sequence[tuple[str, Wave]]) -> str:
+    """Mel spectrograms of 16 kHz clips one under the other, on one time axis."""
+
+    def draw(figure: Any) -> None:
+        longest = max(len(wave) for _, wave in clips) / SAMPLE_RATE
+        rows = figure.subplots(len(clips), sharex=True, squeeze=False)[:, 0]
+        for axes, (name, wave) in zip(rows, clips, strict=True):
+            extent = (0, len(wave) / SAMPLE_RATE, 0, 40)
+            axes.imshow(log_mel(wave).T, origin="lower", aspect="auto", cmap="magma", extent=extent)
+            axes.set(xlim=(0, longest), yticks=[])
+            axes.set_title(name, loc="left", fontsize=8.5, pad=2)
+            axes.spines[:].set_visible(False)
+        rows[-1].set_xlabel("seconds")
+
+    return _svg(draw, 6.4, 1.05 * len(clips) + 0.3)
+
+
+def _svg(draw: Any, width: float, height: float) -> str:
+    """SVG text of a figure in inches; drawn on the figure's own canvas, so no global state is touched."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        canvas = FigureCanvasSVG(figure)
+        draw(figure)
+        buffer = io.StringIO()
+        canvas.print_svg(buffer, metadata={"Date": None})
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :].replace(INK, "currentColor")
+
+
+def _colours(count: int) -> list[Any]:
+    """From teal to rose, legible on white and on black."""
+    import matplotlib
+
+    return list(matplotlib.colormaps["turbo"](np.linspace(0.12, 0.9, max(count, 1))))

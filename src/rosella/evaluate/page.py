@@ -1,0 +1,100 @@
+"""Building blocks of a self-contained HTML page. All text goes through `text`, the one escape."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from string import Template
+
+import numpy as np
+
+from rosella import audio
+
+
+@dataclass(frozen=True)
+class Html:
+    """Markup that is already safe; anything else is escaped when it enters a page."""
+
+    markup: str
+
+
+def text(value: object) -> str:
+    """Markup as it is, everything else escaped."""
+    return value.markup if isinstance(value, Html) else escape(str(value))
+
+
+def join(parts: Iterable[object]) -> Html:
+    return Html("\n".join(text(part) for part in parts))
+
+
+def element(tag: str, content: object, kind: str = "") -> Html:
+    """`<tag class=kind>content</tag>`."""
+    attribute = f' class="{escape(kind)}"' if kind else ""
+    return Html(f"<{tag}{attribute}>{text(content)}</{tag}>")
+
+
+def paragraph(content: object, kind: str = "") -> Html:
+    return element("p", content, kind)
+
+
+def section(title: str, *parts: object) -> Html:
+    return element("section", join([element("h2", title), *parts]))
+
+
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], total: Sequence[object] | None = None
+) -> Html:
+    """Numbers (int, float) are right-aligned, with their headings; `total` is a last row in bold."""
+    numeric = [bool(rows) and isinstance(rows[0][column], int | float) for column in range(len(headings))]
+    kinds = ["number" if is_number else "" for is_number in numeric]
+    head = _row("th", headings, kinds)
+    body = [_row("td", row, kinds) for row in rows]
+    last = [_row("td", total, kinds, "total")] if total is not None else []
+    return element("div", element("table", join([head, *body, *last])), "scroll")
+
+
+def figure(svg: str, caption: str, kind: str = "") -> Html:
+    return element("figure", join([Html(svg), element("figcaption", caption)]), kind)
+
+
+def player(label: object, wave: np.ndarray, sample_rate: int) -> Html:
+    """An audio player of a mono waveform [N], embedded as MP3, which every browser plays."""
+    source = f'<audio controls preload="none" src="data:audio/mpeg;base64,{_mp3(wave, sample_rate)}"></audio>'
+    return element("div", join([element("span", label), Html(source)]), "player")
+
+
+def render(title: str, parts: Iterable[object]) -> str:
+    """The whole page."""
+    template = Template((files("rosella.evaluate") / "page.html").read_text(encoding="utf-8"))
+    return template.substitute(title=escape(title), body=join(parts).markup)
+
+
+def _row(tag: str, cells: Sequence[object], kinds: Sequence[str], row_kind: str = "") -> Html:
+    return element(
+        "tr", join(element(tag, _cell(cell), kind) for cell, kind in zip(cells, kinds, strict=True)), row_kind
+    )
+
+
+def _cell(value: object) -> object:
+    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+
+
+def _mp3(wave: np.ndarray, sample_rate: int) -> str:
+    import soundfile
+
+    if sample_rate not in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000):
+        wave, sample_rate = audio.resample(wave, sample_rate, 44_100), 44_100
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer,
+        np.clip(wave, -1, 1),
+        sample_rate,
+        format="MP3",
+        bitrate_mode="CONSTANT",
+        compression_level=0.8,
+    )
+    return base64.b64encode(buffer.getvalue()).decode()

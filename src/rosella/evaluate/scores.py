@@ -1,0 +1,245 @@
+"""Let a model speak the sentences of a manifest and score it; one road for `rosella evaluate` and the demo.
+
+`prepare` reads the references once (they are the same for every model), `evaluate` scores a model on them,
+`save` and `load` keep the outcome in a directory: `scores.json` and `audio/*.flac`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rosella import audio
+from rosella.codec import Codec
+from rosella.errors import UserError
+from rosella.evaluate import intelligibility, pace, speakers
+from rosella.evaluate.intelligibility import Retrieval, Wave
+from rosella.evaluate.sentences import Sentence, VoiceClip
+
+LONGEST_RATIO = 2.0
+"""A clip gets this many times the seconds of the longest reference, then counts as not having stopped."""
+
+
+class SpeechLike(Protocol):
+    @property
+    def waveform(self) -> np.ndarray: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def stopped(self) -> bool: ...
+
+
+class SpeakerLike(Protocol):
+    """What is needed of `rosella.speak.Speaker`."""
+
+    def speak(self, texts: Any, voice: Any = None, seed: int = 0, max_seconds: Any = None) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """References to measure against; waveforms at `sample_rate`, lists in the order of `sentences`."""
+
+    sentences: list[Sentence]
+    references: list[Wave]
+    round_trips: list[Wave]
+    sample_rate: int
+    frame_rate: float
+    control: Retrieval  # of the round trips: what a model that speaks perfectly could reach
+    codec_stoi: float
+
+    @property
+    def spoken(self) -> list[int]:
+        """Indices of the sentences a model is asked to say."""
+        return [index for index, sentence in enumerate(self.sentences) if sentence.speak]
+
+    @property
+    def groups(self) -> list[str]:
+        return [sentence.group for sentence in self.sentences]
+
+    @property
+    def max_seconds(self) -> float:
+        longest = max(len(self.references[index]) for index in self.spoken)
+        return LONGEST_RATIO * longest / self.sample_rate
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """One generated sentence. `rank` 1 of `candidates`: its own reference was the nearest."""
+
+    id: str
+    speaker: str
+    language: str
+    text: str
+    rank: int
+    candidates: int
+    stopped: bool
+    seconds: float
+    reference_seconds: float
+    pitch_semitones: float | None
+    spectrum_db: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model (`summary`, the keys of `summarise`) and of each clip, with the waveforms by id."""
+
+    model: str
+    summary: dict[str, float]
+    clips: list[ClipScore]
+    waves: dict[str, Wave]
+    sample_rate: int
+
+
+def prepare(sentences: Sequence[Sentence], codec: Codec) -> Yardstick:
+    """Read the references at the codec's rate, send them through it and score what comes back."""
+    references = [audio.decode(sentence.audio, codec.sample_rate) for sentence in sentences]
+    round_trips = codec.decode(codec.encode(references))
+    spoken = [index for index, sentence in enumerate(sentences) if sentence.speak]
+    control = intelligibility.sentence_retrieval(
+        [_at_16k(round_trips[index], codec.sample_rate) for index in spoken],
+        [_at_16k(wave, codec.sample_rate) for wave in references],
+        spoken,
+        [sentence.group for sentence in sentences],
+    )
+    pairs = zip(references, round_trips, strict=True)
+    similarity = float(
+        np.mean([intelligibility.stoi(clean, coded, codec.sample_rate) for clean, coded in pairs])
+    )
+    return Yardstick(
+        list(sentences), references, round_trips, codec.sample_rate, codec.frame_rate, control, similarity
+    )
+
+
+def evaluate(
+    name: str,
+    speaker: SpeakerLike,
+    yardstick: Yardstick,
+    seed: int = 0,
+    on_clips: Callable[[int], None] = lambda count: None,
+) -> Evaluation:
+    """Generate every sentence to be spoken and score it; `on_clips` hears how many were just finished."""
+    start = time.perf_counter()
+    speeches = _speak_all(speaker, yardstick, seed, on_clips)
+    work_seconds = time.perf_counter() - start
+    spoken = yardstick.spoken
+    generated = [_at_16k(speech.waveform, speech.sample_rate) for speech in speeches]
+    references = [_at_16k(wave, yardstick.sample_rate) for wave in yardstick.references]
+    found = intelligibility.sentence_retrieval(generated, references, spoken, yardstick.groups)
+    clips = [
+        _score(yardstick.sentences[own], wave, references[own], speech.stopped, found, row)
+        for row, (own, wave, speech) in enumerate(zip(spoken, generated, speeches, strict=True))
+    ]
+    summary = summarise(clips, found, yardstick, work_seconds)
+    waves = {clip.id: speech.waveform for clip, speech in zip(clips, speeches, strict=True)}
+    return Evaluation(name, summary, clips, waves, speeches[0].sample_rate)
+
+
+def summarise(
+    clips: Sequence[ClipScore], found: Retrieval, yardstick: Yardstick, work_seconds: float
+) -> dict[str, float]:
+    """The numbers of a model, by name; shares and rates from 0 to 1."""
+    paces = pace.measure(
+        [clip.stopped for clip in clips],
+        [clip.seconds for clip in clips],
+        [clip.reference_seconds for clip in clips],
+        yardstick.frame_rate,
+        work_seconds,
+    )
+    pitches = [clip.pitch_semitones for clip in clips if clip.pitch_semitones is not None]
+    return {
+        "clips": len(clips),
+        "retrieval": found.rate,
+        "retrieval_hits": found.hits,
+        "retrieval_chance": found.chance,
+        "retrieval_round_trip": yardstick.control.rate,
+        "retrieval_shuffled_text": intelligibility.shuffled_text(found, yardstick.groups).rate,
+        **asdict(paces),
+        "pitch_semitones": float(np.median(pitches)) if pitches else float("nan"),
+        "spectrum_db": float(np.median([clip.spectrum_db for clip in clips])),
+        "codec_stoi": yardstick.codec_stoi,
+        "work_seconds": work_seconds,
+    }
+
+
+def save(evaluation: Evaluation, directory: Path) -> None:
+    """Write `audio/<id>.flac` and then `scores.json`, whose presence says that the directory is complete."""
+    (directory / "audio").mkdir(parents=True, exist_ok=True)
+    for clip, wave in evaluation.waves.items():
+        audio.write(directory / "audio" / f"{clip}.flac", wave, evaluation.sample_rate)
+    (directory / "scores.json").write_text(json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
+
+
+def load(directory: Path) -> Evaluation:
+    """Inverse of `save`."""
+    try:
+        values = json.loads((directory / "scores.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{directory} holds no scores; run rosella evaluate again.") from error
+    clips = [ClipScore(**clip) for clip in values["clips"]]
+    rate = values["sample_rate"]
+    waves = {clip.id: audio.decode(directory / "audio" / f"{clip.id}.flac", rate) for clip in clips}
+    return Evaluation(values["model"], values["summary"], clips, waves, rate)
+
+
+def to_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """For JSON: everything but the waveforms; a number that could not be measured is null."""
+    summary = {name: None if np.isnan(value) else value for name, value in evaluation.summary.items()}
+    return {
+        "model": evaluation.model,
+        "sample_rate": evaluation.sample_rate,
+        "summary": summary,
+        "clips": [asdict(clip) for clip in evaluation.clips],
+    }
+
+
+def _speak_all(
+    speaker: SpeakerLike, yardstick: Yardstick, seed: int, on_clips: Callable[[int], None]
+) -> list[SpeechLike]:
+    """One batch per voice; the results in the order of `yardstick.spoken`."""
+    batches: dict[Any, list[int]] = {}
+    for index in yardstick.spoken:
+        batches.setdefault(yardstick.sentences[index].voice, []).append(index)
+    speeches: dict[int, SpeechLike] = {}
+    for clip, indices in batches.items():
+        voice = _voice(clip, yardstick.sample_rate) if clip else None
+        texts = [yardstick.sentences[index].text for index in indices]
+        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=yardstick.max_seconds)
+        speeches.update(zip(indices, batch, strict=True))
+        on_clips(len(indices))
+    return [speeches[index] for index in yardstick.spoken]
+
+
+def _voice(clip: VoiceClip, sample_rate: int) -> Any:
+    from rosella.speak import Voice
+
+    return Voice(audio.decode(clip.audio, sample_rate, clip.start, clip.end), sample_rate, clip.text)
+
+
+def _score(
+    sentence: Sentence, wave: Wave, reference: Wave, stopped: bool, found: Retrieval, row: int
+) -> ClipScore:
+    """Score one clip; both waveforms at 16 kHz."""
+    voice = speakers.closeness(wave, reference)
+    return ClipScore(
+        id=sentence.id,
+        speaker=sentence.speaker,
+        language=sentence.language,
+        text=sentence.text,
+        rank=int(found.ranks[row]),
+        candidates=int(found.candidates[row]),
+        stopped=bool(stopped),
+        seconds=len(wave) / intelligibility.SAMPLE_RATE,
+        reference_seconds=len(reference) / intelligibility.SAMPLE_RATE,
+        pitch_semitones=None if np.isnan(voice.pitch_semitones) else voice.pitch_semitones,
+        spectrum_db=voice.spectrum_db,
+    )
+
+
+def _at_16k(wave: np.ndarray, sample_rate: int) -> Wave:
+    return audio.resample(wave, sample_rate, intelligibility.SAMPLE_RATE)
