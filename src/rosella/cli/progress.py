@@ -1,0 +1,44 @@
+"""Progress of long work: a bar on a terminal, a line every so often elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PLAIN_INTERVAL = 15.0  # seconds between lines where there is no terminal
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """Show `title` and how far of `total`; yields `update(done, note)`."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal:
+        with _bar(title, total, console) as update:
+            yield update
+    else:
+        yield _lines(title, total)
+
+
+@contextmanager
+def _bar(title: str, total: int, console) -> Iterator[Callable[[int, str], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=total, note="")
+        yield lambda done, note="": bar.update(task, completed=done, note=note)
+
+
+def _lines(title: str, total: int) -> Callable[[int, str], None]:
+    last = 0.0
+
+    def update(done: int, note: str = "") -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > PLAIN_INTERVAL:
+            last = time.monotonic()
+            print(f"{title}: {done}/{total} {note}".rstrip(), flush=True)
+
+    return update

@@ -1,0 +1,225 @@
+"""The mel codec: residual k-means over log-mel frames, and a vocoder that speaks from the quantised frames.
+
+The vocoder follows Vocos (Siuzdak 2023, arXiv 2306.00814): ConvNeXt blocks at frame rate and an inverse-STFT head.
+Shapes: waveforms `[B, samples]`, frames `[B, frames, mels]`, codes `[B, frames, codebooks]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from rosella.codec import MEL, in_equal_lengths, padded_to_hop
+from rosella.errors import UserError
+
+FLOOR = 2e-2
+"""Magnitude at which log-mel levels off: 40 dB below average speech at -20 dBFS, so that faint noise costs no codes."""
+
+
+@dataclass(frozen=True)
+class MelCodecConfig:
+    sample_rate: int = 16_000
+    hop: int = 320
+    window: int = 1_024
+    mels: int = 80
+    num_codebooks: int = 8
+    codebook_size: int = 256
+    width: int = 256
+    blocks: int = 8
+    expansion: int = 3
+    n_fft: int = 1_280
+
+    @classmethod
+    def from_dict(cls, values: dict) -> MelCodecConfig:
+        return cls(**{key: value for key, value in values.items() if key in cls.__dataclass_fields__})
+
+
+def mel_filterbank(config: MelCodecConfig) -> Tensor:
+    """Triangular filters on the HTK mel scale, each summing to one: `[window // 2 + 1, mels]`."""
+    top = 2595 * np.log10(1 + config.sample_rate / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, config.mels + 2) / 2595) - 1)
+    bins = np.linspace(0, config.sample_rate / 2, config.window // 2 + 1)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    filters = np.maximum(0, np.minimum(rising, falling))
+    # A narrow low filter can miss every bin; it then takes the nearest one.
+    empty = filters.sum(0) == 0
+    filters[np.abs(bins - edges[1:-1]).argmin(0)[empty], np.flatnonzero(empty)] = 1
+    return torch.tensor(filters / filters.sum(0), dtype=torch.float32)
+
+
+class LogMel(nn.Module):
+    """Waveforms `[B, samples]` -> log-mel frames `[B, samples / hop, mels]`, frame i centred on (i + 1/2) hop."""
+
+    def __init__(self, config: MelCodecConfig) -> None:
+        super().__init__()
+        self.window, self.hop = config.window, config.hop
+        self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
+        self.register_buffer("filters", mel_filterbank(config), persistent=False)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        side = (self.window - self.hop) // 2
+        padded = nn.functional.pad(waves, (side, self.window - self.hop - side))
+        spectrum = torch.stft(padded, self.window, self.hop, window=self.hann, center=False, return_complex=True)
+        return torch.log(spectrum.abs().transpose(1, 2) @ self.filters + FLOOR)
+
+
+class ResidualQuantiser(nn.Module):
+    """Codebooks `[codebooks, entries, mels]` in normalised log-mel space, each over what the ones before left."""
+
+    def __init__(self, config: MelCodecConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(config.mels))
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("codebooks", torch.zeros(config.num_codebooks, config.codebook_size, config.mels))
+
+    def encode(self, frames: Tensor) -> Tensor:
+        residual = (frames - self.mean) / self.scale
+        codes = []
+        for codebook in self.codebooks:
+            nearest = nearest_entry(residual, codebook)
+            residual = residual - codebook[nearest]
+            codes.append(nearest)
+        return torch.stack(codes, -1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        chosen = [codebook[codes[..., k]] for k, codebook in enumerate(self.codebooks)]
+        return torch.stack(chosen).sum(0) * self.scale + self.mean
+
+
+def nearest_entry(points: Tensor, codebook: Tensor) -> Tensor:
+    """Index of the entry at the smallest Euclidean distance: `[..., mels] x [entries, mels] -> [...]`."""
+    return (codebook.square().sum(-1) - 2 * points @ codebook.T).argmin(-1)
+
+
+class ConvNeXtBlock(nn.Module):
+    def __init__(self, width: int, expansion: int, scale: float) -> None:
+        super().__init__()
+        self.mix = nn.Conv1d(width, width, 7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, expansion * width)
+        self.contract = nn.Linear(expansion * width, width)
+        self.gain = nn.Parameter(torch.full((width,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = self.norm(self.mix(x.transpose(1, 2)).transpose(1, 2))
+        return x + self.gain * self.contract(nn.functional.gelu(self.expand(mixed)))
+
+
+class Vocoder(nn.Module):
+    """Log-mel frames `[B, frames, mels]` -> waveforms `[B, frames * hop]`."""
+
+    def __init__(self, config: MelCodecConfig) -> None:
+        super().__init__()
+        self.hop, self.n_fft = config.hop, config.n_fft
+        self.enter = nn.Conv1d(config.mels, config.width, 7, padding=3)
+        self.enter_norm = nn.LayerNorm(config.width)
+        self.blocks = nn.ModuleList(
+            ConvNeXtBlock(config.width, config.expansion, 1 / config.blocks) for _ in range(config.blocks)
+        )
+        self.leave_norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, config.n_fft + 2)
+        self.register_buffer("hann", torch.hann_window(config.n_fft), persistent=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        x = self.enter_norm(self.enter(frames.transpose(1, 2)).transpose(1, 2))
+        for block in self.blocks:
+            x = block(x)
+        log_magnitude, phase = self.head(self.leave_norm(x)).float().chunk(2, -1)
+        magnitude = torch.exp(log_magnitude.clamp(max=5.0))
+        return self._overlap_add(magnitude * torch.cos(phase), magnitude * torch.sin(phase))
+
+    def _overlap_add(self, real: Tensor, imaginary: Tensor) -> Tensor:
+        pieces = torch.fft.irfft(torch.complex(real, imaginary), self.n_fft) * self.hann
+        total = (pieces.shape[1] - 1) * self.hop + self.n_fft
+        fold = {"output_size": (1, total), "kernel_size": (1, self.n_fft), "stride": (1, self.hop)}
+        wave = nn.functional.fold(pieces.transpose(1, 2), **fold)[:, 0, 0]
+        envelope = nn.functional.fold(self.hann.square()[None, :, None].expand(1, -1, pieces.shape[1]), **fold)[:, 0, 0]
+        side = (self.n_fft - self.hop) // 2
+        return (wave / envelope.clamp(min=1e-2))[:, side : side + pieces.shape[1] * self.hop]
+
+
+class MelNetwork(nn.Module):
+    """Everything of the codec that has weights; what is saved and trained."""
+
+    def __init__(self, config: MelCodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.log_mel = LogMel(config)
+        self.quantiser = ResidualQuantiser(config)
+        self.vocoder = Vocoder(config)
+
+    def encode(self, waves: Tensor) -> Tensor:
+        return self.quantiser.encode(self.log_mel(waves))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return self.vocoder(self.quantiser.decode(codes))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what gives codes their meaning: the mel settings and the codebooks, not the vocoder."""
+        c = self.config
+        digest = hashlib.sha256(json.dumps([MEL, c.sample_rate, c.hop, c.window, c.mels, FLOOR]).encode())
+        for tensor in (self.quantiser.mean, self.quantiser.scale, self.quantiser.codebooks):
+            digest.update(tensor.detach().cpu().float().numpy().tobytes())
+        return f"mel:{digest.hexdigest()[:32]}"
+
+    def save(self, directory: Path, half_vocoder: bool = False) -> None:
+        """Write `config.json` and `model.safetensors`; the vocoder in float16 if asked, the codebooks never."""
+        directory.mkdir(parents=True, exist_ok=True)
+        weights = {
+            name: tensor.half() if half_vocoder and name.startswith("vocoder.") else tensor
+            for name, tensor in self.state_dict().items()
+        }
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, directory / "model.safetensors")
+        config = {"model_type": MEL, **asdict(self.config)}
+        (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path) -> MelNetwork:
+        network = cls(MelCodecConfig.from_dict(json.loads((directory / "config.json").read_text())))
+        try:
+            weights = load_file(directory / "model.safetensors")
+            network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        except Exception as error:
+            raise UserError(f"{directory} does not hold the weights of its config.json: {error}") from error
+        return network
+
+
+class MelCodec:
+    """The mel codec behind the `Codec` interface."""
+
+    def __init__(self, network: MelNetwork, device: str = "cpu") -> None:
+        config = network.config
+        self.network = network.eval().to(device)
+        self.device = device
+        self.sample_rate, self.hop = config.sample_rate, config.hop
+        self.frame_rate = config.sample_rate / config.hop
+        self.num_codebooks, self.codebook_size = config.num_codebooks, config.codebook_size
+        self.fingerprint = network.fingerprint()
+
+    @classmethod
+    def load(cls, directory: Path, device: str = "cpu") -> MelCodec:
+        return cls(MelNetwork.load(directory), device)
+
+    @torch.inference_mode()
+    def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        def run(batch: np.ndarray) -> np.ndarray:
+            codes = self.network.encode(torch.from_numpy(batch).to(self.device))
+            return codes.cpu().numpy().astype(np.uint16)
+
+        return in_equal_lengths([padded_to_hop(wave, self.hop) for wave in waveforms], run)
+
+    @torch.inference_mode()
+    def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        def run(batch: np.ndarray) -> np.ndarray:
+            return self.network.decode(torch.from_numpy(batch.astype(np.int64)).to(self.device)).cpu().numpy()
+
+        return in_equal_lengths([np.asarray(c) for c in codes], run)

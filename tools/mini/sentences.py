@@ -1,0 +1,75 @@
+"""Text for the embedded family: sentences from a small grammar (the seen words), and word strings from frequency lists."""
+
+from __future__ import annotations
+
+import random
+
+GRAMMAR = {
+    "en": {
+        "subject": "the old man|the small dog|my sister|a young girl|the teacher|our neighbour|the black cat|her brother|the doctor|"
+        "a tall woman|the farmer|your friend|the happy child|my father|the baker|a quiet boy|the singer|his mother",
+        "verb": "finds|carries|paints|sells|wants|watches|brings|loses|hides|needs|likes|throws|cleans|breaks|buys|takes|opens|remembers",
+        "object": "a red apple|the green book|some fresh bread|the heavy box|a blue umbrella|the yellow flower|two silver keys|a wooden chair|"
+        "the broken clock|seven lemons|a warm coat|the white paper|three brown eggs|an orange balloon|the golden ring|a cup of tea|the long letter|five small stones",
+        "place": "in the garden|near the river|behind the house|under the bridge|at the station|on the table|in the kitchen|by the window|"
+        "across the street|at school|on the boat|in the forest",
+        "time": "every morning|on monday|before dinner|after the rain|last night|this summer|at noon|next week|on sunday|during the winter",
+        "open": "well|yes|no|maybe|listen|of course|right|okay",
+        "remark": "what a lovely day|i really do not know|that sounds good to me|we should go home now|please come with us|"
+        "it was very cold outside|nobody told me about it|can you hear the music|let us begin again|where did you put it",
+        "filler": "uh|uhm|well",
+    },
+    "nl": {
+        "subject": "de oude man|de kleine hond|mijn zus|een jong meisje|de leraar|onze buurman|de zwarte kat|haar broer|de dokter|"
+        "een lange vrouw|de boer|jouw vriend|het vrolijke kind|mijn vader|de bakker|een stille jongen|de zanger|zijn moeder",
+        "verb": "vindt|draagt|schildert|verkoopt|wil|bekijkt|brengt|verliest|verstopt|zoekt|bewaart|gooit|wast|breekt|koopt|neemt|opent|vergeet",
+        "object": "een rode appel|het groene boek|wat vers brood|de zware doos|een blauwe paraplu|de gele bloem|twee zilveren sleutels|een houten stoel|"
+        "de kapotte klok|zeven citroenen|een warme jas|het witte papier|drie bruine eieren|een grote ballon|de gouden ring|een kop thee|de lange brief|vijf kleine stenen",
+        "place": "in de tuin|bij de rivier|achter het huis|onder de brug|op het station|op de tafel|in de keuken|naast het raam|"
+        "aan de overkant|op school|op de boot|in het bos",
+        "time": "elke morgen|op maandag|voor het eten|na de regen|gisteren avond|deze zomer|rond de middag|volgende week|op zondag|tijdens de winter",
+        "open": "nou|ja|nee|misschien|luister|natuurlijk|precies|goed",
+        "remark": "wat een mooie dag|ik weet het echt niet|dat klinkt goed|we moeten nu naar huis|kom maar met ons mee|"
+        "het was buiten erg koud|niemand heeft het verteld|kun je de muziek horen|laten we opnieuw beginnen|waar heb je het gelaten",
+        "filler": "eh|uhm|nou ja",
+    },
+}
+PATTERNS = (
+    ("subject", "verb", "object"),
+    ("subject", "verb", "object", "place"),
+    ("subject", "verb", "object", "time"),
+    ("open", "subject", "verb", "object"),
+    ("remark",),
+    ("open", "remark"),
+    ("filler", "subject", "verb", "object"),
+    ("remark", "time"),
+)
+WEIGHTS = (5, 4, 3, 3, 1, 2, 2, 1)
+LISTED = 5_000
+UNHEARD = 10  # one listed word in ten is never trained on
+
+
+def seen_words(language: str) -> set[str]:
+    return {word for phrases in GRAMMAR[language].values() for word in phrases.replace("|", " ").split()}
+
+
+def grammar_sentence(language: str, random: random.Random) -> str:
+    """A sentence of seen words, such as `maybe, the baker hides two silver keys.`"""
+    pattern = random.choices(PATTERNS, WEIGHTS)[0]
+    phrases = [random.choice(GRAMMAR[language][slot].split("|")) for slot in pattern]
+    if pattern[0] in ("open", "filler"):
+        phrases[0] += ","
+    return " ".join(phrases) + "."
+
+
+def listed_words(language: str, heard: bool) -> list[str]:
+    """The most frequent words of a language; `heard` words are trained on, the others are for the open-vocabulary score."""
+    from wordfreq import top_n_list
+
+    words = [word for word in top_n_list(language, LISTED) if word.isalpha() and len(word) > 2]
+    return [word for index, word in enumerate(words) if (index % UNHEARD != 0) == heard and word not in seen_words(language)]
+
+
+def word_string(words: list[str], random: random.Random) -> str:
+    """Three to six unrelated words: what makes the model learn spelling rather than sentences."""
+    return " ".join(random.sample(words, random.randint(3, 6))) + "."
