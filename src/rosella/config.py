@@ -105,7 +105,10 @@ class SampleRecipe(Part):
 
 
 class Recipe(Part):
-    """Everything a run depends on besides its data."""
+    """Everything a run depends on besides its data.
+
+    `codebook_weights` default to [4, 1, 1, ...]; `remat` recomputes activations to save memory.
+    """
 
     model: ModelRecipe = ModelRecipe()
     codec: str = "mini"
@@ -116,6 +119,7 @@ class Recipe(Part):
     text_dropout: Share = 0.1
     codebook_weights: list[Annotated[float, Field(ge=0)]] | None = None
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    remat: bool = False
     checkpoint: CheckpointRecipe = CheckpointRecipe()
     evaluate: EvaluateRecipe = EvaluateRecipe()
     samples: SampleRecipe = SampleRecipe()

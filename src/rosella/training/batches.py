@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,7 +26,9 @@ from rosella.model.config import DiaConfig
 FRAME_STEP, TEXT_STEP = 8, 16
 """Bucket sizes are multiples of these."""
 
-THREADS, AHEAD = 2, 4
+THREADS, AHEAD = 1, 4
+CODES_IN_MEMORY = 1 << 29
+"""Codes (1 GiB) up to which a split is read once and kept; beyond, every utterance is read from its shard."""
 
 
 class Batch(NamedTuple):
@@ -132,14 +134,14 @@ def _usable(record: dict[str, Any], data: DataRecipe) -> tuple[np.ndarray | None
     return ids, ""
 
 
-def choose_buckets(split: Split, data: DataRecipe) -> list[Bucket]:
-    """At most `data.buckets` shapes, cut where the frames spent on padding are fewest.
+def choose_buckets(splits: Sequence[Split], data: DataRecipe) -> list[Bucket]:
+    """At most `data.buckets` shapes for all splits, cut where the frames spent on padding are fewest.
 
     Each bucket's text width covers the shorter buckets too, so that an utterance fits every later bucket.
     """
-    lengths = _ceil(split.frames, FRAME_STEP)
+    lengths = _ceil(np.concatenate([split.frames for split in splits]), FRAME_STEP)
+    text_bytes = np.array([len(ids) for split in splits for ids in split.texts])
     edges = _best_edges(lengths, data.buckets)
-    text_bytes = np.array([len(ids) for ids in split.texts])
     buckets = []
     for edge in edges:
         widest = int(_ceil(text_bytes[lengths <= edge].max(), TEXT_STEP))
@@ -221,8 +223,18 @@ def _cut(order: np.ndarray, split: Split, buckets: Sequence[Bucket], fill: np.nd
     return planned
 
 
-def assemble(export: Export, split: Split, config: DiaConfig, planned: Planned) -> Batch:
-    """Read and pad the utterances of one planned batch. An empty row counts nothing in the loss."""
+CodesOf = Callable[[int], np.ndarray]
+
+
+def codes_reader(export: Export, split: Split) -> CodesOf:
+    """Codes uint16 [frames, C] by position in the split, from memory where they fit."""
+    if int(split.frames.sum()) * export.codec.num_codebooks > CODES_IN_MEMORY:
+        return lambda position: export.codes(int(split.rows[position]))
+    return [export.codes(int(row)) for row in split.rows].__getitem__
+
+
+def assemble(codes: CodesOf, split: Split, config: DiaConfig, planned: Planned) -> Batch:
+    """Pad the utterances of one planned batch. An empty row counts nothing in the loss."""
     decoder, bucket = config.decoder, planned.bucket
     ids = [split.texts[i] if i >= 0 else np.zeros(1, np.int32) for i in planned.members]
     text_ids, lengths = text.pad_batch(ids, bucket.text_bytes)
@@ -231,16 +243,16 @@ def assemble(export: Export, split: Split, config: DiaConfig, planned: Planned) 
     special = decoder.bos_token_id, decoder.eos_token_id, decoder.pad_token_id
     for row, i in enumerate(planned.members):
         if i >= 0:
-            sequence = delay.apply(export.codes(int(split.rows[i])), config.delay_pattern, *special)
+            sequence = delay.apply(codes(int(i)), config.delay_pattern, *special)
             sequences[row, : len(sequence)] = sequence
     return Batch(text_ids, lengths, sequences[:, :-1], sequences[:, 1:])
 
 
-def stream(export: Export, split: Split, config: DiaConfig, planned: Sequence[Planned]) -> Any:
+def stream(codes: CodesOf, split: Split, config: DiaConfig, planned: Sequence[Planned]) -> Any:
     """A Grain iterator of batches, read ahead in threads; `get_state()` is `{"next_index": n}`."""
     import grain
 
-    dataset = grain.MapDataset.source(planned).map(lambda item: assemble(export, split, config, item))
+    dataset = grain.MapDataset.source(planned).map(lambda item: assemble(codes, split, config, item))
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)))
 
 

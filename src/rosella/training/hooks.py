@@ -1,0 +1,152 @@
+"""What happens between steps: measure, evaluate, speak, save. A hook is called after every step, and once at the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from rosella.config import Recipe
+from rosella.errors import RosellaError
+from rosella.model.config import DiaConfig
+from rosella.model.transformer import Dia
+from rosella.training import state as checkpoints
+from rosella.training.batches import Batch
+from rosella.training.directory import RunDirectory
+from rosella.training.loss import combine
+from rosella.training.state import Skeleton, TrainState
+
+BAD_STEPS_IN_ROW = 25
+
+Report = Callable[[dict[str, Any]], None]
+Sample = Callable[[Dia, DiaConfig, int], None]
+
+
+@dataclass
+class Job:
+    """A run in progress. `step` counts the steps done."""
+
+    recipe: Recipe
+    config: DiaConfig
+    skeleton: Skeleton
+    run: RunDirectory
+    report: Report
+    state: TrainState
+    step: int
+    batches: Any
+    data: str
+
+    def record(self, values: dict[str, Any]) -> None:
+        self.run.record(values)
+        self.report(values)
+
+    def note(self, sentence: str) -> None:
+        self.run.log(sentence)
+        self.report({"note": sentence})
+
+
+class Hook(Protocol):
+    def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None: ...
+
+
+class Log:
+    """Writes the metrics of each step while the next one computes, so that nobody waits for numbers."""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[int, dict[str, Any]]] = []
+        self.frames, self.since = 0, time.perf_counter()
+
+    def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
+        self.pending.append((job.step, metrics))
+        self.flush(job, keep=0 if last else 1)
+
+    def flush(self, job: Job, keep: int = 0) -> None:
+        """Write what was measured before the `keep` newest steps."""
+        while len(self.pending) > keep:
+            step, metrics = self.pending.pop(0)
+            self._write(job, step, jax.device_get(metrics))
+
+    def _write(self, job: Job, step: int, values: dict[str, Any]) -> None:
+        self.frames += int(values["frames"])
+        _check_finite(job, step, values)
+        if step % job.recipe.log_every and step != job.recipe.steps:
+            return
+        now = time.perf_counter()
+        job.record(
+            {
+                "split": "train",
+                "step": step,
+                "loss": _number(values["loss"]),
+                "codebook_losses": [_number(v) for v in values["codebook_losses"]],
+                "lr": float(values["lr"]),
+                "grad_norm": _number(values["grad_norm"]),
+                "text_dropped": float(values["text_dropped"]),
+                "bad_steps": int(values["bad_steps"]),
+                "frames_per_second": round(self.frames / (now - self.since), 1),
+            }
+        )
+        self.frames, self.since = 0, now
+
+
+class Evaluate:
+    """Validation loss on fixed batches."""
+
+    def __init__(self, step: Callable, batches: Callable[[], Sequence[Batch]], log: Log) -> None:
+        self.step, self.batches, self.log = step, batches, log
+
+    def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
+        if job.step % job.recipe.evaluate.every == 0 or job.step == job.recipe.steps:
+            self.log.flush(job)
+            self.run(job)
+
+    def run(self, job: Job) -> None:
+        results = [self.step(job.state.params, batch) for batch in self.batches()]
+        sums, counts = (np.sum([np.asarray(r[i], np.float64) for r in results], 0) for i in (0, 1))
+        losses = sums / np.maximum(counts, 1)
+        loss = float(combine(losses.astype(np.float32), job.recipe.codebook_weights))
+        job.record(
+            {"split": "validation", "step": job.step, "loss": loss, "codebook_losses": losses.round(6).tolist()}
+        )
+
+
+class Speak:
+    """Hands the model to `sample`, which writes what it says."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
+        if job.step % job.recipe.samples.every == 0:
+            self.sample(job.skeleton.join(job.state.params), job.config, job.step)
+
+
+class Save:
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
+        if last or job.step % job.recipe.checkpoint.every == 0:
+            self.log.flush(job)
+            progress = {"step": job.step, "iterator": job.batches.get_state(), "data": job.data}
+            checkpoints.save(job.run.checkpoints, job.state, progress, job.recipe)
+
+
+def _check_finite(job: Job, step: int, values: dict[str, Any]) -> None:
+    in_row = int(values["bad_in_row"])
+    if in_row == 1:
+        job.note(f"Step {step} was skipped, because its loss or gradient is not finite.")
+    if in_row >= BAD_STEPS_IN_ROW:
+        raise RosellaError(
+            f"The loss or the gradient was not finite for {in_row} steps in a row, up to step {step}: "
+            "lower optimizer.lr, then run the same command in a new directory."
+        )
+
+
+def _number(value: Any) -> float | None:
+    """JSON has no infinity."""
+    return float(value) if math.isfinite(value) else None

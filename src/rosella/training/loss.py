@@ -1,0 +1,34 @@
+"""The loss: what a researcher edits to try another objective. Axes: B rows, L steps, C codebooks, V ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from rosella import delay
+from rosella.model.config import DecoderConfig
+
+
+def default_codebook_weights(codebooks: int) -> list[float]:
+    """`[4, 1, 1, ...]`, as Dia was trained: the first codebook carries the words."""
+    return [4.0] + [1.0] * (codebooks - 1)
+
+
+def codebook_sums(logits: jax.Array, targets: jax.Array, decoder: DecoderConfig) -> tuple[jax.Array, jax.Array]:
+    """Per codebook, the summed cross-entropy (nats) and the number of ids it is over, both float32 [C].
+
+    `logits` [B, L, C, V], `targets` [B, L, C]; codes and ends count, padding and beginnings do not.
+    """
+    counted = delay.learnable(targets, decoder.bos_token_id, decoder.pad_token_id)
+    logits = logits.astype(jnp.float32)
+    chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    losses = jax.nn.logsumexp(logits, axis=-1) - chosen
+    return jnp.where(counted, losses, 0).sum((0, 1)), counted.sum((0, 1)).astype(jnp.float32)
+
+
+def combine(codebook_losses: jax.Array, weights: Sequence[float] | None) -> jax.Array:
+    """The scalar to minimise: the mean over codebooks, weighted by `weights` normalised to sum 1."""
+    chosen = jnp.asarray(weights or default_codebook_weights(len(codebook_losses)), jnp.float32)
+    return (codebook_losses * chosen / chosen.sum()).sum()

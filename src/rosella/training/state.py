@@ -1,0 +1,162 @@
+"""All that a resume needs, and its way to disk and back.
+
+A checkpoint is a directory `checkpoints/<step>` with an Orbax tree (float32 parameters, optimizer state, step, random key),
+`progress.json` (data-iterator state), the recipe and `manifest.json`, the SHA-256 of every file. It is written under
+another name, synced and renamed, so it exists whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from rosella.config import Recipe, save_recipe
+from rosella.errors import RosellaError
+from rosella.model.transformer import Dia
+
+MANIFEST = "manifest.json"
+
+
+class TrainState(NamedTuple):
+    """Changes with every step; all on the device."""
+
+    params: dict[str, jax.Array]
+    moments: Any
+    step: jax.Array  # int32, the steps done
+    key: jax.Array  # uint32, the data of a random key; constant, folded with the step
+    bad_steps: jax.Array  # int32, steps skipped because something was not finite
+    bad_in_row: jax.Array  # int32, of these, the last ones without a good one between
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A model without its numbers; parameters travel as a flat dictionary `path -> array`."""
+
+    graph: Any
+    structure: Any
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: Dia) -> tuple[Skeleton, dict[str, jax.Array]]:
+        graph, variables = nnx.split(model)
+        leaves, structure = jax.tree_util.tree_flatten_with_path(variables)
+        names = tuple(".".join(str(getattr(k, "key", "")) for k in path).rstrip(".") for path, _ in leaves)
+        return cls(graph, structure, names), dict(zip(names, (leaf for _, leaf in leaves), strict=True))
+
+    def join(self, params: dict[str, jax.Array]) -> Dia:
+        leaves = [params[name] for name in self.names]
+        return nnx.merge(self.graph, jax.tree_util.tree_unflatten(self.structure, leaves))
+
+
+def fresh_state(params: dict[str, jax.Array], optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+    key = jax.random.key_data(jax.random.key(seed))
+    counters = [jnp.array(0, jnp.int32) for _ in range(3)]
+    # A copy: the step donates its buffers, and the caller's model keeps its own.
+    return TrainState(jax.tree.map(jnp.copy, params), optimizer.init(params), counters[0], key, *counters[1:])
+
+
+def save(directory: Path, state: TrainState, progress: dict[str, Any], recipe: Recipe) -> Path:
+    """Write the checkpoint of `state.step` and remove all but the newest `recipe.checkpoint.keep`."""
+    import orbax.checkpoint as ocp
+
+    final = directory / f"{int(state.step):08d}"
+    temporary = directory / f".{final.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save((temporary / "state").resolve(), state._asdict())
+        (temporary / "progress.json").write_text(json.dumps(progress))
+        save_recipe(recipe, temporary / "recipe.yaml")
+        (temporary / MANIFEST).write_text(json.dumps(_digests(temporary), indent=1))
+        _publish(temporary, final)
+    except Exception:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    for old in steps(directory)[recipe.checkpoint.keep :]:
+        shutil.rmtree(directory / f"{old:08d}")
+    return final
+
+
+def restore(
+    directory: Path, like: TrainState, warn: Callable[[str], None]
+) -> tuple[TrainState, dict[str, Any]] | None:
+    """State and progress of the newest checkpoint that verifies; None when there is none at all.
+
+    A damaged one is reported through `warn` and passed over. RosellaError when every one is damaged.
+    """
+    found = steps(directory)
+    for step in found:
+        checkpoint = directory / f"{step:08d}"
+        damage = verify(checkpoint)
+        if damage is None:
+            return _read(checkpoint, like), json.loads((checkpoint / "progress.json").read_text())
+        warn(f"Checkpoint {checkpoint} is damaged ({damage}), so the one before it is used.")
+    if found:
+        raise RosellaError(
+            f"None of the {len(found)} checkpoints in {directory} is intact: restore one from a backup, "
+            "or move the run directory away to start again."
+        )
+    return None
+
+
+def steps(directory: Path) -> list[int]:
+    """Steps of the finished checkpoints, newest first."""
+    names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def verify(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None."""
+    try:
+        expected = json.loads((checkpoint / MANIFEST).read_text())
+        found = _digests(checkpoint)
+    except (OSError, ValueError) as error:
+        return f"{MANIFEST} is unreadable: {error}"
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    return f"{wrong[0]} is not what was written" if wrong else None
+
+
+def _read(checkpoint: Path, like: TrainState) -> TrainState:
+    import orbax.checkpoint as ocp
+
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like._asdict())
+    with ocp.StandardCheckpointer() as checkpointer:
+        return TrainState(**checkpointer.restore((checkpoint / "state").resolve(), shapes))
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {str(path.relative_to(directory)): _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    for path in [*temporary.rglob("*"), temporary]:
+        _sync(path)
+    shutil.rmtree(final, ignore_errors=True)  # a damaged one that training has reached again
+    os.rename(temporary, final)
+    _sync(final.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
