@@ -77,7 +77,10 @@ def probe(source: str | Path | BinaryIO) -> AudioInfo:
 
 
 def decode(
-    source: str | Path | BinaryIO, sample_rate: int | None = None, start: float = 0.0, end: float | None = None
+    source: str | Path | BinaryIO,
+    sample_rate: int | None = None,
+    start: float = 0.0,
+    end: float | None = None,
 ) -> np.ndarray:
     """Decode `start` to `end` (seconds) as mono float32 `[samples]` at `sample_rate` (default: the file's own).
 
@@ -124,7 +127,12 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
     import soundfile
 
     path = Path(path)
-    kinds = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "OPUS"), ".opus": ("OGG", "OPUS")}
+    kinds = {
+        ".wav": ("WAV", "PCM_16"),
+        ".flac": ("FLAC", "PCM_16"),
+        ".ogg": ("OGG", "OPUS"),
+        ".opus": ("OGG", "OPUS"),
+    }
     if path.suffix.lower() not in kinds:
         raise UserError(f"Cannot write {path}: name it .wav, .flac, .ogg or .opus.")
     format, subtype = kinds[path.suffix.lower()]

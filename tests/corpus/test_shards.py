@@ -59,8 +59,10 @@ def test_codes_and_texts_come_back_by_position(tmp_path, rows, monkeypatch):
     assert len(export) == len(index) == 20
     for i in [19, 0, 7, 12, 11, 3, *range(20)]:
         utterance, codes = rows[i]
-        assert index[i]["id"] == utterance.id and index[i]["text"] == utterance.text
-        assert index[i]["frames"] == len(codes) and index[i]["speakers"] == ["anna"]
+        assert index[i]["id"] == utterance.id
+        assert index[i]["text"] == utterance.text
+        assert index[i]["frames"] == len(codes)
+        assert index[i]["speakers"] == ["anna"]
         assert index[i]["split"] == ("validation" if utterance.recording == "rec1" else "train")
         np.testing.assert_array_equal(export.codes(i), codes)
     assert export.codes(0).dtype == np.uint16
@@ -83,7 +85,8 @@ def test_row_groups_hold_enough_codes_for_the_dictionary(tmp_path):
     for i in range(2):
         column = metadata.row_group(i).column(metadata.num_columns - 1)
         assert column.num_values >= shards.ROW_GROUP_CODES
-        assert "RLE_DICTIONARY" in column.encodings and column.compression == "ZSTD"
+        assert "RLE_DICTIONARY" in column.encodings
+        assert column.compression == "ZSTD"
     bits = 8 * (tmp_path / "s.parquet").stat().st_size / sum(codes.size for _, codes in rows)
     assert bits < 8.6, "uniform codes of 256 entries need 8 bits each"
 
@@ -91,7 +94,8 @@ def test_row_groups_hold_enough_codes_for_the_dictionary(tmp_path):
 def test_shard_metadata_names_the_codec_and_counts(tmp_path, rows):
     entry = write_shard(tmp_path / "s.parquet", rows, CODEC)
     metadata = json.loads(pq.read_schema(tmp_path / "s.parquet").metadata[b"rosella"])
-    assert metadata["codec"]["fingerprint"] == "fake-1" and metadata["codec"]["codebook_size"] == 256
+    assert metadata["codec"]["fingerprint"] == "fake-1"
+    assert metadata["codec"]["codebook_size"] == 256
     assert metadata["rows"] == entry["rows"] == 20
     assert metadata["codes"] == entry["codes"] == sum(codes.size for _, codes in rows)
     assert metadata["pipeline"] == shards.PIPELINE_VERSION

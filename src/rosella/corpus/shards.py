@@ -52,6 +52,10 @@ SCHEMA = pa.schema([*_TEXT_COLUMNS, ("frames", pa.int32()), ("codes", pa.list_(p
 INDEX_COLUMNS = [name for name in SCHEMA.names if name != "codes"]
 
 
+class NoSpace(RosellaError):
+    """The disk is full. What is done is kept."""
+
+
 class CodecLike(Protocol):
     """What a shard records of the codec that made its codes."""
 
@@ -105,7 +109,7 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise RosellaError(
+            raise NoSpace(
                 f"No space left to write {path}: free some and run the same command again, what is done is kept."
             ) from error
         raise
@@ -313,10 +317,7 @@ class Export:
         with self._parquet(self.shards[number]) as file:
             column = file.read_row_group(within, columns=["codes"]).column("codes").combine_chunks()
         offsets, flat = column.offsets.to_numpy(), column.values.to_numpy()
-        rows = [
-            flat[start:end].reshape(-1, self.codec.num_codebooks)
-            for start, end in pairwise(offsets)
-        ]
+        rows = [flat[start:end].reshape(-1, self.codec.num_codebooks) for start, end in pairwise(offsets)]
         self._cache[group] = rows
         if len(self._cache) > CACHED_ROW_GROUPS:
             self._cache.popitem(last=False)

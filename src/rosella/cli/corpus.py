@@ -1,0 +1,183 @@
+"""`rosella corpus`: from recordings with transcripts to shards of codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rosella.corpus.catalogue.store import Status
+
+Directory = Annotated[Path, typer.Option("--corpus", help="The corpus directory.", metavar="DIR")]
+CatalogueUrl = Annotated[
+    str | None,
+    typer.Option("--catalogue", help="Database URL of the catalogue instead of DIR/catalogue.sqlite."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+SHOWN = 10
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Collect recordings and turn them into training data.", no_args_is_help=True)
+    for name, verb in (("add", add), ("run", run), ("status", status), ("retry", retry), ("export", export)):
+        group.command(name)(verb)
+    app.add_typer(group, name="corpus")
+
+
+def add(
+    source: Annotated[
+        Path, typer.Argument(help="A manifest, data folder, or audio with subtitles beside it.")
+    ],
+    corpus: Directory,
+    show: Annotated[str | None, typer.Option(help="The show the recordings belong to.")] = None,
+    language: Annotated[str | None, typer.Option(help="Their language, such as nl.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Their licence.")] = None,
+    consent: Annotated[str | None, typer.Option(help="What the speakers agreed to.")] = None,
+    catalogue: CatalogueUrl = None,
+) -> None:
+    """Add recordings; options hold where the source itself says nothing."""
+    from rosella.corpus.manifest import read_source
+    from rosella.corpus.project import Corpus
+    from rosella.errors import UserError
+
+    read_source(source)  # before the directory is made: a bad source leaves nothing behind
+    facts = {"show": show, "language": language, "licence": licence, "consent": consent}
+    with Corpus.open(corpus, catalogue, create=True) as opened, _progress() as progress:
+        added = opened.add(source, progress, **facts)
+    good = added.added + added.updated + added.unchanged + added.duplicate
+    if added.failed and not good:
+        raise UserError(_all_failed(added.failed))
+    print(
+        f"{added.added} added, {added.updated} updated, {added.unchanged} unchanged, "
+        f"{added.duplicate} duplicates, {len(added.failed)} failed"
+    )
+    _print_failed(added.failed)
+
+
+def run(
+    corpus: Directory,
+    codec: Annotated[str, typer.Option(help="mini, a codec directory, or a DAC by its hub name.")] = "mini",
+    max_seconds: Annotated[float, typer.Option(min=0.1, max=30.0, help="Longest utterance.")] = 30.0,
+    device: Annotated[str, typer.Option(help="Where the codec runs: cpu, cuda.")] = "cpu",
+    catalogue: CatalogueUrl = None,
+) -> None:
+    """Cut recordings into utterances and encode them; what is done is skipped."""
+    from rosella.codec import load_codec
+    from rosella.corpus.project import Corpus
+    from rosella.corpus.segment import Cutting
+    from rosella.errors import UserError
+
+    with Corpus.open(corpus, catalogue) as opened:
+        encoder = load_codec(codec, device)
+        with _progress() as progress:
+            ran = opened.run(encoder, Cutting(max_seconds=max_seconds), progress)
+        usable = opened.status().stages["tokenize"].get("done", 0)
+    if ran.failed and not usable:
+        raise UserError(_all_failed(ran.failed))
+    print(
+        ", ".join(f"{stage}: {number} done" for stage, number in ran.done.items())
+        + f", {len(ran.failed)} failed"
+    )
+    _print_failed(ran.failed)
+
+
+def status(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = False) -> None:
+    """Show how far every stage is, what was rejected and what failed."""
+    from rosella.corpus.project import Corpus
+
+    with Corpus.open(corpus, catalogue) as opened:
+        found = opened.status()
+    print(json.dumps(asdict(found), indent=2, ensure_ascii=False) if as_json else _status_text(found))
+
+
+def retry(
+    corpus: Directory,
+    name: Annotated[str | None, typer.Argument(help="Path, file name or id; all without it.")] = None,
+    catalogue: CatalogueUrl = None,
+) -> None:
+    """Make failed recordings pending again; the next run takes them."""
+    from rosella.corpus.project import Corpus
+
+    with Corpus.open(corpus, catalogue) as opened:
+        retried = opened.retry(name)
+        still = {failure["path"]: failure["reason"] for failure in opened.status().failed}
+    print(f"{len([path for path in retried if path not in still])} of {len(retried)} pending again")
+    _print_failed([(path, still[path]) for path in retried if path in still])
+
+
+def export(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = False) -> None:
+    """Write the shards that training reads."""
+    from rosella.corpus.project import Corpus
+
+    with Corpus.open(corpus, catalogue) as opened, _progress() as progress:
+        exported = opened.export(lambda done, total: progress("export", done, total, ""))
+    if as_json:
+        print(json.dumps(asdict(exported), indent=2))
+        return
+    print(
+        f"{exported.utterances} utterances ({exported.validation} for validation), {exported.hours * 60:.1f} minutes, "
+        f"{exported.shards} shards ({exported.written} new), {exported.bytes / 1e6:.1f} MB"
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int, str], None]]:
+    """A bar per stage on a terminal, a line per tenth of the work elsewhere; both on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_progress
+        return
+    columns = TextColumn("{task.fields[stage]:9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, TextColumn("{task.description}", markup=False), console=console) as bars:
+        tasks = {}
+
+        def show(stage: str, done: int, total: int, name: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task("", total=total, stage=stage)
+            bars.update(tasks[stage], completed=done, total=total, description=Path(name).name)
+
+        yield show
+
+
+def _plain_progress(stage: str, done: int, total: int, name: str) -> None:
+    if total and (done == total or done % max(1, total // 10) == 0):
+        print(f"{stage}: {done} of {total} {Path(name).name}".rstrip(), file=sys.stderr, flush=True)
+
+
+def _all_failed(failed: list[tuple[str, str]]) -> str:
+    if len(failed) == 1:
+        return failed[0][1]
+    return f"None of {len(failed)} recordings can be used. The first: {failed[0][1]}"
+
+
+def _print_failed(failed: list[tuple[str, str]]) -> None:
+    for path, reason in failed[:SHOWN]:
+        print(f"failed: {path}: {reason}")
+    if len(failed) > SHOWN:
+        print(f"and {len(failed) - SHOWN} more: see `rosella corpus status --json`")
+
+
+def _status_text(found: Status) -> str:
+    lines = [
+        f"{found.recordings} recordings, {found.seconds / 60:.1f} minutes",
+        f"{found.utterances} utterances, {found.utterance_seconds / 60:.1f} minutes",
+    ]
+    for stage, states in found.stages.items():
+        lines.append(
+            f"{stage}: " + (", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "nothing yet")
+        )
+    lines += [f"rejected {number}: {reason}" for reason, number in found.rejects.items()]
+    lines += [f"failed at {f['stage']}: {f['path']}: {f['reason']}" for f in found.failed[:SHOWN]]
+    if len(found.failed) > SHOWN:
+        lines.append(f"and {len(found.failed) - SHOWN} more failed: see --json")
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""Tables of the catalogue. Every key is natural (content hash, number, span), so running anything twice changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+PENDING, DONE, FAILED = "pending", "done", "failed"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+        }
+    )
+
+
+def _recording() -> Mapped[str]:
+    return mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True)
+
+
+class RecordingRow(Base):
+    """A recording, or a file that could not be read (its `scan` state says why). Size and mtime spare rehashing."""
+
+    __tablename__ = "recordings"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    path: Mapped[str] = mapped_column(Text, unique=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    duration: Mapped[float] = mapped_column(Float(53))
+    sample_rate: Mapped[int] = mapped_column(Integer)
+    channels: Mapped[int] = mapped_column(Integer)
+    show: Mapped[str | None] = mapped_column(Text)
+    source_url: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    licence: Mapped[str | None] = mapped_column(Text)
+    consent: Mapped[str | None] = mapped_column(Text)
+
+
+class TurnRow(Base):
+    """A turn as its source (manifest, later a diarizer) gave it."""
+
+    __tablename__ = "turns"
+
+    recording: Mapped[str] = _recording()
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    start: Mapped[float] = mapped_column(Float(53))
+    end: Mapped[float] = mapped_column(Float(53))
+    speaker: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    text_clean: Mapped[str | None] = mapped_column(Text)
+
+
+class StateRow(Base):
+    """How far a recording is in a stage: pending, done or failed with a reason, by which version of the stage."""
+
+    __tablename__ = "states"
+    __table_args__ = (Index("ix_states_stage", "stage", "state"),)
+
+    recording: Mapped[str] = _recording()
+    stage: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(String(8))
+    version: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class UtteranceRow(Base):
+    """An utterance and where its transcript comes from: manifest, model or human."""
+
+    __tablename__ = "utterances"
+    __table_args__ = (Index("ix_utterances_recording", "recording"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    recording: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"))
+    start: Mapped[float] = mapped_column(Float(53))
+    end: Mapped[float] = mapped_column(Float(53))
+    text: Mapped[str] = mapped_column(Text)
+    text_clean: Mapped[str | None] = mapped_column(Text)
+    speakers: Mapped[list[Any]] = mapped_column(JSON)
+    main_speaker: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    confidence: Mapped[float | None] = mapped_column(Float(53))
+    transcript_source: Mapped[str] = mapped_column(String(16))
+
+
+class RejectRow(Base):
+    """A span a stage did not use, and why."""
+
+    __tablename__ = "rejects"
+
+    recording: Mapped[str] = _recording()
+    stage: Mapped[str] = mapped_column(String(32), primary_key=True)
+    start: Mapped[float] = mapped_column(Float(53), primary_key=True)
+    end: Mapped[float] = mapped_column(Float(53), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)

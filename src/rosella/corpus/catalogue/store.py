@@ -1,0 +1,347 @@
+"""The catalogue: what is known of every recording and how far each stage is. SQLite by default, any URL otherwise.
+
+One method is one transaction; a killed process leaves the state before or after it, never between.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from rosella.corpus.catalogue.models import (
+    DONE,
+    FAILED,
+    PENDING,
+    RecordingRow,
+    RejectRow,
+    StateRow,
+    TurnRow,
+    UtteranceRow,
+)
+from rosella.corpus.segment import Reject
+from rosella.corpus.shards import NoSpace
+from rosella.errors import RosellaError, UserError
+from rosella.records import Recording, Turn, Utterance
+
+SCAN, SEGMENT, TOKENIZE = "scan", "segment", "tokenize"
+STAGES = (SCAN, SEGMENT, TOKENIZE)
+"""In order: a stage needs the one before it, and its new results make those after it stale."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file of a recording as last seen; unchanged size and mtime spare reading it again."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass
+class Status:
+    """Totals of a catalogue. `failed` lists path, stage and reason; times in seconds."""
+
+    recordings: int = 0
+    seconds: float = 0.0
+    utterances: int = 0
+    utterance_seconds: float = 0.0
+    stages: dict[str, dict[str, int]] = field(default_factory=dict)
+    rejects: dict[str, int] = field(default_factory=dict)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+
+class Catalogue:
+    """Open with `Catalogue.open(url)`; close when done."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open, and create or upgrade the tables where needed. A UserError says why it cannot be used."""
+        try:
+            engine = sa.create_engine(url)
+        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+            raise UserError(
+                f"The catalogue URL cannot be used ({error}); give sqlite:///… or install rosella-tts[postgres]."
+            ) from None
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _configure_sqlite)
+        with _explained(engine):
+            _upgrade(engine)
+        return cls(engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        with _explained(self._engine), Session(self._engine) as session, session.begin():
+            yield session
+
+    def find(self, source: Source) -> Recording | None:
+        """The recording of an unchanged file that was added and read well before."""
+        query = (
+            sa.select(RecordingRow)
+            .join(StateRow, StateRow.recording == RecordingRow.id)
+            .where(RecordingRow.path == source.path, RecordingRow.size == source.size)
+            .where(RecordingRow.mtime_ns == source.mtime_ns)
+            .where(StateRow.stage == SCAN, StateRow.state == DONE)
+        )
+        with self._session() as session:
+            row = session.scalar(query)
+            return None if row is None else _recording(row)
+
+    def add(self, recording: Recording, source: Source, turns: Sequence[Turn]) -> str:
+        """Add or update a recording with its turns: "added", "updated", "unchanged" or "duplicate".
+
+        A duplicate has the content of a recording whose own file is still there; that one is kept.
+        """
+        with self._session() as session:
+            row = session.get(RecordingRow, recording.id)
+            if row and row.path != source.path and Path(row.path).exists():
+                return "duplicate"
+            _forget_path(session, source.path, keep=recording.id)
+            before = None if row is None else (_recording(row), _turns(session, recording.id))
+            session.merge(_recording_row(recording, source))
+            if before == (recording, list(turns)):
+                return "unchanged"
+            _replace_turns(session, recording.id, turns)
+            session.merge(StateRow(recording=recording.id, stage=SCAN, state=DONE, version="", reason=None))
+            if before is None or before[1] != list(turns) or before[0].language != recording.language:
+                _make_stale(session, recording.id, after=SCAN)
+            return "added" if before is None else "updated"
+
+    def add_failed(self, recording: Recording, source: Source, turns: Sequence[Turn], reason: str) -> None:
+        """Record a file that cannot be used; adding it again, corrected, replaces this."""
+        with self._session() as session:
+            _forget_path(session, source.path, keep=recording.id)
+            session.merge(_recording_row(recording, source))
+            _replace_turns(session, recording.id, turns)
+            session.merge(
+                StateRow(recording=recording.id, stage=SCAN, state=FAILED, version="", reason=reason)
+            )
+
+    def get(self, recording: str) -> Recording:
+        with self._session() as session:
+            return _recording(session.get_one(RecordingRow, recording))
+
+    def due(self, stage: str, version: str) -> list[Recording]:
+        """Recordings whose stage is pending, or was run by another version, and whose stage before is done."""
+        before = sa.orm.aliased(StateRow)
+        query = (
+            sa.select(RecordingRow)
+            .join(before, (before.recording == RecordingRow.id) & (before.stage == _before(stage)))
+            .outerjoin(StateRow, (StateRow.recording == RecordingRow.id) & (StateRow.stage == stage))
+            .where(before.state == DONE)
+            .where(sa.or_(StateRow.state.is_(None), StateRow.state == PENDING, StateRow.version != version))
+            .order_by(RecordingRow.path)
+        )
+        with self._session() as session:
+            return [_recording(row) for row in session.scalars(query)]
+
+    def done(self, stage: str, version: str) -> list[Recording]:
+        """Recordings whose stage this version has done, by id."""
+        query = (
+            sa.select(RecordingRow)
+            .join(StateRow, StateRow.recording == RecordingRow.id)
+            .where(StateRow.stage == stage, StateRow.state == DONE, StateRow.version == version)
+            .order_by(RecordingRow.id)
+        )
+        with self._session() as session:
+            return [_recording(row) for row in session.scalars(query)]
+
+    def turns(self, recording: str) -> list[Turn]:
+        with self._session() as session:
+            return _turns(session, recording)
+
+    def utterances(self, recording: str) -> list[Utterance]:
+        """In order of time."""
+        query = (
+            sa.select(UtteranceRow).where(UtteranceRow.recording == recording).order_by(UtteranceRow.start)
+        )
+        with self._session() as session:
+            return [_utterance(row) for row in session.scalars(query)]
+
+    def finish(
+        self,
+        recording: str,
+        stage: str,
+        version: str,
+        utterances: Sequence[Utterance] | None = None,
+        rejects: Sequence[Reject] = (),
+    ) -> None:
+        """Store what a stage found and mark it done, in one transaction; new utterances make later stages stale."""
+        with self._session() as session:
+            if session.get(RecordingRow, recording) is None:
+                return  # removed meanwhile
+            if utterances is not None:
+                _replace_utterances(session, recording, utterances)
+                _make_stale(session, recording, after=stage)
+            session.execute(
+                sa.delete(RejectRow).where(RejectRow.recording == recording, RejectRow.stage == stage)
+            )
+            unique = {(reject.start, reject.end): reject for reject in rejects}
+            session.add_all(
+                RejectRow(recording=recording, stage=stage, **asdict(reject)) for reject in unique.values()
+            )
+            session.merge(
+                StateRow(recording=recording, stage=stage, state=DONE, version=version, reason=None)
+            )
+
+    def fail(self, recording: str, stage: str, version: str, reason: str) -> None:
+        with self._session() as session:
+            if session.get(RecordingRow, recording) is not None:
+                session.merge(
+                    StateRow(recording=recording, stage=stage, state=FAILED, version=version, reason=reason)
+                )
+
+    def reset(self, recording: str, stage: str) -> None:
+        """Make one stage of one recording pending again."""
+        with self._session() as session:
+            session.merge(StateRow(recording=recording, stage=stage, state=PENDING, version="", reason=None))
+
+    def failed(self) -> list[dict[str, str]]:
+        """Recording id, path, stage and reason of everything that failed."""
+        query = (
+            sa.select(RecordingRow.id, RecordingRow.path, StateRow.stage, StateRow.reason)
+            .join(StateRow, StateRow.recording == RecordingRow.id)
+            .where(StateRow.state == FAILED)
+            .order_by(RecordingRow.path)
+        )
+        with self._session() as session:
+            return [
+                {"recording": id, "path": path, "stage": stage, "reason": reason}
+                for id, path, stage, reason in session.execute(query)
+            ]
+
+    def status(self) -> Status:
+        status = Status(failed=self.failed(), stages={stage: {} for stage in STAGES})
+        with self._session() as session:
+            count = sa.select(sa.func.count(), sa.func.sum(RecordingRow.duration))
+            status.recordings, seconds = session.execute(count.select_from(RecordingRow)).one()
+            length = sa.func.sum(UtteranceRow.end - UtteranceRow.start)
+            query = sa.select(sa.func.count(), length).select_from(UtteranceRow)
+            status.utterances, spoken = session.execute(query).one()
+            status.seconds, status.utterance_seconds = float(seconds or 0), float(spoken or 0)
+            states = sa.select(StateRow.stage, StateRow.state, sa.func.count())
+            for stage, state, number in session.execute(states.group_by(StateRow.stage, StateRow.state)):
+                status.stages[stage][state] = number
+            reasons = session.scalars(sa.select(RejectRow.reason))
+            status.rejects = dict(Counter(_kind(reason) for reason in reasons).most_common())
+        return status
+
+
+def _kind(reason: str) -> str:
+    """Reasons are counted without their numbers."""
+    return " ".join(word for word in reason.split() if not any(c.isdigit() for c in word))
+
+
+def _configure_sqlite(connection: Any, _: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def _explained(engine: sa.Engine) -> Iterator[None]:
+    """Turn what the database says into one sentence."""
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        place = engine.url.render_as_string(hide_password=True)
+        text = str(error.orig)
+        if "disk is full" in text or "disk I/O error" in text:
+            raise NoSpace(
+                f"No space left for the catalogue {place}: free some and run the same command again, "
+                "what is done is kept."
+            ) from error
+        if isinstance(error, sa.exc.IntegrityError):
+            raise
+        if "not a database" in text or "malformed" in text:
+            raise UserError(
+                f"{place} is not a catalogue or is damaged: restore it or move it away."
+            ) from error
+        raise RosellaError(
+            f"The catalogue {place} cannot be used ({text.strip()}): check that it is there."
+        ) from error
+
+
+def _upgrade(engine: sa.Engine) -> None:
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+        place = engine.url.render_as_string(hide_password=True)
+        raise UserError(f"{place} was made by a newer Rosella (revision {current}): install that version.")
+    from alembic import command
+
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _before(stage: str) -> str:
+    return STAGES[STAGES.index(stage) - 1]
+
+
+def _make_stale(session: Session, recording: str, after: str) -> None:
+    for stage in STAGES[STAGES.index(after) + 1 :]:
+        session.merge(StateRow(recording=recording, stage=stage, state=PENDING, version="", reason=None))
+
+
+def _forget_path(session: Session, path: str, keep: str) -> None:
+    """Another content stood at this path: that recording is gone."""
+    session.execute(sa.delete(RecordingRow).where(RecordingRow.path == path, RecordingRow.id != keep))
+
+
+def _replace_turns(session: Session, recording: str, turns: Sequence[Turn]) -> None:
+    session.execute(sa.delete(TurnRow).where(TurnRow.recording == recording))
+    session.flush()
+    session.add_all(
+        TurnRow(recording=recording, number=number, **turn.to_dict()) for number, turn in enumerate(turns)
+    )
+
+
+def _replace_utterances(session: Session, recording: str, utterances: Sequence[Utterance]) -> None:
+    session.execute(sa.delete(UtteranceRow).where(UtteranceRow.recording == recording))
+    session.add_all(
+        UtteranceRow(**{**u.to_dict(), "speakers": list(u.speakers)}, transcript_source="manifest")
+        for u in utterances
+    )
+
+
+def _recording_row(recording: Recording, source: Source) -> RecordingRow:
+    values: Mapping[str, Any] = {**recording.to_dict(), "path": source.path}
+    return RecordingRow(**values, size=source.size, mtime_ns=source.mtime_ns)
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in sa.inspect(row).mapper.column_attrs}
+
+
+def _recording(row: RecordingRow) -> Recording:
+    return Recording.from_dict(_columns(row))
+
+
+def _utterance(row: UtteranceRow) -> Utterance:
+    return Utterance.from_dict({**_columns(row), "speakers": tuple(row.speakers)})
+
+
+def _turns(session: Session, recording: str) -> list[Turn]:
+    query = sa.select(TurnRow).where(TurnRow.recording == recording).order_by(TurnRow.number)
+    return [Turn.from_dict(_columns(row)) for row in session.scalars(query)]

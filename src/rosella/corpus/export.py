@@ -1,0 +1,169 @@
+"""Catalogue and cached codes -> shards, weights and splits. Shards that are still right are left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rosella.corpus.catalogue.store import TOKENIZE, Catalogue
+from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard
+from rosella.corpus.tokenize import CodesCache, version
+from rosella.errors import UserError
+from rosella.records import Recording, Utterance
+
+SHARD_CODES = 1 << 25
+"""Codes after which a shard is closed: about 12 hours and 40 MB at nine codebooks of 86 frames/s."""
+
+VALIDATION_SHARE = 0.05
+MIN_SHOWS = 10
+"""With fewer shows than this, recordings are held out instead: a whole show would be too much of the corpus."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export holds: shards, of which `written` are new; utterances, of which `validation`; hours of codes."""
+
+    shards: int
+    written: int
+    utterances: int
+    validation: int
+    hours: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Content:
+    recording: Recording
+    utterances: list[Utterance]
+    key: str
+
+
+def export(
+    corpus: Path, catalogue: Catalogue, codec: CodecFacts, progress: Callable[[int, int], None] | None = None
+) -> Exported:
+    """Write what is missing and publish it. The old export stays valid until the new one is complete."""
+    cache = CodesCache(corpus, codec.fingerprint)
+    contents = {}
+    for recording in catalogue.done(TOKENIZE, version(codec)):
+        content = _content(recording, catalogue.utterances(recording.id), codec)
+        if content.utterances:
+            contents[recording.id] = content
+    kept = _still_right(corpus, codec, contents)
+    covered = {recording for shard in kept for recording in shard["recordings"]}
+    missing = [content for id, content in contents.items() if id not in covered]
+    written = list(_write(corpus, cache, missing, codec, progress or (lambda done, total: None)))
+    shards = sorted([*kept, *written], key=lambda shard: shard["file"])
+    if not shards:
+        raise UserError(
+            f"No utterance in {corpus} has codes: see `rosella corpus status` for what failed and why."
+        )
+    splits = assign_splits([content.recording for content in contents.values()])
+    weights = {u.id: Weight(split=splits[id]) for id, content in contents.items() for u in content.utterances}
+    write_export(corpus, codec, shards, weights)
+    return _summary(contents, shards, len(written), weights, codec)
+
+
+def assign_splits(recordings: Sequence[Recording]) -> dict[str, str]:
+    """Recording id -> "train" or "validation", by a hash of the show or, with fewer than `MIN_SHOWS`, the recording.
+
+    With two units or more, at least one is in each split; a single one is all training.
+    """
+    shows = {recording.show for recording in recordings if recording.show}
+    by_show = len(shows) >= MIN_SHOWS
+    unit = {r.id: f"show:{r.show}" if by_show and r.show else r.id for r in recordings}
+    ranked = sorted(set(unit.values()), key=_fraction)
+    if len(ranked) < 2:
+        return dict.fromkeys(unit, "train")
+    share = sum(_fraction(name) < VALIDATION_SHARE for name in ranked)
+    held_out = set(ranked[: min(max(share, 1), len(ranked) - 1)])
+    return {id: "validation" if name in held_out else "train" for id, name in unit.items()}
+
+
+def _fraction(name: str) -> float:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+def _content(recording: Recording, utterances: list[Utterance], codec: CodecFacts) -> _Content:
+    facts = json.dumps([version(codec), [u.to_dict() for u in utterances]], sort_keys=True)
+    return _Content(recording, utterances, hashlib.sha256(facts.encode()).hexdigest()[:16])
+
+
+def _still_right(corpus: Path, codec: CodecFacts, contents: dict[str, _Content]) -> list[dict[str, Any]]:
+    """Shards of the present export all of whose recordings would be written as they are."""
+    try:
+        manifest = read_manifest(corpus)
+    except UserError:
+        return []
+    if CodecFacts(**manifest["codec"]) != codec:
+        return []
+    wanted = {(id, content.key) for id, content in contents.items()}
+    return [
+        shard
+        for shard in manifest["shards"]
+        if shard["recordings"].items() <= wanted and _is_there(corpus / "shards" / shard["file"], shard)
+    ]
+
+
+def _is_there(path: Path, shard: dict[str, Any]) -> bool:
+    return path.is_file() and path.stat().st_size == shard["bytes"]
+
+
+def _write(
+    corpus: Path,
+    cache: CodesCache,
+    contents: Sequence[_Content],
+    codec: CodecFacts,
+    progress: Callable[[int, int], None],
+) -> Iterator[dict[str, Any]]:
+    done = 0
+    for group in _grouped(contents, cache):
+        recordings = {content.recording.id: content.key for content, _ in group}
+        rows = [(u, codes[u.id]) for content, codes in group for u in content.utterances if u.id in codes]
+        name = hashlib.sha256(json.dumps(recordings, sort_keys=True).encode()).hexdigest()[:16]
+        if rows:
+            entry = write_shard(corpus / "shards" / f"{name}.parquet", rows, codec)
+            yield {**entry, "recordings": recordings}
+        done += len(group)
+        progress(done, len(contents))
+
+
+def _grouped(
+    contents: Iterable[_Content], cache: CodesCache
+) -> Iterator[list[tuple[_Content, dict[str, np.ndarray]]]]:
+    """Whole recordings, with their codes, up to the size of a shard."""
+    group: list[tuple[_Content, dict[str, np.ndarray]]] = []
+    size = 0
+    for content in contents:
+        codes = cache.load(content.recording.id)
+        group.append((content, codes))
+        size += sum(array.size for array in codes.values())
+        if size >= SHARD_CODES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _summary(
+    contents: dict[str, _Content],
+    shards: Sequence[dict[str, Any]],
+    written: int,
+    weights: dict[str, Weight],
+    codec: CodecFacts,
+) -> Exported:
+    frames = sum(shard["codes"] for shard in shards) / codec.num_codebooks
+    held_out = [id for content in contents.values() for id in [u.id for u in content.utterances]]
+    return Exported(
+        shards=len(shards),
+        written=written,
+        utterances=sum(shard["rows"] for shard in shards),
+        validation=sum(weights[id].split == "validation" for id in held_out),
+        hours=frames / codec.frame_rate / 3600,
+        bytes=sum(shard["bytes"] for shard in shards),
+    )

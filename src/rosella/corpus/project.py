@@ -1,0 +1,222 @@
+"""A corpus directory: add recordings, run the stages over them, see how far they are, export shards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from rosella import audio
+from rosella.corpus.catalogue.store import SCAN, SEGMENT, TOKENIZE, Catalogue, Source, Status
+from rosella.corpus.engines import local
+from rosella.corpus.engines.local import Outcome, Progress, Ran
+from rosella.corpus.export import Exported, export
+from rosella.corpus.manifest import Entry, read_source
+from rosella.corpus.segment import Cutting, cut, timed
+from rosella.corpus.shards import atomic
+from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec, tokenize, version
+from rosella.errors import RosellaError, UserError
+from rosella.records import Recording, check_turns, content_id
+
+CATALOGUE_VARIABLE = "ROSELLA_CATALOGUE"
+CATALOGUE_FILE = "catalogue.sqlite"
+FACTS = ("show", "source_url", "language", "licence", "consent")
+
+
+@dataclass
+class Added:
+    """Counts of recordings by what became of them, and path and reason of those that cannot be used."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SegmentStage:
+    """Cuts the turns of the catalogue into utterances."""
+
+    catalogue: Catalogue
+    cutting: Cutting
+    name: str = SEGMENT
+
+    @property
+    def version(self) -> str:
+        return self.cutting.version
+
+    def run(self, recording: Recording) -> Outcome:
+        utterances, rejects = cut(recording, self.catalogue.turns(recording.id), self.cutting)
+        return Outcome(utterances, rejects)
+
+
+@dataclass(frozen=True)
+class TokenizeStage:
+    """Turns utterances into codes, reusing those whose span is unchanged."""
+
+    catalogue: Catalogue
+    cache: CodesCache
+    codec: Encoder
+    name: str = TOKENIZE
+
+    @property
+    def version(self) -> str:
+        return version(self.codec)
+
+    def run(self, recording: Recording) -> Outcome:
+        utterances = self.catalogue.utterances(recording.id)
+        known = self._cached(recording.id)
+        fresh, rejects = tokenize(recording, [u for u in utterances if u.id not in known], self.codec)
+        codes = {**known, **fresh}
+        self.cache.save(recording.id, {u.id: codes[u.id] for u in utterances if u.id in codes}, self.codec)
+        return Outcome(None, rejects)
+
+    def _cached(self, recording: str) -> dict[str, np.ndarray]:
+        try:
+            return self.cache.load(recording)
+        except RosellaError:
+            return {}
+
+
+class Corpus:
+    """A corpus directory and its catalogue."""
+
+    def __init__(self, directory: Path, catalogue: Catalogue) -> None:
+        self.directory = directory
+        self.catalogue = catalogue
+
+    @classmethod
+    def open(cls, directory: str | Path, url: str | None = None, create: bool = False) -> Self:
+        """Open a corpus. The catalogue is at `url`, else where ROSELLA_CATALOGUE says, else in the directory."""
+        directory = Path(directory)
+        url = url or os.environ.get(CATALOGUE_VARIABLE)
+        if create:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(
+                    f"The corpus {directory} cannot be made ({error.strerror}): name another."
+                ) from None
+        elif not (directory.is_dir() if url else (directory / CATALOGUE_FILE).is_file()):
+            raise UserError(f"{directory} is not a corpus: add recordings with `rosella corpus add` first.")
+        return cls(directory, Catalogue.open(url or f"sqlite:///{directory.resolve() / CATALOGUE_FILE}"))
+
+    def close(self) -> None:
+        self.catalogue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, source: str | Path, progress: Progress | None = None, **facts: str | None) -> Added:
+        """Add the recordings of a source (see `manifest.read_source`).
+
+        `facts` (show, source_url, language, licence, consent) hold where the source itself says nothing.
+        The source is validated whole before anything is added; a recording that cannot be read is recorded as
+        failed, and the rest goes on.
+        """
+        entries = read_source(source)
+        report = progress or _silent
+        result = Added()
+        for number, entry in enumerate(entries):
+            report(SCAN, number, len(entries), str(entry.audio))
+            self._add(entry, {k: getattr(entry, k) or facts.get(k) for k in FACTS}, result)
+        report(SCAN, len(entries), len(entries), "")
+        return result
+
+    def run(self, codec: Encoder, cutting: Cutting | None = None, progress: Progress | None = None) -> Ran:
+        """Segment and tokenize whatever is due. Stopped at any moment, it goes on where it was."""
+        cache = CodesCache(self.directory, codec.fingerprint)
+        tokenizing = TokenizeStage(self.catalogue, cache, codec)
+        for recording in self.catalogue.done(TOKENIZE, tokenizing.version):
+            if not cache.path(recording.id).exists():
+                self.catalogue.reset(recording.id, TOKENIZE)
+        remember_codec(self.directory, codec)
+        stages = [SegmentStage(self.catalogue, cutting or Cutting()), tokenizing]
+        return local.run(self.catalogue, stages, progress or _silent)
+
+    def status(self) -> Status:
+        """Totals, states by stage, rejects by reason, and what failed."""
+        return self.catalogue.status()
+
+    def retry(self, name: str | None = None) -> list[str]:
+        """Make what failed pending again: one recording by path, file name or id, or all. Returns their paths."""
+        failed = [f for f in self.catalogue.failed() if name is None or _goes_by(f, name)]
+        if name is not None and not failed:
+            raise UserError(f"No failed recording goes by {name}: `rosella corpus status` lists them.")
+        for failure in failed:
+            if failure["stage"] == SCAN:
+                self._rescan(failure["recording"])
+            else:
+                self.catalogue.reset(failure["recording"], failure["stage"])
+        return [failure["path"] for failure in failed]
+
+    def export(self, progress: Callable[[int, int], None] | None = None) -> Exported:
+        """Publish all utterances that have codes of the latest run's codec; see `corpus.export`."""
+        return export(self.directory, self.catalogue, remembered_codec(self.directory), progress)
+
+    def _add(self, entry: Entry, facts: dict[str, str | None], result: Added) -> None:
+        path = self._local_copy(entry)
+        source, recording = _source(path), None
+        try:
+            known = self.catalogue.find(source)
+            recording = replace(known, **facts) if known else _scanned(path, facts)
+            turns = timed(entry.turns, recording.duration)
+            check_turns(turns, recording.duration)
+        except UserError as error:
+            self.catalogue.add_failed(_unread(path, facts), source, entry.turns, str(error))
+            result.failed.append((str(path), str(error)))
+            return
+        outcome = self.catalogue.add(recording, source, turns)
+        setattr(result, outcome, getattr(result, outcome) + 1)
+
+    def _rescan(self, recording: str) -> None:
+        row = self.catalogue.get(recording)
+        entry = Entry(Path(row.path), tuple(self.catalogue.turns(recording)), "")
+        self._add(entry, {name: getattr(row, name) for name in FACTS}, Added())
+
+    def _local_copy(self, entry: Entry) -> Path:
+        """The entry's file; audio from inside a data set is written to `audio/` under its hash."""
+        if entry.embedded is None:
+            return Path(os.path.abspath(entry.audio))
+        data = entry.embedded()
+        suffix = entry.audio.suffix if entry.audio.suffix.isascii() else ""
+        path = self.directory.resolve() / "audio" / f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
+        if not path.exists():
+            with atomic(path) as temporary:
+                temporary.write_bytes(data)
+        return path
+
+
+def _source(path: Path) -> Source:
+    try:
+        stat = path.stat()
+    except OSError:
+        return Source(str(path), 0, 0)
+    return Source(str(path), stat.st_size, stat.st_mtime_ns)
+
+
+def _scanned(path: Path, facts: dict[str, str | None]) -> Recording:
+    info = audio.probe(path)
+    return Recording(content_id(path), str(path), info.duration, info.sample_rate, info.channels, **facts)
+
+
+def _unread(path: Path, facts: dict[str, str | None]) -> Recording:
+    """Stands for a file that cannot be used, under an id of its path: its content may be another's."""
+    return Recording(hashlib.sha256(f"path:{path}".encode()).hexdigest()[:32], str(path), 0.0, 0, 0, **facts)
+
+
+def _goes_by(failure: dict[str, str], name: str) -> bool:
+    return name in (failure["recording"], failure["path"], Path(failure["path"]).name)
+
+
+def _silent(stage: str, done: int, total: int, name: str) -> None:
+    pass

@@ -1,0 +1,122 @@
+"""Utterances -> codes: decode the span, resample to the codec's rate, normalise loudness, encode; kept in a cache.
+
+The cache has one file per recording and codec, `cache/codes/<fingerprint>/<recording>.npz`, whose members carry
+CRC-32 sums. Exports are made from it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from rosella import audio
+from rosella.corpus.segment import Reject
+from rosella.corpus.shards import CodecFacts, CodecLike, atomic
+from rosella.errors import RosellaError, UserError
+from rosella.records import Recording, Utterance
+
+VERSION = "1"
+BATCH_SECONDS = 600.0
+"""Audio decoded before it is encoded: enough for batches of equal length, little enough for memory."""
+
+
+class Encoder(CodecLike, Protocol):
+    """The part of a codec that tokenising needs."""
+
+    def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+
+
+def version(codec: CodecLike) -> str:
+    """Identifies what the tokenize stage does; another value makes its results stale."""
+    return f"{VERSION}:{codec.fingerprint}"
+
+
+class CodesCache:
+    """Codes of utterances by recording, for one codec."""
+
+    def __init__(self, corpus: Path, fingerprint: str) -> None:
+        self.folder = corpus / "cache" / "codes" / re.sub(r"[^\w.-]", "_", fingerprint)
+
+    def path(self, recording: str) -> Path:
+        return self.folder / f"{recording}.npz"
+
+    def save(self, recording: str, codes: dict[str, np.ndarray], codec: CodecLike) -> None:
+        """Store uint16 `[frames, codebooks]` by utterance id."""
+        empty = np.empty((0, codec.num_codebooks), np.uint16)
+        with atomic(self.path(recording)) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                ids=np.array(list(codes), dtype=np.str_),
+                frames=np.array([len(c) for c in codes.values()], np.int64),
+                codes=np.concatenate([empty, *codes.values()]),
+            )
+
+    def load(self, recording: str) -> dict[str, np.ndarray]:
+        """Codes by utterance id; a RosellaError when the file is missing or damaged."""
+        path = self.path(recording)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                ids, frames, codes = stored["ids"].tolist(), stored["frames"], stored["codes"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError):
+            raise RosellaError(
+                f"The codes in {path} are missing or damaged: delete the file and run `rosella corpus run` again."
+            ) from None
+        return dict(zip(ids, np.split(codes, np.cumsum(frames)[:-1]), strict=True)) if ids else {}
+
+
+def tokenize(
+    recording: Recording, utterances: Sequence[Utterance], codec: Encoder
+) -> tuple[dict[str, np.ndarray], list[Reject]]:
+    """Codes by utterance id. A UserError says why the recording's audio cannot be used."""
+    codes: dict[str, np.ndarray] = {}
+    rejects: list[Reject] = []
+    for batch in _batches(utterances):
+        waveforms = {u.id: _waveform(recording, u, codec.sample_rate) for u in batch}
+        silent = [u for u in batch if not waveforms[u.id].any()]
+        rejects += [Reject(u.start, u.end, "digital silence where speech should be") for u in silent]
+        spoken = [u for u in batch if u not in silent]
+        if spoken:
+            encoded = codec.encode([waveforms[u.id] for u in spoken])
+            codes.update((u.id, code) for u, code in zip(spoken, encoded, strict=True))
+    return codes, rejects
+
+
+def _batches(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
+    batches: list[list[Utterance]] = [[]]
+    seconds = 0.0
+    for utterance in utterances:
+        if seconds >= BATCH_SECONDS:
+            batches.append([])
+            seconds = 0.0
+        batches[-1].append(utterance)
+        seconds += utterance.end - utterance.start
+    return batches
+
+
+def _waveform(recording: Recording, utterance: Utterance, sample_rate: int) -> np.ndarray:
+    waveform = audio.decode(recording.path, sample_rate, utterance.start, utterance.end)
+    return audio.normalise_loudness(waveform, sample_rate)
+
+
+def remember_codec(corpus: Path, codec: CodecLike) -> None:
+    """Note the codec of the latest run, for `corpus export`."""
+    with atomic(corpus / "cache" / "codec.json") as temporary:
+        temporary.write_text(json.dumps(asdict(CodecFacts.of(codec))), encoding="utf-8")
+
+
+def remembered_codec(corpus: Path) -> CodecFacts:
+    """The codec of the latest run."""
+    try:
+        return CodecFacts(**json.loads((corpus / "cache" / "codec.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise UserError(
+            f"Nothing in {corpus} has been turned into codes: run `rosella corpus run` first."
+        ) from None
