@@ -23,6 +23,8 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
     "axes.linewidth": 0.6,
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
     "figure.constrained_layout.use": True,
 }
 TEAL = "#2a9d8f"
@@ -82,7 +84,7 @@ def _svg(draw: Any, width: float, height: float) -> str:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), facecolor="none")
         canvas = FigureCanvasSVG(figure)
         draw(figure)
         buffer = io.StringIO()

@@ -2,8 +2,8 @@
 
 *Sentence retrieval*: among recordings of many sentences by one voice, is the recording of the sentence that
 was asked for the one closest to what was generated? Closeness is the dynamic time warping distance of mel
-cepstra. Two controls belong to every number: the codec round trip of the references (what a perfect model could
-reach) and a shuffled text (what a model that ignores its text would reach).
+cepstra. Two controls belong to every number: the codec round trip of the references (what a perfect model
+could reach) and a shuffled text (what a model that ignores its text would reach).
 
 Axes: N samples, T frames, K coefficients, R references, G generated clips, I, J frames of two aligned clips.
 """

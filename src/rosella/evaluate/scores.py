@@ -98,7 +98,7 @@ class Evaluation:
 
 def prepare(sentences: Sequence[Sentence], codec: Codec) -> Yardstick:
     """Read the references at the codec's rate, send them through it and score what comes back."""
-    references = [audio.decode(sentence.audio, codec.sample_rate) for sentence in sentences]
+    references = [_reference(sentence, codec.sample_rate) for sentence in sentences]
     round_trips = codec.decode(codec.encode(references))
     spoken = [index for index, sentence in enumerate(sentences) if sentence.speak]
     control = intelligibility.sentence_retrieval(
@@ -213,6 +213,11 @@ def _speak_all(
         speeches.update(zip(indices, batch, strict=True))
         on_clips(len(indices))
     return [speeches[index] for index in yardstick.spoken]
+
+
+def _reference(sentence: Sentence, sample_rate: int) -> Wave:
+    """At the loudness every codec is given, which is also the loudness of what a model says."""
+    return audio.normalise_loudness(audio.decode(sentence.audio, sample_rate), sample_rate)
 
 
 def _voice(clip: VoiceClip, sample_rate: int) -> Any:

@@ -1,0 +1,299 @@
+"""The report: one HTML page with everything inside it, one function a section."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosella import audio
+from rosella.evaluate import figures, page
+from rosella.evaluate.intelligibility import SAMPLE_RATE
+from rosella.evaluate.page import Html, element, join, paragraph, section, table
+from rosella.evaluate.scores import ClipScore, Evaluation
+from rosella.evaluate.story import CorpusFacts, RecordingFacts, Story, TrainingFacts
+
+SPECTROGRAM_SENTENCES = 2
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a number of `Evaluation.summary` is shown: its name, its unit, the best value and what it means."""
+
+    key: str
+    name: str
+    meaning: str
+    ideal: float
+    percent: bool = False
+    unit: str = ""
+
+
+SCORES = (
+    Score(
+        "retrieval",
+        "Understood",
+        "For this share of the sentences, the recording nearest to what the model said is the right one "
+        "among all sentences of that voice (time-warped distance of mel cepstra).",
+        1.0,
+        percent=True,
+    ),
+    Score(
+        "stopped",
+        "Stopped by itself",
+        "Share of the clips that ended before the time limit.",
+        1.0,
+        percent=True,
+    ),
+    Score(
+        "length_ratio",
+        "Length",
+        "Median length of a clip divided by its reference's; 1 is the same pace.",
+        1.0,
+    ),
+    Score(
+        "length_spread",
+        "Length, spread",
+        "Median distance of that ratio from 1; 0 is the same length each time.",
+        0.0,
+    ),
+    Score(
+        "pitch_semitones",
+        "Pitch distance",
+        "Median difference between the pitch of a clip and of its reference; a rough measure of the voice.",
+        0.0,
+        unit="semitones",
+    ),
+    Score(
+        "spectrum_db",
+        "Timbre distance",
+        "Median difference of the average spectra; a rough measure of the voice and the sound.",
+        0.0,
+        unit="dB",
+    ),
+)
+
+
+def write(path: Path, story: Story) -> None:
+    """Draw the report and write it to `path` in one piece."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(draw(story), encoding="utf-8")
+    temporary.replace(path)
+
+
+def draw(story: Story) -> str:
+    """The page as text. It refers to nothing outside itself."""
+    parts = [_header(story), _tiles(story), _scores(story), _listen(story)]
+    if story.corpus:
+        parts.append(_corpus(story.corpus))
+    if story.training:
+        parts.append(_training(story.training))
+    parts.append(_spectrograms(story))
+    if story.steps:
+        parts.append(_steps(story))
+    if story.next_steps:
+        parts.append(_next_steps(story))
+    return page.render(_title(story), [*parts, _footer(story)])
+
+
+def _title(story: Story) -> str:
+    return "From a podcast to a model that speaks" if story.corpus else f"How well {story.after.model} speaks"
+
+
+def _header(story: Story) -> Html:
+    return join([element("h1", _title(story)), paragraph(" ".join(_sentences(story)), "lead")])
+
+
+def _sentences(story: Story) -> Iterable[str]:
+    """What happened, in plain words."""
+    if story.corpus:
+        seconds = story.corpus.utterance_seconds
+        recordings = _count(len(story.corpus.recordings), "recording")
+        yield f"Rosella took {recordings}, cut {sum(seconds) / 60:.1f} minutes of talk"
+        yield f"into {_count(len(seconds), 'utterance')} and turned them into codes."
+    if story.training:
+        yield f"A small speaking model was fine-tuned on them for {story.training.steps:,} steps."
+    summary, count = story.after.summary, len(story.after.clips)
+    yield (
+        f"The model then said {_count(count, 'sentence')} it was never trained on: "
+        f"{summary['retrieval_hits']:.0f} of {count} can be told from all others by their sound"
+    )
+    if story.before:
+        yield f"(before the fine-tuning: {story.before.summary['retrieval_hits']:.0f})."
+    else:
+        yield f"(guessing would give {_percent(summary['retrieval_chance'])})."
+
+
+def _tiles(story: Story) -> Html:
+    summary = story.after.summary
+    chance = _percent(summary["retrieval_chance"])
+    tiles = [
+        (_percent(summary["retrieval"]), f"of the sentences understood; guessing gives {chance}"),
+        (_percent(summary["stopped"]), "of the clips stopped by themselves"),
+        (f"{summary['length_ratio']:.2f} ×", "the length of the reference"),
+        (f"{summary['real_time_factor']:.1f} ×", "real time, compiling included"),
+    ]
+    return element("div", join(_tile(number, label) for number, label in tiles), "tiles")
+
+
+def _tile(number: str, label: str) -> Html:
+    return element("div", join([element("b", number), element("span", label)]), "tile")
+
+
+def _scores(story: Story) -> Html:
+    headings = ["score", "value"] if story.before is None else ["score", "before", "after", "gain"]
+    rows = [_score_row(score, story) for score in SCORES]
+    kind = "scores" if story.before is None else "scores compared"
+    return section("Scores", element("div", table(headings, rows), kind), _controls(story.after))
+
+
+def _score_row(score: Score, story: Story) -> list[object]:
+    name = join([score.name, element("span", score.meaning, "who")])
+    after = story.after.summary[score.key]
+    if story.before is None:
+        return [name, _value(score, after)]
+    before = story.before.summary[score.key]
+    return [name, _value(score, before), _value(score, after), _gain(score, before, after)]
+
+
+def _value(score: Score, value: float | None) -> Html:
+    if value is None or math.isnan(value):
+        return element("span", "–", "number")
+    return element(
+        "span", _percent(value) if score.percent else f"{value:.2f} {score.unit}".strip(), "number"
+    )
+
+
+def _gain(score: Score, before: float | None, after: float | None) -> Html:
+    """How much nearer to the ideal; green is nearer, red is further away."""
+    if before is None or after is None or math.isnan(before) or math.isnan(after):
+        return element("span", "–", "number")
+    nearer = abs(before - score.ideal) - abs(after - score.ideal)
+    shown = f"{100 * nearer:+.0f} points" if score.percent else f"{nearer:+.2f}"
+    return element("span", shown, "number " + ("good" if nearer > 0 else "bad" if nearer < 0 else ""))
+
+
+def _controls(evaluation: Evaluation) -> Html:
+    summary = evaluation.summary
+    return paragraph(
+        "Controls of “understood”: the references themselves, sent through the codec, reach "
+        f"{_percent(summary['retrieval_round_trip'])}, which is what a perfect model could reach. Scored "
+        f"against a wrong sentence, the model reaches {_percent(summary['retrieval_shuffled_text'])}; "
+        f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of the round "
+        f"trip, 0 to 1) is {summary['codec_stoi']:.2f}.",
+        "note",
+    )
+
+
+def _listen(story: Story) -> Html:
+    intro = paragraph(
+        "No sentence here was in the training data. The codec round trip is the best a model could sound; "
+        "“understood” means that the right reference is the nearest one.",
+        "note",
+    )
+    return section("Listen", intro, *[_card(story, row) for row in range(len(story.after.clips))])
+
+
+def _card(story: Story, row: int) -> Html:
+    clip, index = story.after.clips[row], story.yardstick.spoken[row]
+    rate = story.yardstick.sample_rate
+    players = [
+        page.player("reference", story.yardstick.references[index], rate),
+        page.player("codec round trip", story.yardstick.round_trips[index], rate),
+    ]
+    if story.before:
+        players.append(_generated("before", story.before, row))
+    players.append(_generated("after" if story.before else "generated", story.after, row))
+    who = ", ".join(part for part in (clip.speaker, clip.language) if part)
+    heading = element("h3", join([clip.text, element("span", who, "who")]))
+    return element("article", join([heading, element("div", join(players), "players")]), "card")
+
+
+def _generated(label: str, evaluation: Evaluation, row: int) -> Html:
+    clip = evaluation.clips[row]
+    caption = join([element("b", label), " · ", _verdict(clip)])
+    return page.player(caption, evaluation.waves[clip.id], evaluation.sample_rate)
+
+
+def _verdict(clip: ClipScore) -> Html:
+    if not clip.stopped:
+        return element("span", "did not stop", "bad")
+    if clip.rank == 1:
+        return element("span", "understood", "good")
+    return element("span", f"rank {clip.rank} of {clip.candidates}", "bad")
+
+
+def _corpus(corpus: CorpusFacts) -> Html:
+    headings = ["recording", "speakers", "language", "utterances", "seconds", "rejected"]
+    rows = [_recording(facts) for facts in corpus.recordings]
+    total = ["all", "", "", len(corpus.utterance_seconds), sum(corpus.utterance_seconds), ""]
+    histogram = figures.duration_histogram(corpus.utterance_seconds)
+    return section(
+        "The corpus", table(headings, rows, total), page.figure(histogram, "Length of the utterances.")
+    )
+
+
+def _recording(facts: RecordingFacts) -> list[object]:
+    speakers = ", ".join(facts.speakers)
+    rejects = ", ".join(f"{count} × {reason}" for reason, count in facts.rejects.items()) or "none"
+    return [facts.name, speakers, facts.language, facts.utterances, facts.seconds, rejects]
+
+
+def _training(training: TrainingFacts) -> Html:
+    caption = (
+        "Cross-entropy of each codebook while fine-tuning: lines on the training data, dots on utterances "
+        "kept apart. The first codebook carries the words, the last the finest detail."
+    )
+    curves = figures.loss_curves(training.train, training.validation)
+    return section("The training", page.figure(curves, caption, "wide"))
+
+
+def _spectrograms(story: Story) -> Html:
+    shown = [_spectrogram(story, row) for row in range(min(SPECTROGRAM_SENTENCES, len(story.after.clips)))]
+    return section("How it looks", *shown)
+
+
+def _spectrogram(story: Story, row: int) -> Html:
+    clip, index = story.after.clips[row], story.yardstick.spoken[row]
+    rate = story.yardstick.sample_rate
+    waves = [
+        ("reference", story.yardstick.references[index], rate),
+        ("codec round trip", story.yardstick.round_trips[index], rate),
+    ]
+    named = (
+        [("before", story.before), ("after", story.after)] if story.before else [("generated", story.after)]
+    )
+    waves += [(name, item.waves[clip.id], item.sample_rate) for name, item in named if item]
+    panels = [(name, audio.resample(wave, rate, SAMPLE_RATE)) for name, wave, rate in waves]
+    return page.figure(figures.spectrograms(panels), f"{clip.text} ({clip.speaker or 'no voice given'})")
+
+
+def _steps(story: Story) -> Html:
+    rows = [
+        [join([step.title, element("span", element("code", step.command), "who")]), step.seconds]
+        for step in story.steps
+    ]
+    total = ["all", sum(step.seconds for step in story.steps)]
+    return section(
+        "What was done", table(["step, and the command that does the same", "seconds"], rows, total)
+    )
+
+
+def _next_steps(story: Story) -> Html:
+    blocks = [join([paragraph(purpose), element("pre", command)]) for purpose, command in story.next_steps]
+    return section("How to go on", *blocks)
+
+
+def _footer(story: Story) -> Html:
+    made = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    facts = " · ".join(f"{name} {value}" for name, value in story.machine.items())
+    return element("footer", paragraph(f"Made {made} · {facts}", "soft"))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
