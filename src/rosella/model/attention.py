@@ -1,0 +1,81 @@
+"""Attention as Dia has it: rotary positions, grouped key heads, no scaling, one masking rule.
+
+Axes: B batch, T query steps, S key steps, D model width, N query heads, K key heads, H head width.
+A mask is an additive float32 bias [B or 1, 1, T or 1, S]: 0 where a query may look, `HIDDEN` where it may not.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+HIDDEN = -1e30
+
+
+class Weight(nnx.Param):
+    """A parameter with the logical axis of each dimension (see `sharding`)."""
+
+
+def weight(rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str, ...], scale: float) -> Weight:
+    """A float32 parameter drawn from a normal distribution of standard deviation `scale`."""
+    return Weight(scale * jax.random.normal(rngs.params(), shape, jnp.float32), axes=axes)
+
+
+def rotary(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
+    """Cosine and sine, float32 [B, T, 1, H/2], of integer positions [B, T] (RoFormer, arXiv 2104.09864)."""
+    frequencies = 1.0 / theta ** (jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+    angles = positions[..., None, None].astype(jnp.float32) * frequencies
+    return jnp.cos(angles), jnp.sin(angles)
+
+
+def rotate(x_BTNH: jax.Array, cos_sin: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Turns each pair (x[i], x[i + H/2]) by its angle."""
+    cos, sin = cos_sin
+    first, second = jnp.split(x_BTNH.astype(jnp.float32), 2, axis=-1)
+    turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    return turned.astype(x_BTNH.dtype)
+
+
+def attend(q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, bias: jax.Array) -> jax.Array:
+    """Softmax attention [B, T, N, H]; query head n reads key head n // (N / K)."""
+    batch, steps, heads, width = q_BTNH.shape
+    q_BTKGH = q_BTNH.reshape(batch, steps, k_BSKH.shape[2], -1, width)
+    scores = jnp.einsum("BTKGH,BSKH->BKGTS", q_BTKGH, k_BSKH, preferred_element_type=jnp.float32)
+    chances = jax.nn.softmax(scores + bias[:, :, None], axis=-1).astype(v_BSKH.dtype)
+    return jnp.einsum("BKGTS,BSKH->BTKGH", chances, v_BSKH).reshape(batch, steps, heads, width)
+
+
+class Attention(nnx.Module):
+    """The four projections of one attention, for `layers` layers stacked in front.
+
+    Inside the stack's loop the layer axis is gone, so the einsums below show one layer.
+    """
+
+    def __init__(
+        self,
+        rngs: nnx.Rngs,
+        layers: int,
+        width: int,
+        key_width: int,
+        heads: int,
+        key_heads: int,
+        head_dim: int,
+        scale: float,
+    ):
+        into = ("layers", "embed", "heads", "head_dim")
+        self.query = weight(rngs, (layers, width, heads, head_dim), into, scale)
+        self.key = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
+        self.value = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
+        self.out = weight(rngs, (layers, heads, head_dim, width), ("layers", "heads", "head_dim", "embed"), scale)
+
+    def queries(self, x_BTD: jax.Array) -> jax.Array:
+        return jnp.einsum("BTD,DNH->BTNH", x_BTD, self.query[...].astype(x_BTD.dtype))
+
+    def keys_values(self, x_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        k_BSKH = jnp.einsum("BSD,DKH->BSKH", x_BSD, self.key[...].astype(x_BSD.dtype))
+        v_BSKH = jnp.einsum("BSD,DKH->BSKH", x_BSD, self.value[...].astype(x_BSD.dtype))
+        return k_BSKH, v_BSKH
+
+    def output(self, x_BTNH: jax.Array) -> jax.Array:
+        return jnp.einsum("BTNH,NHD->BTD", x_BTNH, self.out[...].astype(x_BTNH.dtype))

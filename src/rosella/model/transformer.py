@@ -1,0 +1,238 @@
+"""Dia (nari-labs/dia; the Parakeet family): a byte encoder and a decoder of delayed audio codes, in Flax NNX.
+
+Axes: B batch, S text bytes, T steps, C codebooks, V ids of a codebook, D model width, F inner width, L layers,
+M cache slots. The weights of all layers are stacked, so that a loop compiles one layer.
+Parameters are float32; `Dia.dtype` is what the matrices are multiplied in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rosella.model.attention import HIDDEN, Attention, Weight, attend, rotary, rotate, weight
+from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+
+
+class Text(NamedTuple):
+    """An encoded text: states [B, S, D] and the bias [B, 1, 1, S] that hides its padding."""
+
+    states: jax.Array
+    bias: jax.Array
+
+
+class Cache(NamedTuple):
+    """What decoding keeps between calls. Slot j of row b holds step j - start[b]; earlier slots are padding."""
+
+    keys: tuple[jax.Array, ...]  # per layer [B, M, K, H]
+    values: tuple[jax.Array, ...]
+    text_keys: tuple[jax.Array, ...]  # per layer [B, S, K, H], computed once
+    text_values: tuple[jax.Array, ...]
+    text_bias: jax.Array
+    start: jax.Array  # int32 [B]
+    filled: jax.Array  # int32, the slots written so far
+
+
+class Norm(nnx.Module):
+    """Root-mean-square normalisation (arXiv 1910.07467), in float32 whatever goes in."""
+
+    def __init__(self, shape: tuple[int, ...], axes: tuple[str, ...], eps: float):
+        self.scale = Weight(jnp.ones(shape, jnp.float32), axes=axes)
+        self.eps = eps
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        wide = x.astype(jnp.float32)
+        wide = wide * jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + self.eps)
+        return (wide * self.scale[...]).astype(x.dtype)
+
+
+class Feedforward(nnx.Module):
+    """Gated SiLU (arXiv 2002.05202), gate and up projection in one matrix."""
+
+    def __init__(self, rngs: nnx.Rngs, layers: int, width: int, inner: int, scale: float):
+        self.gate_up = weight(rngs, (layers, width, 2, inner), ("layers", "embed", "pair", "inner"), scale)
+        self.down = weight(rngs, (layers, inner, width), ("layers", "inner", "embed"), scale)
+
+    def __call__(self, x_BTD: jax.Array) -> jax.Array:
+        both = jnp.einsum("BTD,DPF->BTPF", x_BTD, self.gate_up[...].astype(x_BTD.dtype))
+        inner = jax.nn.silu(both[:, :, 0]) * both[:, :, 1]
+        return jnp.einsum("BTF,FD->BTD", inner, self.down[...].astype(x_BTD.dtype))
+
+
+class EncoderLayers(nnx.Module):
+    """The encoder's layers, stacked; called inside the loop on one of them."""
+
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
+        layers, width, scale = config.num_hidden_layers, config.hidden_size, config.initializer_range
+        heads = config.num_attention_heads, config.num_key_value_heads, config.head_dim
+        self.self_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
+        self.self_attention = Attention(rngs, layers, width, width, *heads, scale)
+        self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
+        self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale)
+
+    def __call__(self, x_BSD: jax.Array, angles: tuple[jax.Array, jax.Array], bias: jax.Array) -> jax.Array:
+        normed = self.self_norm(x_BSD)
+        keys, values = self.self_attention.keys_values(normed)
+        mixed = attend(rotate(self.self_attention.queries(normed), angles), rotate(keys, angles), values, bias)
+        x_BSD = x_BSD + self.self_attention.output(mixed)
+        return x_BSD + self.mlp(self.mlp_norm(x_BSD))
+
+
+class Encoder(nnx.Module):
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
+        shape = (config.vocab_size, config.hidden_size)
+        self.embedding = weight(rngs, shape, ("vocab", "embed"), config.initializer_range)
+        self.layers = EncoderLayers(config, rngs)
+        self.norm = Norm((config.hidden_size,), ("embed",), config.norm_eps)
+
+
+class DecoderLayers(nnx.Module):
+    """The decoder's layers, stacked; called inside the loop on one of them."""
+
+    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
+        layers, width, scale = config.num_hidden_layers, config.hidden_size, config.initializer_range
+        own = config.num_attention_heads, config.num_key_value_heads, config.head_dim
+        cross = config.cross_num_attention_heads, config.cross_num_key_value_heads, config.cross_head_dim
+        self.self_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
+        self.self_attention = Attention(rngs, layers, width, width, *own, scale)
+        self.cross_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
+        self.cross_attention = Attention(rngs, layers, width, config.cross_hidden_size, *cross, scale)
+        self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
+        self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale)
+
+    def __call__(self, x_BTD, angles, bias, past, text, text_bias):
+        """One layer over new steps; `past` (keys, values, slot) or None, `text` its keys and values.
+
+        Returns the states and the keys and values that this layer now knows.
+        """
+        normed = self.self_norm(x_BTD)
+        keys, values = self.self_attention.keys_values(normed)
+        keys = rotate(keys, angles)
+        if past is not None:
+            keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys, past[2], axis=1)
+            values = jax.lax.dynamic_update_slice_in_dim(past[1], values, past[2], axis=1)
+        mixed = attend(rotate(self.self_attention.queries(normed), angles), keys, values, bias)
+        x_BTD = x_BTD + self.self_attention.output(mixed)
+        queries = self.cross_attention.queries(self.cross_norm(x_BTD))
+        x_BTD = x_BTD + self.cross_attention.output(attend(queries, *text, text_bias))
+        return x_BTD + self.mlp(self.mlp_norm(x_BTD)), (keys, values)
+
+
+class Decoder(nnx.Module):
+    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
+        width, channels, ids = config.hidden_size, config.num_channels, config.vocab_size
+        scale = config.initializer_range
+        self.embedding = weight(rngs, (channels, ids, width), ("codebooks", "vocab", "embed"), scale)
+        self.layers = DecoderLayers(config, rngs)
+        self.norm = Norm((width,), ("embed",), config.norm_eps)
+        self.logits = weight(rngs, (width, channels, ids), ("embed", "codebooks", "vocab"), scale)
+
+
+class Dia(nnx.Module):
+    """The whole model. The same layers serve training, prefill and single decoding steps."""
+
+    def __init__(self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: bool = False):
+        """`dtype` is the matrices' compute type; `remat` trades time for memory in training."""
+        self.config, self.dtype, self.remat = config, dtype, remat
+        self.encoder = Encoder(config.encoder, rngs)
+        self.decoder = Decoder(config.decoder, rngs)
+
+    def __call__(self, text_ids: jax.Array, lengths: jax.Array, tokens: jax.Array) -> jax.Array:
+        """Teacher forcing: logits float32 [B, T, C, V] for text [B, S], its lengths [B] and delayed ids [B, T, C]."""
+        return self.logits(self.decode(tokens, self.encode(text_ids, lengths)))
+
+    def encode(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
+        """Encodes right-padded byte ids [B, S]. Dropped text is zeroed ids with the length it had."""
+        text = self._encode_masked(text_ids, lengths)
+        if self.config.cross_attention_padding == "mask":
+            return text
+        return self._with_padding_key(text, lengths)
+
+    def decode(self, tokens: jax.Array, text: Text) -> jax.Array:
+        """Decoder states [B, T, D] of whole sequences [B, T, C], which may be padded at their end."""
+        steps = jnp.arange(tokens.shape[1])
+        bias = jnp.where(steps <= steps[:, None], 0.0, HIDDEN)[None, None]
+        angles = self._angles(self.config.decoder, steps[None])
+        graph, layers = nnx.split(self.decoder.layers)
+
+        def one(states, weights):
+            layer = nnx.merge(graph, weights)
+            known = layer.cross_attention.keys_values(text.states)
+            return layer(states, angles, bias, None, known, text.bias)[0], None
+
+        states, _ = jax.lax.scan(self._saved(one), self._embed(tokens), layers)
+        return self.decoder.norm(states)
+
+    def logits(self, states: jax.Array) -> jax.Array:
+        """Logits float32 [B, T, C, V] of decoder states [B, T, D]."""
+        kernel = self.decoder.logits[...].astype(states.dtype)
+        return jnp.einsum("BTD,DCV->BTCV", states, kernel, preferred_element_type=jnp.float32)
+
+    def decoding_layers(self) -> tuple[DecoderLayers, ...]:
+        """The decoder's layers one by one, matrices in the compute type: taken apart once, before a decoding loop."""
+        graph, weights = nnx.split(self.decoder.layers)
+        weights = jax.tree.map(lambda leaf: leaf if leaf.ndim == 2 else leaf.astype(self.dtype), weights)
+        count = self.config.decoder.num_hidden_layers
+        return tuple(nnx.merge(graph, jax.tree.map(lambda leaf: leaf[i], weights)) for i in range(count))
+
+    def start(self, text: Text, start: jax.Array, slots: int, layers: tuple[DecoderLayers, ...]) -> Cache:
+        """An empty cache of `slots` steps; row b is padded on the left by start[b] of them."""
+        settings = self.config.decoder
+        shape = (len(start), slots, settings.num_key_value_heads, settings.head_dim)
+        empty = tuple(jnp.zeros(shape, self.dtype) for _ in layers)
+        keys, values = zip(*(layer.cross_attention.keys_values(text.states) for layer in layers), strict=True)
+        return Cache(empty, empty, keys, values, text.bias, start, jnp.int32(0))
+
+    def step(self, tokens: jax.Array, cache: Cache, layers: tuple[DecoderLayers, ...]) -> tuple[jax.Array, Cache]:
+        """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them."""
+        slots = cache.filled + jnp.arange(tokens.shape[1])
+        every = jnp.arange(cache.keys[0].shape[1])
+        visible = (every >= cache.start[:, None, None]) & (every <= slots[:, None])
+        bias = jnp.where(visible, 0.0, HIDDEN)[:, None]
+        angles = self._angles(self.config.decoder, slots - cache.start[:, None])
+        states, known = self._embed(tokens), []
+        for layer, *past, keys, values in zip(layers, *cache[:4], strict=True):
+            past = (*past, cache.filled)
+            states, pair = layer(states, angles, bias, past, (keys, values), cache.text_bias)
+            known.append(pair)
+        keys, values = zip(*known, strict=True)
+        cache = cache._replace(keys=keys, values=values, filled=cache.filled + tokens.shape[1])
+        return self.decoder.norm(states), cache
+
+    def _encode_masked(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
+        steps = jnp.arange(text_ids.shape[1])
+        bias = jnp.where(steps < lengths[:, None], 0.0, HIDDEN)[:, None, None, :]
+        angles = self._angles(self.config.encoder, steps[None])
+        graph, layers = nnx.split(self.encoder.layers)
+
+        def one(states, weights):
+            return nnx.merge(graph, weights)(states, angles, bias), None
+
+        states = self.encoder.embedding[...][text_ids].astype(self.dtype)
+        states, _ = jax.lax.scan(self._saved(one), states, layers)
+        return Text(self.encoder.norm(states), bias)
+
+    def _with_padding_key(self, text: Text, lengths: jax.Array) -> Text:
+        """Adds the key that stands for the padding which an `attend` model's decoder was trained to see.
+
+        All T - L padding positions carry the encoder state of a lone zero token, so one key with a bias of
+        log(T - L) has their share of the softmax.
+        """
+        zero = self._encode_masked(jnp.zeros((1, 1), jnp.int32), jnp.ones(1, jnp.int32)).states
+        zeros = jnp.broadcast_to(zero, (len(lengths), *zero.shape[1:]))
+        padding = jnp.maximum(self.config.trained_text_length - lengths, 0)
+        share = jnp.where(padding > 0, jnp.log(jnp.maximum(padding, 1)), HIDDEN)[:, None, None, None]
+        return Text(jnp.concatenate([text.states, zeros], 1), jnp.concatenate([text.bias, share], -1))
+
+    def _embed(self, tokens: jax.Array) -> jax.Array:
+        table = self.decoder.embedding[...]
+        return sum(table[c][tokens[..., c]] for c in range(len(table))).astype(self.dtype)
+
+    def _angles(self, settings: EncoderConfig | DecoderConfig, positions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return rotary(positions, settings.head_dim, settings.rope_theta)
+
+    def _saved(self, layer):
+        return jax.checkpoint(layer) if self.remat else layer
