@@ -107,11 +107,11 @@ class SampleRecipe(Part):
 class Recipe(Part):
     """Everything a run depends on besides its data.
 
-    `codebook_weights` default to [4, 1, 1, ...]; `remat` recomputes activations to save memory.
+    `codec` defaults to the model's own, `codebook_weights` to [4, 1, 1, ...]; `remat` recomputes activations to save memory.
     """
 
     model: ModelRecipe = ModelRecipe()
-    codec: str = "mini"
+    codec: str | None = None
     data: DataRecipe
     optimizer: OptimizerRecipe = OptimizerRecipe()
     steps: Positive

@@ -13,6 +13,7 @@ from typing import Any
 
 from rosella.config import Recipe, check_same_run, load_recipe, save_recipe
 from rosella.errors import UserError
+from rosella.training import state as checkpoints
 
 
 class RunDirectory:
@@ -45,11 +46,19 @@ class RunDirectory:
                 ) from None
             yield run
 
-    def keep_recipe(self, recipe: Recipe) -> None:
-        """Save the recipe; refuse one that contradicts the run already here."""
-        if self.recipe.exists():
-            check_same_run(recipe, load_recipe(self.recipe), self.path)
+    def begin(self, recipe: Recipe) -> None:
+        """Refuse a recipe that contradicts the checkpoints already here, then save it."""
+        self.check(recipe)
         save_recipe(recipe, self.recipe)
+
+    def check(self, recipe: Recipe) -> None:
+        if self.recipe.exists() and checkpoints.steps(self.checkpoints):
+            check_same_run(recipe, load_recipe(self.recipe), self.path)
+
+    def finished(self, recipe: Recipe) -> bool:
+        """True when the run's last step and its model are here."""
+        saved = checkpoints.steps(self.checkpoints)
+        return bool(saved) and saved[0] >= recipe.steps and (self.model / "config.json").exists()
 
     def record(self, values: dict[str, Any]) -> None:
         """Append one line to `metrics.jsonl`."""

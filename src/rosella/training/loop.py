@@ -53,7 +53,7 @@ def train(
     and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
     """
     data.check_export(export, config, recipe.data)
-    run.keep_recipe(recipe)
+    run.check(recipe)
     job, hooks = _prepare(recipe, model, config, export, run, report, sample)
     first = job.step
     step = make_step(job.skeleton, config, recipe)
@@ -130,6 +130,7 @@ def _prepare(recipe, model, config, export, run, report, sample) -> tuple[Job, l
     stream = data.stream(data.codes_reader(export, train_split), train_split, config, plan)
     state = checkpoints.fresh_state(params, make_optimizer(recipe.optimizer), recipe.seed)
     identity = data.fingerprint(train_split, buckets)
+    run.begin(recipe)
     job = Job(recipe, config, skeleton, run, report, state, 0, stream, identity)
     _resume(job)
     _describe(job, train_split, validation, buckets)

@@ -23,6 +23,7 @@ from flax import nnx
 
 from rosella.config import Recipe, save_recipe
 from rosella.errors import RosellaError
+from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 
 MANIFEST = "manifest.json"
@@ -57,6 +58,12 @@ class Skeleton:
     def join(self, params: dict[str, jax.Array]) -> Dia:
         leaves = [params[name] for name in self.names]
         return nnx.merge(self.graph, jax.tree_util.tree_unflatten(self.structure, leaves))
+
+
+def initial_model(config: DiaConfig, seed: int) -> Dia:
+    """A model of random weights, compiled as one program instead of one per weight."""
+    graph, _ = nnx.split(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(seed))))
+    return nnx.merge(graph, jax.jit(lambda: nnx.split(Dia(config, nnx.Rngs(seed)))[1])())
 
 
 def fresh_state(params: dict[str, jax.Array], optimizer: optax.GradientTransformation, seed: int) -> TrainState:
