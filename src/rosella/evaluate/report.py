@@ -158,11 +158,14 @@ def _score_row(score: Score, story: Story) -> list[object]:
 
 
 def _value(score: Score, value: float | None) -> Html:
+    return element("span", show_value(score, value), "number")
+
+
+def show_value(score: Score, value: float | None) -> str:
+    """A number as a person reads it; a dash where there was nothing to measure."""
     if value is None or math.isnan(value):
-        return element("span", "–", "number")
-    return element(
-        "span", _percent(value) if score.percent else f"{value:.2f} {score.unit}".strip(), "number"
-    )
+        return "–"
+    return _percent(value) if score.percent else f"{value:.2f} {score.unit}".strip()
 
 
 def _gain(score: Score, before: float | None, after: float | None) -> Html:
@@ -180,8 +183,8 @@ def _controls(evaluation: Evaluation) -> Html:
         "Controls of “understood”: the references themselves, sent through the codec, reach "
         f"{_percent(summary['retrieval_round_trip'])}, which is what a perfect model could reach. Scored "
         f"against a wrong sentence, the model reaches {_percent(summary['retrieval_shuffled_text'])}; "
-        f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of the round "
-        f"trip, 0 to 1) is {summary['codec_stoi']:.2f}.",
+        f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of the "
+        f"round trip, 0 to 1) is {summary['codec_stoi']:.2f}.",
         "note",
     )
 
@@ -225,19 +228,19 @@ def _verdict(clip: ClipScore) -> Html:
 
 
 def _corpus(corpus: CorpusFacts) -> Html:
-    headings = ["recording", "speakers", "language", "utterances", "seconds", "rejected"]
+    headings = ["recording", "speakers", "language", "utterances", "seconds"]
     rows = [_recording(facts) for facts in corpus.recordings]
-    total = ["all", "", "", len(corpus.utterance_seconds), sum(corpus.utterance_seconds), ""]
+    total = ["all", "", "", len(corpus.utterance_seconds), sum(corpus.utterance_seconds)]
+    rejects = "; ".join(f"{count} × {reason}" for reason, count in corpus.rejects.items()) or "nothing"
+    note = paragraph(f"Rejected on the way: {rejects}.", "note")
     histogram = figures.duration_histogram(corpus.utterance_seconds)
     return section(
-        "The corpus", table(headings, rows, total), page.figure(histogram, "Length of the utterances.")
+        "The corpus", table(headings, rows, total), note, page.figure(histogram, "Length of the utterances.")
     )
 
 
 def _recording(facts: RecordingFacts) -> list[object]:
-    speakers = ", ".join(facts.speakers)
-    rejects = ", ".join(f"{count} × {reason}" for reason, count in facts.rejects.items()) or "none"
-    return [facts.name, speakers, facts.language, facts.utterances, facts.seconds, rejects]
+    return [facts.name, ", ".join(facts.speakers), facts.language, facts.utterances, facts.seconds]
 
 
 def _training(training: TrainingFacts) -> Html:

@@ -128,7 +128,9 @@ def evaluate(
     speeches = _speak_all(speaker, yardstick, seed, on_clips)
     work_seconds = time.perf_counter() - start
     spoken = yardstick.spoken
-    generated = [_at_16k(speech.waveform, speech.sample_rate) for speech in speeches]
+    sample_rate = speeches[0].sample_rate
+    spoken_waves = [_not_empty(speech.waveform, sample_rate) for speech in speeches]
+    generated = [_at_16k(wave, sample_rate) for wave in spoken_waves]
     references = [_at_16k(wave, yardstick.sample_rate) for wave in yardstick.references]
     found = intelligibility.sentence_retrieval(generated, references, spoken, yardstick.groups)
     clips = [
@@ -136,8 +138,8 @@ def evaluate(
         for row, (own, wave, speech) in enumerate(zip(spoken, generated, speeches, strict=True))
     ]
     summary = summarise(clips, found, yardstick, work_seconds)
-    waves = {clip.id: speech.waveform for clip, speech in zip(clips, speeches, strict=True)}
-    return Evaluation(name, summary, clips, waves, speeches[0].sample_rate)
+    waves = {clip.id: wave for clip, wave in zip(clips, spoken_waves, strict=True)}
+    return Evaluation(name, summary, clips, waves, sample_rate)
 
 
 def summarise(
@@ -244,6 +246,11 @@ def _score(
         pitch_semitones=None if np.isnan(voice.pitch_semitones) else voice.pitch_semitones,
         spectrum_db=voice.spectrum_db,
     )
+
+
+def _not_empty(wave: np.ndarray, sample_rate: int) -> Wave:
+    """A model may stop at once; 0.1 s of silence can be scored, stored and played."""
+    return wave if len(wave) else np.zeros(sample_rate // 10, np.float32)
 
 
 def _at_16k(wave: np.ndarray, sample_rate: int) -> Wave:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import rosella
 from rosella.evaluate.scores import Evaluation, Yardstick
@@ -27,13 +28,13 @@ class RecordingFacts:
     language: str
     utterances: int
     seconds: float  # of the utterances
-    rejects: Mapping[str, int]  # reason -> how many
 
 
 @dataclass(frozen=True)
 class CorpusFacts:
     recordings: Sequence[RecordingFacts]
     utterance_seconds: Sequence[float]
+    rejects: Mapping[str, int]  # reason -> how many parts of recordings were left out
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,36 @@ class Story:
     machine: Mapping[str, str] = field(default_factory=lambda: machine_facts())
 
 
+def corpus_facts(directory: Path) -> CorpusFacts:
+    """The exported utterances of a corpus directory by recording, and what was rejected on the way."""
+    from rosella.corpus.project import Corpus
+    from rosella.corpus.shards import Export
+
+    utterances = (
+        Export.open(directory).index(["recording", "start", "end", "speakers", "language"]).to_pylist()
+    )
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for utterance in utterances:
+        grouped.setdefault(utterance["recording"], []).append(utterance)
+    with Corpus.open(directory) as corpus:
+        names = {recording: Path(corpus.catalogue.get(recording).path).name for recording in grouped}
+        rejects = corpus.status().rejects
+    rows = [_recording_facts(names[recording], members) for recording, members in grouped.items()]
+    return CorpusFacts(sorted(rows, key=lambda row: row.name), [_seconds(u) for u in utterances], rejects)
+
+
+def training_facts(metrics: Path) -> TrainingFacts:
+    """The losses in a run's `metrics.jsonl`."""
+    from rosella.training.directory import read_metrics
+
+    records = read_metrics(metrics)
+    return TrainingFacts(
+        steps=max(record["step"] for record in records),
+        train=_curves([record for record in records if record["split"] == "train"]),
+        validation=_curves([record for record in records if record["split"] == "validation"]),
+    )
+
+
 def machine_facts() -> dict[str, str]:
     """Where and with what the report was made; asks no accelerator, since that would start it."""
     facts = {
@@ -81,6 +112,26 @@ def machine_facts() -> dict[str, str]:
         | ({"commit": commit} if commit else {})
         | {name: _installed(name) for name in REPORTED_PACKAGES}
     )
+
+
+def _recording_facts(name: str, utterances: Sequence[Mapping[str, Any]]) -> RecordingFacts:
+    speakers = sorted({speaker for utterance in utterances for speaker in utterance["speakers"]})
+    languages = sorted({utterance["language"] or "" for utterance in utterances})
+    seconds = sum(_seconds(utterance) for utterance in utterances)
+    return RecordingFacts(name, speakers, ", ".join(languages), len(utterances), seconds)
+
+
+def _seconds(utterance: Mapping[str, Any]) -> float:
+    return utterance["end"] - utterance["start"]
+
+
+def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
+    """Codebook number -> curve; a loss that was not finite leaves a gap."""
+    steps = [record["step"] for record in records]
+    losses = [
+        [float("nan") if loss is None else loss for loss in record["codebook_losses"]] for record in records
+    ]
+    return {str(number): (steps, curve) for number, curve in enumerate(zip(*losses, strict=True), 1)}
 
 
 def _installed(package: str) -> str:

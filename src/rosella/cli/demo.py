@@ -1,0 +1,234 @@
+"""`rosella demo`: the whole road on the embedded family, each step by the verb that does it alone.
+
+The podcast, the models and the recipe ship with the package. `mini/podcast/heldout/manifest.jsonl` lists
+sentences that the podcast's voices say and no model was trained on, in the format of
+`rosella.evaluate.sentences`; a model is scored on them before and after the fine-tuning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rosella.cli.steps import Step
+    from rosella.evaluate.scores import Yardstick
+    from rosella.evaluate.story import Story
+
+STATE = "state.json"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("runs/demo"),
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps (default: the recipe's).")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Take the shipped podcast to a model that speaks; ends with a report. Run it again to resume."""
+    from rosella.cli.steps import Ledger
+
+    road = Road(out, steps, seed)
+    road.prepare()
+    ledger = Ledger(out / STATE)
+    plan = road.plan(ledger)
+    ledger.run(plan, typer.echo)
+    typer.echo(f"\nThe report is {out / 'report.html'}: open it in a browser.")
+
+
+@dataclass
+class Road:
+    """The demo's steps and where their results are."""
+
+    out: Path
+    training_steps: int | None
+    seed: int
+
+    def prepare(self) -> None:
+        """Make the directory; refuse one with other things in it, since the demo deletes what is outdated."""
+        from rosella.errors import UserError
+
+        if self.out.is_dir() and any(self.out.iterdir()) and not (self.out / STATE).exists():
+            raise UserError(
+                f"{self.out} is not empty and holds no demo: choose another directory with --out."
+            )
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"Cannot write {self.out} ({error.strerror}): choose another with --out."
+            ) from error
+
+    def plan(self, ledger) -> list[Step]:
+        """All steps in order."""
+        work = [*self._corpus_steps(), self._before(), self._training(), self._after()]
+        return [*work, self._report(work, ledger)]
+
+    def _corpus_steps(self) -> list[Step]:
+        from rosella.cli import corpus
+        from rosella.cli.steps import Step
+
+        folder, podcast = self.out / "corpus", self.podcast / "manifest.jsonl"
+        catalogue = [folder / "catalogue.sqlite"]
+        return [
+            Step(
+                "Add the podcast to a catalogue",
+                command("corpus add", podcast, "--corpus", folder),
+                lambda: corpus.add(podcast, folder),
+                digest(self.podcast),
+                catalogue,
+                [folder],
+            ),
+            Step(
+                "Cut it into utterances and turn them into codes",
+                command("corpus run", "--corpus", folder),
+                lambda: corpus.run(folder),
+                digest(self.mini("codec")),
+                catalogue,
+                [],
+            ),
+            Step(
+                "Write the shards that training reads",
+                command("corpus export", "--corpus", folder),
+                lambda: corpus.export(folder),
+                None,
+                [folder / "export.json"],
+                [],
+            ),
+        ]
+
+    def _before(self) -> Step:
+        inputs = [digest(self.mini("model")), digest(self.heldout.parent), self.seed]
+        return self._evaluation(
+            "Let the shipped model speak sentences it never saw", "mini", "before", inputs
+        )
+
+    def _after(self) -> Step:
+        title = "Let the fine-tuned model speak the same sentences"
+        return self._evaluation(title, str(self.out / "train" / "model"), "after", self.seed)
+
+    def _evaluation(self, title: str, model: str, name: str, inputs: object) -> Step:
+        from rosella.cli.evaluate import score, show
+        from rosella.cli.steps import Step
+
+        folder = self.out / name
+
+        def run() -> None:
+            from rosella import speak
+
+            show(score(model, speak.load(model), self.yardstick, folder, self.seed))
+
+        options = ["--model", model, "--sentences", self.heldout, "-o", folder, "--seed", self.seed]
+        return Step(title, command("evaluate", *options), run, inputs, [folder / "scores.json"], [folder])
+
+    def _training(self) -> Step:
+        from rosella.cli.steps import Step
+        from rosella.cli.train import train
+
+        recipe, folder = self.mini("demo.yaml"), self.out / "train"
+        overrides = [f"data.export={self.out / 'corpus'}", f"seed={self.seed}"]
+        overrides += [f"steps={self.training_steps}"] if self.training_steps else []
+        return Step(
+            "Fine-tune it on the podcast",
+            command("train", recipe, *overrides, "--run", folder),
+            lambda: train(recipe, overrides, folder),
+            [digest(recipe), overrides],
+            [folder / "model"],
+            [folder],
+        )
+
+    def _report(self, work: Sequence[Step], ledger) -> Step:
+        from rosella.cli.steps import Step
+
+        path = self.out / "report.html"
+
+        def run() -> None:
+            from rosella.evaluate import report
+
+            report.write(path, self._story(ledger.facts(work)))
+
+        return Step("Draw the report", command("demo", "--out", self.out), run, None, [path], [path])
+
+    def _story(self, facts) -> Story:
+        from rosella.evaluate import scores
+        from rosella.evaluate.story import Story, corpus_facts, training_facts
+
+        return Story(
+            self.yardstick,
+            scores.load(self.out / "after"),
+            scores.load(self.out / "before"),
+            corpus_facts(self.out / "corpus"),
+            training_facts(self.out / "train" / "metrics.jsonl"),
+            facts,
+            self._next_steps(),
+        )
+
+    def _next_steps(self) -> list[tuple[str, str]]:
+        model = self.out / "train" / "model"
+        return [
+            ("Say something else with the model you just trained.", _speak(model, "hallo.wav")),
+            ("Train longer.", command("demo", "--out", "runs/longer", "--steps", 2000)),
+            (
+                "Bring your own recordings and transcripts.",
+                command("corpus add", "my/manifest.jsonl", "--corpus", "my"),
+            ),
+            (
+                "Use the production model and codec; only the names differ.",
+                _speak("nari-labs/Dia-1.6B-0626", "big.wav"),
+            ),
+        ]
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        from rosella.codec import load_codec
+        from rosella.evaluate.scores import prepare
+        from rosella.evaluate.sentences import read_sentences
+
+        return prepare(read_sentences(self.heldout), load_codec("mini"))
+
+    @property
+    def podcast(self) -> Path:
+        return self.mini("podcast")
+
+    @property
+    def heldout(self) -> Path:
+        return self.podcast / "heldout" / "manifest.jsonl"
+
+    @staticmethod
+    def mini(name: str) -> Path:
+        from rosella import mini
+
+        return mini.path(name)
+
+
+def command(verb: str, *arguments: object) -> str:
+    """A command line to copy; paths below the working directory are relative to it."""
+    return shlex.join(["rosella", *verb.split(), *(_shown(argument) for argument in arguments)])
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files below a folder."""
+    found = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file() and "__pycache__" not in file.parts:
+            found.update(f"{file.relative_to(path)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:16]
+
+
+def _shown(argument: object) -> str:
+    if isinstance(argument, Path) and argument.is_relative_to(Path.cwd()):
+        return str(argument.relative_to(Path.cwd()))
+    return str(argument)
+
+
+def _speak(model: object, output: str) -> str:
+    return command("speak", "[S1] Hallo, eh, daar ben ik weer.", "--model", model, "-o", output)

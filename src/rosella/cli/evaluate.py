@@ -1,0 +1,80 @@
+"""`rosella evaluate`: let a model speak the sentences of a manifest, score it, and draw a report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rosella.evaluate.scores import Evaluation, Yardstick
+
+
+def register(app: typer.Typer) -> None:
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    model: Annotated[str, typer.Option(help="mini, a model directory, or a hub name.")],
+    sentences: Annotated[
+        Path, typer.Option(help="JSON Lines: audio, text, speaker, language, voice; see docs/evaluation.md.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where scores, audio and report go.")] = Path(
+        "runs/evaluate"
+    ),
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
+    from rosella import speak
+    from rosella.evaluate import report, scores
+    from rosella.evaluate.sentences import read_sentences
+    from rosella.evaluate.story import Story
+
+    wanted = read_sentences(sentences)
+    speaker = speak.load(model)
+    yardstick = scores.prepare(wanted, speaker.codec)
+    evaluation = score(model, speaker, yardstick, out, seed)
+    report.write(out / "report.html", Story(yardstick, evaluation))
+    if as_json:
+        typer.echo(json.dumps(scores.to_dict(evaluation), indent=1, ensure_ascii=False))
+        return
+    show(evaluation)
+    typer.echo(f"The report is {out / 'report.html'}.")
+
+
+def score(name: str, speaker, yardstick: Yardstick, out: Path, seed: int) -> Evaluation:
+    """Speak and score with progress on the terminal, and keep everything in `out`."""
+    from rosella.cli.progress import progress
+    from rosella.evaluate import scores
+
+    done = 0
+    with progress("speaking", len(yardstick.spoken)) as update:
+
+        def count(clips: int) -> None:
+            nonlocal done
+            done += clips
+            update(done, "")
+
+        evaluation = scores.evaluate(name, speaker, yardstick, seed, count)
+    scores.save(evaluation, out)
+    return evaluation
+
+
+def show(evaluation: Evaluation) -> None:
+    """The scores and their controls as a table on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rosella.evaluate.report import SCORES, show_value
+
+    table = Table("score", "value", box=None)
+    for item in SCORES:
+        table.add_row(item.name, show_value(item, evaluation.summary[item.key]))
+    summary = evaluation.summary
+    table.add_row("  control: round trip of the references", f"{summary['retrieval_round_trip']:.0%}")
+    table.add_row("  control: shuffled text", f"{summary['retrieval_shuffled_text']:.0%}")
+    table.add_row("  control: guessing", f"{summary['retrieval_chance']:.0%}")
+    Console().print(table)
