@@ -25,6 +25,9 @@ def evaluate(
         "runs/evaluate"
     ),
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Limit of a clip (default: twice the longest reference).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
@@ -36,7 +39,7 @@ def evaluate(
     wanted = read_sentences(sentences)
     speaker = speak.load(model)
     yardstick = scores.prepare(wanted, speaker.codec)
-    evaluation = score(model, speaker, yardstick, out, seed)
+    evaluation = score(model, speaker, yardstick, out, seed, max_seconds)
     report.write(out / "report.html", Story(yardstick, evaluation))
     if as_json:
         typer.echo(json.dumps(scores.to_dict(evaluation), indent=1, ensure_ascii=False))
@@ -45,7 +48,9 @@ def evaluate(
     typer.echo(f"The report is {out / 'report.html'}.")
 
 
-def score(name: str, speaker, yardstick: Yardstick, out: Path, seed: int) -> Evaluation:
+def score(
+    name: str, speaker, yardstick: Yardstick, out: Path, seed: int, max_seconds: float | None = None
+) -> Evaluation:
     """Speak and score with progress on the terminal, and keep everything in `out`."""
     from rosella.cli.progress import progress
     from rosella.evaluate import scores
@@ -58,7 +63,7 @@ def score(name: str, speaker, yardstick: Yardstick, out: Path, seed: int) -> Eva
             done += clips
             update(done, "")
 
-        evaluation = scores.evaluate(name, speaker, yardstick, seed, count)
+        evaluation = scores.evaluate(name, speaker, yardstick, seed, max_seconds, count)
     scores.save(evaluation, out)
     return evaluation
 

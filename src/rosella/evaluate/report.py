@@ -183,8 +183,8 @@ def _controls(evaluation: Evaluation) -> Html:
         "Controls of “understood”: the references themselves, sent through the codec, reach "
         f"{_percent(summary['retrieval_round_trip'])}, which is what a perfect model could reach. Scored "
         f"against a wrong sentence, the model reaches {_percent(summary['retrieval_shuffled_text'])}; "
-        f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of the "
-        f"round trip, 0 to 1) is {summary['codec_stoi']:.2f}.",
+        f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of "
+        f"the round trip, 0 to 1) is {summary['codec_stoi']:.2f}.",
         "note",
     )
 

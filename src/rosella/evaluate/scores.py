@@ -121,11 +121,15 @@ def evaluate(
     speaker: SpeakerLike,
     yardstick: Yardstick,
     seed: int = 0,
+    max_seconds: float | None = None,
     on_clips: Callable[[int], None] = lambda count: None,
 ) -> Evaluation:
-    """Generate every sentence to be spoken and score it; `on_clips` hears how many were just finished."""
+    """Generate every sentence to be spoken and score it; `on_clips` hears how many were just finished.
+
+    A clip that has not ended after `max_seconds` (default: `yardstick.max_seconds`) counts as not stopped.
+    """
     start = time.perf_counter()
-    speeches = _speak_all(speaker, yardstick, seed, on_clips)
+    speeches = _speak_all(speaker, yardstick, seed, max_seconds or yardstick.max_seconds, on_clips)
     work_seconds = time.perf_counter() - start
     spoken = yardstick.spoken
     sample_rate = speeches[0].sample_rate
@@ -201,7 +205,7 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _speak_all(
-    speaker: SpeakerLike, yardstick: Yardstick, seed: int, on_clips: Callable[[int], None]
+    speaker: SpeakerLike, yardstick: Yardstick, seed: int, max_seconds: float, on_clips: Callable[[int], None]
 ) -> list[SpeechLike]:
     """One batch per voice; the results in the order of `yardstick.spoken`."""
     batches: dict[Any, list[int]] = {}
@@ -211,7 +215,7 @@ def _speak_all(
     for clip, indices in batches.items():
         voice = _voice(clip, yardstick.sample_rate) if clip else None
         texts = [yardstick.sentences[index].text for index in indices]
-        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=yardstick.max_seconds)
+        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds)
         speeches.update(zip(indices, batch, strict=True))
         on_clips(len(indices))
     return [speeches[index] for index in yardstick.spoken]
