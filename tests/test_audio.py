@@ -30,7 +30,11 @@ def encode(path, codec: str, rate: int, seconds: float = 12.0, video: bool = Fal
             picture.width = picture.height = 64
         stream = container.add_stream(codec, rate=rate, layout="mono")
         frame = av.AudioFrame.from_ndarray(sweep(seconds, rate)[None], format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)  # a time lets the encoder declare its delay
+        frame.sample_rate, frame.pts, frame.time_base = (
+            rate,
+            0,
+            Fraction(1, rate),
+        )  # a time lets the encoder declare its delay
         resampler = av.AudioResampler(stream.format.name, "mono", rate, frame_size=stream.frame_size or 0)
         if video:
             for _ in range(int(seconds * 10)):
@@ -74,7 +78,9 @@ def test_decoding_is_aligned_with_what_was_encoded(tmp_path, suffix, codec, rate
     start, end = 5.0, 6.0
     span = audio.decode(path, start=start, end=end)
     reference = sweep(12, rate)
-    at = {lag: np.dot(span, reference[round(5 * rate) + lag : round(6 * rate) + lag]) for lag in range(-60, 61)}
+    at = {
+        lag: np.dot(span, reference[round(5 * rate) + lag : round(6 * rate) + lag]) for lag in range(-60, 61)
+    }
     assert abs(max(at, key=at.__getitem__)) <= 1
 
 
@@ -115,8 +121,22 @@ def test_a_wav_streamed_without_a_size_is_read(tmp_path):
 
 
 def wav_header(rate: int = RATE, size: int = 0) -> bytes:
-    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16,
-                       b"data", size)
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        36 + size,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        1,
+        rate,
+        2 * rate,
+        2,
+        16,
+        b"data",
+        size,
+    )
 
 
 BAD_FILES = {
@@ -125,13 +145,19 @@ BAD_FILES = {
     "zero hertz": (wav_header(0, 2000) + bytes(2000), "not audio that can be decoded|0 Hz"),
     "text": (b"hello " * 1000, "not audio that can be decoded"),
     "zeros": (bytes(50000), "not audio that can be decoded"),
-    "hls playlist": (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsecret.wav\n#EXT-X-ENDLIST\n",
-                     "not audio that can be decoded"),
-    "remote playlist": (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
-                        "not audio that can be decoded"),
+    "hls playlist": (
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsecret.wav\n#EXT-X-ENDLIST\n",
+        "not audio that can be decoded",
+    ),
+    "remote playlist": (
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+        "not audio that can be decoded",
+    ),
     "concat script": (b"ffconcat version 1.0\nfile secret.wav\n", "not audio that can be decoded"),
-    "dash": (b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="x"><Period/></MPD>',
-             "not audio that can be decoded"),
+    "dash": (
+        b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="x"><Period/></MPD>',
+        "not audio that can be decoded",
+    ),
 }
 
 
@@ -172,6 +198,7 @@ def test_samples_that_are_no_numbers_are_refused_where_they_are(tmp_path, bad):
 def test_one_sample_is_audio(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.array([0.5]), RATE)
     assert len(audio.decode(tmp_path / "a.wav")) == 1
+    assert audio.probe(tmp_path / "a.wav").duration == pytest.approx(1 / RATE)
 
 
 def test_paths_that_are_no_files(tmp_path):
@@ -191,7 +218,9 @@ def test_a_picture_is_no_audio(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         picture = container.add_stream("mpeg4", rate=10)
         picture.width = picture.height = 64
-        container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+        container.mux(
+            picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24"))
+        )
         container.mux(picture.encode(None))
     with pytest.raises(UserError, match="no audio track"):
         audio.probe(tmp_path / "a.mp4")

@@ -65,15 +65,12 @@ class _Stream:
 def probe(source: str | Path | BinaryIO) -> AudioInfo:
     """Read every packet (without decoding), so the duration is what the file holds, not what its header claims."""
     with _open(source) as audio:
-        end = audio.origin
+        end = audio.origin + audio.first.samples / audio.rate
         for packet in _packets(audio):
             if packet.pts is not None:
                 length = (packet.duration or 0) * packet.time_base
                 end = max(end, float(packet.pts * packet.time_base + length))
-        duration = end - audio.origin
-        if duration <= 0:
-            raise UserError(f"{audio.name} holds no audio samples: replace the file.")
-        return AudioInfo(duration, audio.rate, audio.channels, audio.container.format.name)
+        return AudioInfo(end - audio.origin, audio.rate, audio.channels, audio.container.format.name)
 
 
 def decode(

@@ -100,7 +100,8 @@ def _speaker(cue: str, previous: str) -> tuple[str, str]:
     spoken = html.unescape(_MARKUP.sub("", cue)).strip()
     if voice:
         return voice.group(1).strip(), spoken
-    if named := _NAME.match(spoken):
+    named = _NAME.match(spoken)
+    if named and not named.group(1)[0].islower():  # "one thing: …" is speech, not a name
         return named.group(1).strip(), spoken[named.end() :].strip()
     return previous, spoken
 

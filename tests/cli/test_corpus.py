@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from corpus.fakes import FakeCodec, save_manifest, small_source, turn
+
+from rosella import cli
+
+
+@pytest.fixture(autouse=True)
+def fake_codec(monkeypatch):
+    monkeypatch.setattr("rosella.codec.load_codec", lambda name, device="cpu": FakeCodec())
+
+
+@pytest.fixture
+def rosella(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return stop.value.code or 0, output.out, output.err
+
+    return call
+
+
+@pytest.fixture
+def source(tmp_path):
+    return small_source(tmp_path / "source")
+
+
+def test_add_run_status_export(rosella, tmp_path, source):
+    where = ("--corpus", tmp_path / "c")
+    code, out, err = rosella("corpus", "add", source, *where, "--licence", "CC0")
+    assert (code, out) == (0, "3 added, 0 updated, 0 unchanged, 0 duplicates, 0 failed\n")
+    assert "scan: 3 of 3" in err
+    code, out, err = rosella("corpus", "run", *where, "--codec", "mini")
+    assert (code, out) == (0, "segment: 3 done, tokenize: 3 done, 0 failed\n")
+    assert "tokenize: 3 of 3" in err
+    code, out, _ = rosella("corpus", "export", *where)
+    assert code == 0
+    assert out.startswith("6 utterances (2 for validation), 0.4 minutes, 1 shards (1 new)")
+    code, out, _ = rosella("corpus", "export", *where, "--json")
+    assert json.loads(out)["written"] == 0
+    code, out, _ = rosella("corpus", "status", *where)
+    assert code == 0
+    assert "3 recordings, 0.6 minutes\n6 utterances" in out
+    assert "tokenize: 3 done" in out
+    _, out, _ = rosella("corpus", "status", *where, "--json")
+    assert json.loads(out)["stages"]["tokenize"] == {"done": 3}
+
+
+def test_a_bad_recording_among_good_ones_is_reported_and_exit_is_zero(rosella, tmp_path, source):
+    (source.parent / "r1.wav").write_bytes(b"")
+    where = ("--corpus", tmp_path / "c")
+    code, out, _ = rosella("corpus", "add", source, *where)
+    assert code == 0
+    assert "2 added" in out
+    assert "failed: " in out
+    assert "r1.wav is empty (0 bytes)" in out
+    assert rosella("corpus", "run", *where)[0] == 0
+    _, out, _ = rosella("corpus", "status", *where)
+    assert "failed at scan: " in out
+    code, out, _ = rosella("corpus", "retry", "r1.wav", *where)
+    assert (code, out.splitlines()[0]) == (0, "0 of 1 pending again")
+
+
+def bad_audio(tmp_path, content):
+    (tmp_path / "x.wav").write_bytes(content)
+    return save_manifest(tmp_path / "m.jsonl", [{"audio": "x.wav", "turns": [turn(0, 1)]}])
+
+
+BAD_SOURCES = {
+    "missing": (lambda p: p / "absent", "does not exist"),
+    "empty folder": (lambda p: p, "holds neither"),
+    "empty audio": (lambda p: bad_audio(p, b""), "is empty (0 bytes)"),
+    "no audio": (lambda p: bad_audio(p, b"hello"), "not audio that can be decoded"),
+    "bad line": (lambda p: save_manifest(p / "m.jsonl", ["{"]), "line 1"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_SOURCES)
+def test_a_bad_source_ends_in_one_sentence_and_exit_code_2(rosella, tmp_path, kind):
+    make, reason = BAD_SOURCES[kind]
+    code, out, err = rosella("corpus", "add", make(tmp_path), "--corpus", tmp_path / "c")
+    assert (code, out) == (2, "")
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("rosella: ")
+    assert reason in last
+    assert "Traceback" not in err
+
+
+def test_when_nothing_can_be_tokenized_run_ends_with_2(rosella, tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.full(32000, np.nan, np.float32), 16000, subtype="FLOAT")
+    source = save_manifest(tmp_path / "m.jsonl", [{"audio": "x.wav", "turns": [turn(0, 1)]}])
+    rosella("corpus", "add", source, "--corpus", tmp_path / "c")
+    code, _, err = rosella("corpus", "run", "--corpus", tmp_path / "c")
+    assert code == 2
+    assert "NaN" in err
+
+
+@pytest.mark.parametrize("verb", ["run", "status", "retry", "export"])
+def test_verbs_without_a_corpus_say_what_to_do(rosella, tmp_path, verb):
+    code, _, err = rosella("corpus", verb, "--corpus", tmp_path / "c")
+    assert code == 2
+    assert "add recordings with `rosella corpus add` first" in err
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_corpus_that_cannot_be_made(rosella, tmp_path, source):
+    (tmp_path / "c").write_text("a file")
+    code, _, err = rosella("corpus", "add", source, "--corpus", tmp_path / "c")
+    assert code == 2
+    assert "cannot be made" in err

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from rosella.corpus.catalogue.models import Base
+from rosella.corpus.catalogue.store import Catalogue, Source
+from rosella.corpus.segment import Reject
+from rosella.errors import UserError
+from rosella.records import Recording, Turn, Utterance
+
+RECORDING = Recording("a" * 32, "/a.wav", 10.0, 16000, 1, language="nl")
+SOURCE = Source("/a.wav", 100, 1)
+TURNS = [Turn(0.0, 1.0, "anna", "hoi"), Turn(1.0, 2.0, "ben", "dag", "Dag")]
+UTTERANCE = Utterance("u1", "a" * 32, 0.0, 2.0, "[S1] hoi", speakers=("anna",), main_speaker="anna")
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/c.sqlite"
+
+
+@pytest.fixture
+def catalogue(url):
+    opened = Catalogue.open(url)
+    yield opened
+    opened.close()
+
+
+def test_migrations_make_exactly_the_models(url, catalogue):
+    with sa.create_engine(url).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_sqlite_writes_ahead_and_checks_references(url, catalogue):
+    with catalogue._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_records_come_back_as_they_went_in(catalogue):
+    assert catalogue.add(RECORDING, SOURCE, TURNS) == "added"
+    assert catalogue.turns(RECORDING.id) == TURNS
+    assert catalogue.find(SOURCE) == catalogue.get(RECORDING.id) == RECORDING
+    assert catalogue.find(Source("/a.wav", 100, 2)) is None
+    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE], [Reject(3.0, 4.0, "turn of 9 s is odd")])
+    assert catalogue.utterances(RECORDING.id) == [UTTERANCE]
+    assert catalogue.status().rejects == {"turn of s is odd": 1}
+
+
+def test_a_stage_waits_for_the_one_before_and_for_its_version(catalogue):
+    catalogue.add(RECORDING, SOURCE, TURNS)
+    assert catalogue.due("tokenize", "1") == []
+    assert catalogue.due("segment", "1") == [RECORDING]
+    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
+    assert catalogue.due("segment", "1") == []
+    assert catalogue.due("segment", "2") == [RECORDING]
+    assert catalogue.due("tokenize", "1") == [RECORDING]
+    catalogue.finish(RECORDING.id, "tokenize", "1")
+    assert catalogue.done("tokenize", "1") == [RECORDING]
+    assert catalogue.done("tokenize", "2") == []
+
+
+def test_a_failed_stage_is_not_due_again_for_the_same_version(catalogue):
+    catalogue.add(RECORDING, SOURCE, TURNS)
+    catalogue.fail(RECORDING.id, "segment", "1", "because")
+    assert catalogue.due("segment", "1") == []
+    assert catalogue.due("segment", "2") == [RECORDING]
+    assert catalogue.failed() == [
+        {"recording": RECORDING.id, "path": "/a.wav", "stage": "segment", "reason": "because"}
+    ]
+    catalogue.reset(RECORDING.id, "segment")
+    assert catalogue.due("segment", "1") == [RECORDING]
+
+
+def test_new_utterances_make_later_stages_stale(catalogue):
+    catalogue.add(RECORDING, SOURCE, TURNS)
+    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
+    catalogue.finish(RECORDING.id, "tokenize", "1")
+    catalogue.finish(RECORDING.id, "segment", "2", [UTTERANCE])
+    assert catalogue.due("tokenize", "1") == [RECORDING]
+
+
+def test_changed_turns_make_everything_stale_and_changed_facts_nothing(catalogue):
+    catalogue.add(RECORDING, SOURCE, TURNS)
+    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
+    assert catalogue.add(Recording(**{**RECORDING.to_dict(), "show": "s"}), SOURCE, TURNS) == "updated"
+    assert catalogue.due("segment", "1") == []
+    assert catalogue.add(Recording(**{**RECORDING.to_dict(), "show": "s"}), SOURCE, TURNS[:1]) == "updated"
+    assert len(catalogue.due("segment", "1")) == 1
+
+
+def test_results_of_a_removed_recording_are_dropped(catalogue):
+    catalogue.finish("gone", "segment", "1", [UTTERANCE])
+    catalogue.fail("gone", "segment", "1", "because")
+    assert catalogue.status().recordings == 0
+
+
+def test_opening_again_keeps_what_is_there(url, catalogue):
+    catalogue.add(RECORDING, SOURCE, TURNS)
+    catalogue.close()
+    assert Catalogue.open(url).find(SOURCE) == RECORDING
+
+
+def test_a_newer_catalogue_is_refused(url, catalogue, tmp_path):
+    catalogue.close()
+    with sqlite3.connect(tmp_path / "c.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(UserError, match="made by a newer Rosella"):
+        Catalogue.open(url)
+
+
+def test_what_is_no_database_is_refused(tmp_path):
+    (tmp_path / "c.sqlite").write_text("hello " * 1000)
+    with pytest.raises(UserError, match="is not a catalogue or is damaged"):
+        Catalogue.open(f"sqlite:///{tmp_path}/c.sqlite")
+    for url in ("nonsense", "nosuchdatabase://x/y"):
+        with pytest.raises(UserError, match="catalogue URL cannot be used"):
+            Catalogue.open(url)
