@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import ml_dtypes
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+from tiny_dia import CONFIG, batch, model
+
+from rosella.convert import mapping
+from rosella.convert.checkpoint import INDEX, WEIGHTS, load_model, save_model
+from rosella.errors import UserError
+
+
+def weights(dia):
+    return {path: np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(nnx.state(dia, nnx.Param))}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_model(tmp_path / "dia", model(), CONFIG)
+    return tmp_path / "dia"
+
+
+def test_a_model_survives_the_disk_bit_for_bit(saved):
+    loaded, config = load_model(saved)
+    assert config == CONFIG
+    for path, value in weights(model()).items():
+        np.testing.assert_array_equal(weights(loaded)[path], value, err_msg=str(path))
+    assert not list(saved.glob(".*"))
+
+
+def test_the_table_names_every_parameter_once():
+    stacked = {path: leaf.shape for path, leaf in weights(model()).items()}
+    layers = {"encoder": CONFIG.encoder.num_hidden_layers, "decoder": CONFIG.decoder.num_hidden_layers}
+    wanted = {(p, i) for p in stacked for i in (range(layers[p[0]]) if "layers" in p else [None])}
+    found = [(place.path, place.layer) for place in mapping.places(CONFIG).values()]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_half_precision_files_become_float32(saved, dtype):
+    tensors = load_file(saved / WEIGHTS)
+    save_file({name: value.astype(dtype) for name, value in tensors.items()}, saved / WEIGHTS)
+    loaded, _ = load_model(saved)
+    for path, value in weights(model()).items():
+        assert weights(loaded)[path].dtype == np.float32
+        np.testing.assert_array_equal(weights(loaded)[path], value.astype(dtype).astype(np.float32))
+
+
+def test_shards_are_read_through_their_index(saved):
+    tensors = load_file(saved / WEIGHTS)
+    names = sorted(tensors)
+    parts = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    for file, members in parts.items():
+        save_file({name: tensors[name] for name in members}, saved / file)
+    (saved / WEIGHTS).unlink()
+    index = {"weight_map": {name: file for file, members in parts.items() for name in members}}
+    (saved / INDEX).write_text(json.dumps(index))
+    ids, lengths, tokens = batch()
+    np.testing.assert_array_equal(load_model(saved)[0](ids, lengths, tokens), model()(ids, lengths, tokens))
+    (saved / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(UserError, match="lacks model-00002-of-00002"):
+        load_model(saved)
+
+
+def test_missing_unexpected_and_misshaped_tensors_are_all_named(saved):
+    tensors = load_file(saved / WEIGHTS)
+    del tensors["logits_dense.weight"]
+    tensors["model.extra"] = np.zeros(3, np.float32)
+    name = "model.decoder.layers.1.mlp.down_proj.weight"
+    tensors[name] = np.ascontiguousarray(tensors[name].T)
+    save_file(tensors, saved / WEIGHTS)
+    with pytest.raises(UserError) as error:
+        load_model(saved)
+    for part in ("missing logits_dense.weight", "unexpected model.extra", f"{name} is (40, 24), not (24, 40)"):
+        assert part in str(error.value)
+
+
+def test_directories_that_are_no_model_are_refused(saved, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="no model directory"):
+        load_model(tmp_path / "absent")
+    (saved / WEIGHTS).write_bytes((saved / WEIGHTS).read_bytes()[:1000])
+    with pytest.raises(UserError, match="damaged"):
+        load_model(saved)
+    (saved / "config.json").write_text('{"model_type": "whisper"}')
+    with pytest.raises(UserError, match="not 'dia'"):
+        load_model(saved)
+    shutil.rmtree(saved)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match="could not be fetched"):
+        load_model("someone/something")
+
+
+def test_a_failed_write_leaves_the_old_model(saved, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        save_model(saved, model(seed=1), CONFIG)
+    np.testing.assert_array_equal(*(weights(m)[("decoder", "logits")] for m in (load_model(saved)[0], model())))

@@ -1,0 +1,55 @@
+"""A Dia of a few thousand parameters with every kind of part that the large one has (grouped heads, delays)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+from flax import nnx
+
+from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+from rosella.model.transformer import Dia
+
+CONFIG = DiaConfig(
+    encoder=EncoderConfig(16, 2, 2, 2, 8, intermediate_size=24, max_position_embeddings=64),
+    decoder=DecoderConfig(
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        cross_num_attention_heads=4,
+        cross_num_key_value_heads=2,
+        cross_head_dim=4,
+        cross_hidden_size=16,
+        intermediate_size=40,
+        max_position_embeddings=128,
+        vocab_size=20,
+        num_channels=3,
+        eos_token_id=16,
+        pad_token_id=17,
+        bos_token_id=18,
+    ),
+    delay_pattern=(0, 2, 3),
+    codec="mini",
+)
+ATTEND = replace(CONFIG, cross_attention_padding="attend", trained_text_length=32)
+
+
+def model(config: DiaConfig = CONFIG, seed: int = 0, spread: float = 8.0) -> Dia:
+    """Random weights, spread wider than at the start of training so that every part shows in the logits."""
+    built = Dia(config, nnx.Rngs(seed))
+    graph, state = nnx.split(built)
+    return nnx.merge(graph, jax.tree.map(lambda leaf: leaf * spread if leaf.std() else leaf, state))
+
+
+def batch(config: DiaConfig = CONFIG, rows: int = 3, width: int = 12, steps: int = 10, seed: int = 0):
+    """Text ids [B, S] with rows of different lengths, their lengths, and delayed ids [B, T, C]."""
+    random = np.random.default_rng(seed)
+    lengths = np.array([width, *random.integers(2, width, rows - 1)], np.int32)
+    ids = np.where(np.arange(width) < lengths[:, None], random.integers(1, 255, (rows, width)), 0).astype(
+        np.int32
+    )
+    tokens = random.integers(0, config.decoder.vocab_size - 1, (rows, steps, config.decoder.num_channels))
+    return ids, lengths, tokens.astype(np.int32)
