@@ -1,0 +1,60 @@
+"""`rosella speak`: text to an audio file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rosella.errors import UserError
+
+if TYPE_CHECKING:
+    from rosella.speak import Voice
+
+
+def register(app: typer.Typer) -> None:
+    app.command("speak")(speak)
+
+
+def speak(
+    text: Annotated[str, typer.Argument(help="What to say, for example '[S1] Hello. [S2] Hi!'")],
+    model: Annotated[str, typer.Option(help="mini, a model directory, or a hub name.")] = "mini",
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .wav, .flac or .ogg file.")] = Path("out.wav"),
+    codec: Annotated[str | None, typer.Option(help="Another codec than the model's own.")] = None,
+    voice: Annotated[Path | None, typer.Option(help="A clip of the voice to imitate.")] = None,
+    voice_text: Annotated[str | None, typer.Option(help="Exactly what is said in the clip.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    guidance: Annotated[float, typer.Option(help="How closely to follow the text; at least 1.")] = 3.0,
+    temperature: float = 1.0,
+    top_k: int = 50,
+    top_p: float = 0.95,
+    max_seconds: Annotated[float | None, typer.Option(help="Cut the speech here at the latest.")] = None,
+) -> None:
+    """Speak a text, in the voice of a clip if one is given."""
+    from rosella import audio
+    from rosella.speak import load
+
+    if not out.parent.is_dir():
+        raise UserError(f"Cannot write {out}: the folder {out.parent} does not exist.")
+    clip = read_voice(voice, voice_text)
+    speech = load(model, codec).speak(text, clip, seed, max_seconds, guidance, temperature, top_k, top_p)[0]
+    if not len(speech.waveform):
+        raise UserError("The model ended at once and said nothing: try another --seed.")
+    audio.write(out, speech.waveform, speech.sample_rate)
+    ending = "" if speech.stopped else ", cut off at the length limit"
+    typer.echo(f"{out}: {len(speech.waveform) / speech.sample_rate:.1f} s{ending}")
+
+
+def read_voice(clip: Path | None, transcript: str | None) -> Voice | None:
+    """The voice of an audio file; a clip and its transcript only help together."""
+    from rosella import audio
+    from rosella.speak import Voice
+
+    if clip is None and transcript is None:
+        return None
+    if clip is None or transcript is None:
+        given, missing = ("--voice", "--voice-text") if transcript is None else ("--voice-text", "--voice")
+        raise UserError(f"{given} needs {missing}: give the clip and exactly what is said in it.")
+    rate = audio.probe(clip).sample_rate
+    return Voice(audio.decode(clip), rate, transcript)

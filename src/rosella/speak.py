@@ -1,0 +1,162 @@
+"""Text and a voice become a waveform: `rosella.load(model).speak("[S1] Hello.")`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rosella import text
+from rosella.errors import UserError
+
+if TYPE_CHECKING:
+    from rosella.codec import Codec
+    from rosella.model.config import DiaConfig
+    from rosella.model.transformer import Dia
+
+LONGEST_SECONDS = 30.0
+MAX_BATCH = 16
+TEXT_STEP, FRAME_STEP = 32, 64
+"""Texts and prompts are padded to multiples of these, so that few shapes are compiled."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A clip to imitate: mono float32 `audio` [samples] at `sample_rate` Hz, and exactly what is said in it."""
+
+    audio: np.ndarray
+    sample_rate: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What the model said: float32 [samples] and its codes uint16 [frames, codebooks], without the voice's clip.
+
+    `stopped` is False where it was cut off at the length limit instead of ending by itself.
+    """
+
+    waveform: np.ndarray
+    sample_rate: int
+    codes: np.ndarray
+    stopped: bool
+
+
+def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker:
+    """A speaker from the embedded model (`mini`), a model directory or a hub name.
+
+    `codec` replaces the codec the model's `config.json` names.
+    """
+    from rosella.codec import load_codec
+    from rosella.convert.checkpoint import load_model
+
+    model, config = load_model(name_or_path)
+    return Speaker(model, config, load_codec(codec or config.codec))
+
+
+class Speaker:
+    """A model and its codec, ready to speak."""
+
+    def __init__(self, model: Dia, config: DiaConfig, codec: Codec) -> None:
+        if (codec.num_codebooks, codec.codebook_size) != (config.decoder.num_channels, config.decoder.eos_token_id):
+            raise UserError(
+                f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model speaks "
+                f"{config.decoder.num_channels} of {config.decoder.eos_token_id}: name the model's own codec."
+            )
+        self.model, self.config, self.codec = model, config, codec
+
+    def speak(
+        self,
+        texts: str | Sequence[str],
+        voice: Voice | None = None,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        guidance: float = 3.0,
+        temperature: float = 1.0,
+        top_k: int = 50,
+        top_p: float = 0.95,
+    ) -> list[Speech]:
+        """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
+
+        A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what the
+        model holds). Raises UserError for texts, clips and limits that the model cannot take.
+        """
+        ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
+        prompt = self._prompt(voice)
+        frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
+        width = -(-max(map(len, ids)) // TEXT_STEP) * TEXT_STEP
+        width = min(width, self.config.encoder.max_position_embeddings)
+        settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        speeches: list[Speech] = []
+        for rows in _batches(len(ids)):
+            seeds = [seed + row for row in rows]
+            batch = [ids[row % len(ids)] for row in rows]
+            speeches += self._generate(batch, width, frames, prompt, seeds, settings)
+        return speeches[: len(ids)]
+
+    def _generate(self, ids, width: int, frames: int, prompt, seeds: list[int], settings: dict) -> list[Speech]:
+        from rosella.inference.generate import generate
+
+        text_ids, lengths = text.pad_batch(ids, width)
+        prompts = None if prompt is None else [prompt] * len(ids)
+        made = generate(
+            self.model, text_ids, lengths, max_frames=frames, prompts=prompts, seeds=np.array(seeds), **settings
+        )
+        spoken = [index for index, codes in enumerate(made.codes) if len(codes)]
+        waves = dict(zip(spoken, self.codec.decode([made.codes[index] for index in spoken]), strict=True))
+        silence = np.zeros(0, np.float32)
+        return [
+            Speech(waves.get(index, silence), self.codec.sample_rate, codes, bool(made.stopped[index]))
+            for index, codes in enumerate(made.codes)
+        ]
+
+    def _encode(self, texts: list[str], voice: Voice | None) -> list[np.ndarray]:
+        if not texts:
+            raise UserError("There is no text to speak: give at least one.")
+        before = [] if voice is None else [_tagged(voice.text)]
+        limit = self.config.encoder.max_position_embeddings
+        return [text.encode(" ".join([*before, _tagged(each)]), limit) for each in texts]
+
+    def _prompt(self, voice: Voice | None) -> np.ndarray | None:
+        """The codes of the clip, uint16 [frames, codebooks]."""
+        if voice is None:
+            return None
+        from rosella import audio
+
+        if not len(voice.audio):
+            raise UserError("The voice clip is empty: give a few seconds of speech.")
+        wave = audio.resample(voice.audio, voice.sample_rate, self.codec.sample_rate)
+        return self.codec.encode([audio.normalise_loudness(wave, self.codec.sample_rate)])[0]
+
+    def _frames(self, max_seconds: float | None, prompt_frames: int) -> int:
+        rate = self.codec.frame_rate
+        held = self.config.decoder.max_position_embeddings - 1 - max(self.config.delay_pattern)
+        free = held - prompt_frames
+        if free <= 0:
+            raise UserError(
+                f"The voice clip lasts {prompt_frames / rate:.1f} s, and the model holds {held / rate:.1f} s of clip and "
+                "speech together: shorten the clip and its transcript."
+            )
+        if max_seconds is None:
+            return min(free, math.ceil(LONGEST_SECONDS * rate))
+        if not 0 < max_seconds <= free / rate:
+            raise UserError(
+                f"max-seconds is {max_seconds:g}, but the model can speak more than 0 and at most {free / rate:.1f} s"
+                f"{' after this clip' if prompt_frames else ''}: choose a length between them."
+            )
+        return max(1, math.floor(max_seconds * rate))
+
+
+def _tagged(spoken: str) -> str:
+    return spoken if spoken.lstrip().startswith(text.TAGS) else f"{text.TAGS[0]} {spoken}"
+
+
+def _batches(count: int) -> list[range]:
+    """Equal batches of at most `MAX_BATCH` rows; rows beyond `count` only fill the last one."""
+    batches = -(-count // MAX_BATCH)
+    size = -(-count // batches)
+    return [range(start, start + size) for start in range(0, batches * size, size)]
