@@ -210,7 +210,7 @@ def test_paths_that_are_no_files(tmp_path):
     with pytest.raises(UserError, match="not a regular file"):
         audio.probe(tmp_path / "pipe.wav")
     (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
-    with pytest.raises(UserError, match="does not exist|cannot be opened"):
+    with pytest.raises(UserError, match=r"does not exist|cannot be opened"):
         audio.probe(tmp_path / "loop.wav")
 
 

@@ -1,7 +1,7 @@
 """Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile).
 
-Files are opened here and handed to FFmpeg as file objects, decoded by content whatever their name, with a list of
-plain containers allowed: playlists and anything else that would make FFmpeg open a second file are refused.
+Files are opened here and handed to FFmpeg as file objects, and decoded by content whatever their name.
+Only plain containers are allowed: playlists and anything else that would make FFmpeg open a second file are refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PREROLL = 1.0
 """Seconds decoded before a span so that lossy decoders have settled where it begins."""
 
 _MISSING = 0.05
-"""Seconds a span may come out short of what was asked (container rounding) before the file counts as truncated."""
+"""Seconds a span may come out short of what was asked (container rounding) before it counts as truncated."""
 
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp4,m4a,mp3,mpeg,mpegts,ogg,"
@@ -63,7 +63,7 @@ class _Stream:
 
 
 def probe(source: str | Path | BinaryIO) -> AudioInfo:
-    """Read every packet (without decoding), so the duration is what the file holds, not what its header claims."""
+    """Read every packet (without decoding), so the duration is what there is, not what a header claims."""
     with _open(source) as audio:
         end = audio.origin + audio.first.samples / audio.rate
         for packet in _packets(audio):
@@ -79,7 +79,7 @@ def decode(
     start: float = 0.0,
     end: float | None = None,
 ) -> np.ndarray:
-    """Decode `start` to `end` (seconds) as mono float32 `[samples]` at `sample_rate` (default: the file's own).
+    """Decode `start` to `end` (seconds) as mono float32 `[samples]` at `sample_rate` (default: its own).
 
     Only the span is decoded. A UserError says why a file cannot be read, holds NaN, or ends before `end`.
     """
@@ -102,7 +102,7 @@ def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def speech_level(waveform: np.ndarray, sample_rate: int) -> float:
-    """RMS in dBFS of the active parts: 50 ms blocks within 30 dB of the loudest; minus infinity for silence."""
+    """RMS in dBFS of the active parts: 50 ms blocks within 30 dB of the loudest; -inf for silence."""
     block = max(1, sample_rate // 20)
     padded = np.pad(waveform.astype(np.float64), (0, -len(waveform) % block))
     power = np.mean(padded.reshape(-1, block) ** 2, axis=1)
@@ -111,7 +111,7 @@ def speech_level(waveform: np.ndarray, sample_rate: int) -> float:
 
 
 def normalise_loudness(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Scale speech to `LOUDNESS_DBFS`, less where a peak would exceed `PEAK`. Digital silence is returned as it is."""
+    """Scale speech to `LOUDNESS_DBFS`, less where a peak would exceed `PEAK`. Silence stays as it is."""
     level = speech_level(waveform, sample_rate)
     if level == -math.inf:
         return waveform
@@ -223,7 +223,7 @@ def _time(frame: Any) -> float | None:
 
 
 def _span(audio: _Stream, start: float, end: float | None, seek: bool = True) -> np.ndarray | None:
-    """Decode a span at the file's own rate; None when, after a seek, the first decodable frame lies behind `start`."""
+    """Decode a span at the file's own rate; None when, after a seek, the first frame lies behind `start`."""
     first, last = round(start * audio.rate), None if end is None else round(end * audio.rate)
     sought = seek and _seek(audio, audio.origin + start - _PREROLL)
     position = None if sought else 0
@@ -260,7 +260,8 @@ def _check(audio: _Stream, waveform: np.ndarray, start: float, end: float | None
     reached = start + len(waveform) / audio.rate
     if not len(waveform) or (end is not None and reached < end - _MISSING):
         raise UserError(
-            f"{audio.name} ends before {start if end is None else end:.2f} s: it is damaged or truncated; replace the file."
+            f"{audio.name} ends before {start if end is None else end:.2f} s: "
+            "it is damaged or truncated; replace the file."
         )
     if not np.isfinite(waveform).all():
         raise UserError(f"{audio.name} holds NaN or infinite samples: export it again as integer PCM.")

@@ -118,7 +118,8 @@ def _check_span(number: int, turn: Turn, duration: float | None) -> None:
         )
     if turn.end <= turn.start:
         raise UserError(
-            f"Turn {number} runs backwards ({turn.start:.2f} to {turn.end:.2f} s): its end must follow its start."
+            f"Turn {number} runs backwards ({turn.start:.2f} to {turn.end:.2f} s): "
+            "its end must follow its start."
         )
     if duration is not None and turn.end > duration + END_TOLERANCE:
         raise UserError(

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from corpus.fakes import FakeCodec, save_manifest, small_source, turn
 
+from corpus.fakes import FakeCodec, save_manifest, small_source, turn
 from rosella import cli
 
 

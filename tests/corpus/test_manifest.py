@@ -4,8 +4,8 @@ import json
 import math
 
 import pytest
-from corpus.fakes import save_manifest, save_tone, turn
 
+from corpus.fakes import save_manifest, save_tone, turn
 from rosella.corpus.manifest import read_source
 from rosella.errors import UserError
 
@@ -23,7 +23,9 @@ def good(**more):
 
 def test_a_manifest_becomes_entries(folder):
     facts = {"show": "s", "language": "nl", "licence": "CC0", "consent": "yes", "source_url": "https://x"}
-    save_manifest(folder / "manifest.jsonl", [good(**facts), {"audio": "b.wav", "text": "hoi", "speaker": "eva"}])
+    save_manifest(
+        folder / "manifest.jsonl", [good(**facts), {"audio": "b.wav", "text": "hoi", "speaker": "eva"}]
+    )
     first, second = read_source(folder)
     assert first.audio == folder / "audio" / "a.wav"
     assert [t.speaker for t in first.turns] == ["anna", "ben"]
@@ -45,14 +47,20 @@ BAD_LINES = [
     ("{oops", "not valid JSON"),
     ("[1, 2]", "not an object"),
     (NESTED, "not valid JSON"),
-    ('{"audio": "b.wav", "turns": [{"start": NaN, "end": 1, "speaker": "a", "text": "b"}]}', "NaN, which is not JSON"),
+    (
+        '{"audio": "b.wav", "turns": [{"start": NaN, "end": 1, "speaker": "a", "text": "b"}]}',
+        "NaN, which is not JSON",
+    ),
     ({"turns": [turn(0, 1)]}, "audio: field required"),
     ({"audio": "b.wav"}, 'either "turns" or'),
     ({"audio": "b.wav", "turns": []}, "no turns"),
     ({"audio": "b.wav", "turns": [turn(0, 1)], "text": "hoi"}, 'either "turns" or'),
     ({"audio": "b.wav", "turns": [turn(0, 1)], "licens": "CC0"}, "the key licens is unknown"),
     ({"audio": "b.wav", "turns": [turn(0, "x")]}, r"turns\.1\.end"),
-    ({"audio": "b.wav", "turns": [{"start": 0, "end": 1, "text": "hoi"}]}, r"turns\.1\.speaker: field required"),
+    (
+        {"audio": "b.wav", "turns": [{"start": 0, "end": 1, "text": "hoi"}]},
+        r"turns\.1\.speaker: field required",
+    ),
     ({"audio": "absent.wav", "turns": [turn(0, 1)]}, "absent.wav does not exist"),
     ({"audio": "audio", "turns": [turn(0, 1)]}, "audio does not exist"),
     ({"audio": "https://x/a.mp3", "turns": [turn(0, 1)]}, "is a URL: download it"),
@@ -61,9 +69,15 @@ BAD_LINES = [
     ({"audio": "b.wav", "turns": [turn(0, 2), turn(1, 3)]}, "Turn 2 overlaps turn 1"),
     ({"audio": "b.wav", "turns": [turn(3, 2)]}, "Turn 1 runs backwards"),
     ({"audio": "b.wav", "turns": [turn(2, 3), turn(0, 1)]}, "before turn 1"),
-    ({"audio": "b.wav", "turns": [turn(0, 1, text="[S5] hoi")]}, r"turn 1: The speaker tag \[S5\] is unknown"),
+    (
+        {"audio": "b.wav", "turns": [turn(0, 1, text="[S5] hoi")]},
+        r"turn 1: The speaker tag \[S5\] is unknown",
+    ),
     ({"audio": "b.wav", "turns": [turn(0, 1, text="[S2] hoi")]}, "turn 1: the text holds a speaker tag"),
-    ({"audio": "b.wav", "turns": [turn(0, 1, text="a\x01b")]}, r"turn 1: The text holds a control character \(U\+0001"),
+    (
+        {"audio": "b.wav", "turns": [turn(0, 1, text="a\x01b")]},
+        r"turn 1: The text holds a control character \(U\+0001",
+    ),
     ({"audio": "b.wav", "turns": [turn(0, 1, text="a\x00b")]}, r"control character \(U\+0000"),
     ({"audio": "b.wav", "turns": [turn(0, 1, text=" ")]}, "turn 1: The text is empty"),
     ({"audio": "b.wav", "turns": [turn(0, 1, text_clean="<pad>")]}, "turn 1: The text holds a literal <pad>"),
@@ -106,7 +120,9 @@ def test_an_endless_line_does_not_fill_memory(folder, monkeypatch):
         read_source(folder / "m.jsonl")
 
 
-@pytest.mark.parametrize(("content", "reason"), [("", r"is empty \(0 bytes\)"), ("\n\n", "lists no recordings")])
+@pytest.mark.parametrize(
+    ("content", "reason"), [("", r"is empty \(0 bytes\)"), ("\n\n", "lists no recordings")]
+)
 def test_an_empty_manifest_is_refused(tmp_path, content, reason):
     (tmp_path / "m.jsonl").write_text(content)
     with pytest.raises(UserError, match=reason):

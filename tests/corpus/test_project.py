@@ -12,13 +12,13 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone, turn
-
 from rosella import audio
-
+from rosella.corpus.durable import NoSpace
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
-from rosella.corpus.shards import Export, NoSpace
+from rosella.corpus.shards import Export
 from rosella.errors import RosellaError, UserError
 
 
@@ -50,7 +50,9 @@ def test_from_manifest_to_training_data(corpus, source):
     rows = export.index().to_pylist()
     assert {row["split"] for row in rows} == {"train", "validation"}
     for i, row in enumerate(rows):
-        path = next(r.path for r in corpus.catalogue.done("tokenize", "1:fake-codec") if r.id == row["recording"])
+        path = next(
+            r.path for r in corpus.catalogue.done("tokenize", "1:fake-codec") if r.id == row["recording"]
+        )
         waveform = audio.normalise_loudness(audio.decode(path, 16000, row["start"], row["end"]), 16000)
         np.testing.assert_array_equal(export.codes(i), codec.encode([waveform])[0])
         assert row["frames"] == len(export.codes(i)) == -(-len(waveform) // codec.hop)
@@ -132,9 +134,15 @@ def test_other_lengths_cut_again(corpus, source):
 BAD_AUDIO = {
     "empty.wav": (lambda p: p.write_bytes(b""), "empty"),
     "garbage.mp3": (lambda p: p.write_bytes(b"\1\2\3" * 5000), "not audio that can be decoded"),
-    "playlist.mp3": (lambda p: p.write_text("#EXTM3U\n#EXTINF:9,\nr0.wav\n"), "not audio that can be decoded"),
+    "playlist.mp3": (
+        lambda p: p.write_text("#EXTM3U\n#EXTINF:9,\nr0.wav\n"),
+        "not audio that can be decoded",
+    ),
     "nan.wav": (lambda p: soundfile.write(p, tone(5.0) * np.float32("nan"), 16000, subtype="FLOAT"), "NaN"),
-    "cut.flac": (lambda p: (save_tone(p, 5.0), os.truncate(p, p.stat().st_size // 3)), "outside the recording|truncated"),
+    "cut.flac": (
+        lambda p: (save_tone(p, 5.0), os.truncate(p, p.stat().st_size // 3)),
+        "outside the recording|truncated",
+    ),
     "short.wav": (lambda p: save_tone(p, 1.0), "outside the recording of 1.00 s"),
     "single.wav": (lambda p: soundfile.write(p, [0.1], 16000), "outside the recording"),
 }
@@ -316,8 +324,12 @@ def test_stopped_at_any_moment_it_goes_on_where_it_was(corpus, source, name):
     corpus.add(source)
     tests = os.path.dirname(os.path.dirname(__file__))
     command = [sys.executable, "-c", INTERRUPTED, str(corpus.directory), name, tests]
-    ended = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    assert ended.returncode in (-signal.SIGINT, 1) if name == "SIGINT" else ended.returncode == -signal.SIGKILL
+    ended = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    assert (
+        ended.returncode in (-signal.SIGINT, 1) if name == "SIGINT" else ended.returncode == -signal.SIGKILL
+    )
     assert corpus.status().stages["tokenize"] == {"done": 1, "pending": 2}
     codec = FakeCodec()
     assert corpus.run(codec).done == {"segment": 0, "tokenize": 2}
@@ -338,7 +350,6 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(corpus, source):
     try:
         with pytest.raises(NoSpace, match="No space left") as error:
             corpus.run(FakeCodec())
-            corpus.export()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(error.value)
@@ -353,7 +364,11 @@ def test_progress_reaches_its_total(corpus, source):
     seen = []
     corpus.add(source, lambda *step: seen.append(step))
     corpus.run(FakeCodec(), progress=lambda *step: seen.append(step))
-    assert [step[:3] for step in seen if step[1] == step[2]] == [("scan", 3, 3), ("segment", 3, 3), ("tokenize", 3, 3)]
+    assert [step[:3] for step in seen if step[1] == step[2]] == [
+        ("scan", 3, 3),
+        ("segment", 3, 3),
+        ("tokenize", 3, 3),
+    ]
 
 
 def test_facts_hold_where_the_source_says_nothing(corpus, source):

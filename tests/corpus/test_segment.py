@@ -21,7 +21,12 @@ def say(start, end, speaker="anna", words="hallo", clean=None):
 def test_neighbouring_turns_become_one_dialogue():
     utterances, rejects = cut(
         RECORDING,
-        [say(1, 3, "ben", "eh ja"), say(3, 4, "ben", "nou"), say(4.2, 9, "anna", "nee"), say(9, 10, "ben", "toch")],
+        [
+            say(1, 3, "ben", "eh ja"),
+            say(3, 4, "ben", "nou"),
+            say(4.2, 9, "anna", "nee"),
+            say(9, 10, "ben", "toch"),
+        ],
         Cutting(),
     )
     (utterance,) = utterances
@@ -33,7 +38,9 @@ def test_neighbouring_turns_become_one_dialogue():
 
 
 def test_tags_restart_in_every_utterance():
-    utterances, _ = cut(RECORDING, [say(1, 3, "anna"), say(3, 4, "ben", "ja"), say(20, 21, "ben", "nee")], Cutting())
+    utterances, _ = cut(
+        RECORDING, [say(1, 3, "anna"), say(3, 4, "ben", "ja"), say(20, 21, "ben", "nee")], Cutting()
+    )
     assert [u.text for u in utterances] == ["[S1] hallo [S2] ja", "[S1] nee"]
     assert utterances[1].speakers == ("ben",)
 
@@ -54,7 +61,9 @@ def test_a_fifth_speaker_starts_a_new_utterance():
 
 
 def test_turns_too_long_or_short_are_rejects_with_a_reason_and_split_what_is_around():
-    utterances, rejects = cut(RECORDING, [say(0, 2), say(2, 40), say(40, 41), say(41, 41.05), say(41.05, 43)], Cutting())
+    utterances, rejects = cut(
+        RECORDING, [say(0, 2), say(2, 40), say(40, 41), say(41, 41.05), say(41.05, 43)], Cutting()
+    )
     assert [(u.start, u.end) for u in utterances] == [(0.0, 2.0), (40.0, 41.0), (41.05, 43.1)]
     assert rejects[0].reason == "turn of 38.0 s is longer than 30 s and has no times inside"
     assert rejects[1].reason == "turn of 0.05 s is shorter than 0.1 s"
@@ -62,7 +71,9 @@ def test_turns_too_long_or_short_are_rejects_with_a_reason_and_split_what_is_aro
 
 def test_clean_text_follows_the_verbatim_speakers():
     (utterance,), _ = cut(
-        RECORDING, [say(0, 1, "a", "eh", clean=""), say(1, 2, "b", "d- dus", "Dus"), say(2, 3, "a", "ja")], Cutting()
+        RECORDING,
+        [say(0, 1, "a", "eh", clean=""), say(1, 2, "b", "d- dus", "Dus"), say(2, 3, "a", "ja")],
+        Cutting(),
     )
     assert utterance.text == "[S1] eh [S2] d- dus [S1] ja"
     assert utterance.text_clean == "[S2] Dus [S1] ja"
@@ -82,7 +93,9 @@ def test_untimed_text_needs_a_short_recording():
 
 def test_untimed_dialogue_keeps_its_own_tags():
     recording = Recording("rec", "/r.wav", 12.5, 16000, 1)
-    (utterance,), _ = cut(recording, timed([say(0.0, math.inf, "clip", "[S1] hoi [S2] dag")], 12.5), Cutting())
+    (utterance,), _ = cut(
+        recording, timed([say(0.0, math.inf, "clip", "[S1] hoi [S2] dag")], 12.5), Cutting()
+    )
     assert utterance.text == "[S1] hoi [S2] dag"
     assert utterance.speakers == ("clip S1", "clip S2")
     assert (utterance.start, utterance.end) == (0.0, 12.5)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from rosella.corpus import shards
+from rosella.corpus import durable, shards
 from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, write_shard
 from rosella.errors import UserError
 from rosella.records import Utterance, utterance_id
@@ -149,7 +149,7 @@ def test_an_interrupted_write_leaves_no_shard(tmp_path, rows, monkeypatch):
     def explode(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shards, "_sync", explode)
+    monkeypatch.setattr(durable, "_sync", explode)
     with pytest.raises(KeyboardInterrupt):
         write_shard(tmp_path / "s.parquet", rows, CODEC)
     assert list(tmp_path.iterdir()) == []

@@ -122,7 +122,8 @@ def export(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = Fa
         print(json.dumps(asdict(exported), indent=2))
         return
     print(
-        f"{exported.utterances} utterances ({exported.validation} for validation), {exported.hours * 60:.1f} minutes, "
+        f"{exported.utterances} utterances ({exported.validation} for validation), "
+        f"{exported.hours * 60:.1f} minutes, "
         f"{exported.shards} shards ({exported.written} new), {exported.bytes / 1e6:.1f} MB"
     )
 

@@ -22,12 +22,12 @@ SHARD_CODES = 1 << 25
 
 VALIDATION_SHARE = 0.05
 MIN_SHOWS = 10
-"""With fewer shows than this, recordings are held out instead: a whole show would be too much of the corpus."""
+"""With fewer shows than this, recordings are held out instead: a whole show would be too much."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export holds: shards, of which `written` are new; utterances, of which `validation`; hours of codes."""
+    """What an export holds: shards (`written` ones are new), utterances (and those for validation), hours."""
 
     shards: int
     written: int
@@ -70,7 +70,7 @@ def export(
 
 
 def assign_splits(recordings: Sequence[Recording]) -> dict[str, str]:
-    """Recording id -> "train" or "validation", by a hash of the show or, with fewer than `MIN_SHOWS`, the recording.
+    """Recording id -> "train" or "validation", by a hash of the show; with few shows, of the recording.
 
     With two units or more, at least one is in each split; a single one is all training.
     """

@@ -50,8 +50,8 @@ AUDIO_SUFFIXES = frozenset(
 class Entry:
     """A recording as a source names it, before its audio has been looked at.
 
-    `where` says where it stands (`line 3`). Untimed text is one turn that ends at infinity. Audio inside a data set
-    has no path of its own: `embedded` returns its bytes and `audio` is the name it goes by.
+    `where` says where it stands (`line 3`). Untimed text is one turn that ends at infinity. Audio inside a
+    data set has no path of its own: `embedded` returns its bytes and `audio` is the name it goes by.
     """
 
     audio: Path
@@ -112,7 +112,7 @@ class Problems:
 
 
 def read_source(path: str | Path) -> list[Entry]:
-    """Read a manifest, a data set directory, or audio with subtitles beside it. A UserError says what is wrong."""
+    """Read a manifest, a data set directory, or audio with subtitles beside it."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path} does not exist: name a manifest, a folder of data or an audio file.")

@@ -13,12 +13,12 @@ import numpy as np
 
 from rosella import audio
 from rosella.corpus.catalogue.store import SCAN, SEGMENT, TOKENIZE, Catalogue, Source, Status
+from rosella.corpus.durable import atomic
 from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Outcome, Progress, Ran
 from rosella.corpus.export import Exported, export
 from rosella.corpus.manifest import Entry, read_source
 from rosella.corpus.segment import Cutting, cut, timed
-from rosella.corpus.shards import atomic
 from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec, tokenize, version
 from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, check_turns, content_id
@@ -93,7 +93,7 @@ class Corpus:
 
     @classmethod
     def open(cls, directory: str | Path, url: str | None = None, create: bool = False) -> Self:
-        """Open a corpus. The catalogue is at `url`, else where ROSELLA_CATALOGUE says, else in the directory."""
+        """Open a corpus. Its catalogue: `url`, else the variable ROSELLA_CATALOGUE, else in the directory."""
         directory = Path(directory)
         url = url or os.environ.get(CATALOGUE_VARIABLE)
         if create:
@@ -148,7 +148,7 @@ class Corpus:
         return self.catalogue.status()
 
     def retry(self, name: str | None = None) -> list[str]:
-        """Make what failed pending again: one recording by path, file name or id, or all. Returns their paths."""
+        """Make what failed pending again, one by path, file name or id, or all. Returns their paths."""
         failed = [f for f in self.catalogue.failed() if name is None or _goes_by(f, name)]
         if name is not None and not failed:
             raise UserError(f"No failed recording goes by {name}: `rosella corpus status` lists them.")

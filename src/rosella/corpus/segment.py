@@ -143,6 +143,7 @@ def timed(turns: Sequence[Turn], duration: float) -> tuple[Turn, ...]:
     if duration > MAX_SECONDS:
         raise UserError(
             f"It has text without times for {duration:.0f} s of audio and an utterance holds at most "
-            f"{MAX_SECONDS:g} s: align it first (with a forced aligner, or as SRT/VTT subtitles) and give turns."
+            f"{MAX_SECONDS:g} s: align it first "
+            "(with a forced aligner, or as SRT/VTT subtitles) and give turns."
         )
     return (replace(turns[-1], end=duration),)

@@ -1,17 +1,15 @@
 """The shard format, its one home: codes and transcripts in Parquet, listed by `export.json`.
 
-A shard is immutable. It is written under a temporary name, synced and renamed; `export.json`, written last, lists
-the shards with their SHA-256, and `weights.parquet` gives every utterance its weights and its split.
-Codes are dictionary-encoded (about 10 bits each on disk at 1,024 entries) and frame-major, in row groups large
-enough for the dictionary to pay; a row group is also the unit of random access.
+A shard is immutable. It is written under a temporary name, synced and renamed; `export.json`, written last,
+lists the shards with their SHA-256, and `weights.parquet` gives every utterance its weights and its split.
+Codes are dictionary-encoded (about 10 bits each on disk at 1,024 entries) and frame-major, in row groups
+large enough for the dictionary to pay; a row group is also the unit of random access.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rosella.errors import RosellaError, UserError
+from rosella.corpus.durable import atomic
+from rosella.errors import UserError
 from rosella.records import Utterance
 
 FORMAT_VERSION = 1
@@ -50,10 +49,6 @@ _TEXT_COLUMNS = [
 ]
 SCHEMA = pa.schema([*_TEXT_COLUMNS, ("frames", pa.int32()), ("codes", pa.list_(pa.uint16()))])
 INDEX_COLUMNS = [name for name in SCHEMA.names if name != "codes"]
-
-
-class NoSpace(RosellaError):
-    """The disk is full. What is done is kept."""
 
 
 class CodecLike(Protocol):
@@ -97,34 +92,6 @@ class Weight:
     split: str = "train"
 
 
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; sync and rename it when the block ends well, remove it otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise NoSpace(
-                f"No space left to write {path}: free some and run the same command again, what is done is kept."
-            ) from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _sha256(file: Any) -> str:
     digest = hashlib.sha256()
     while block := file.read(1 << 20):
@@ -135,7 +102,7 @@ def _sha256(file: Any) -> str:
 def write_shard(
     path: str | Path, rows: Sequence[tuple[Utterance, np.ndarray]], codec: CodecFacts
 ) -> dict[str, Any]:
-    """Write utterances with their codes (uint16 `[frames, codebooks]`) and return the shard's entry of `export.json`."""
+    """Write utterances and their codes, uint16 `[frames, codebooks]`; returns the entry for `export.json`."""
     path = Path(path)
     for utterance, codes in rows:
         _check_codes(utterance.id, codes, codec)
@@ -197,7 +164,7 @@ def write_export(
     shards: Sequence[Mapping[str, Any]],
     weights: Mapping[str, Weight],
 ) -> None:
-    """Publish an export: `weights.parquet` (utterance id -> weights and split), then `export.json` with `shards`."""
+    """Publish an export: `weights.parquet` (by utterance id), then `export.json` with `shards`."""
     directory = Path(directory)
     table = pa.table(
         {
@@ -346,7 +313,8 @@ class Export:
             rows = [row_of[name] for name in table.column("id").to_pylist()]
         except KeyError as missing:
             raise UserError(
-                f"{self.directory}/{WEIGHTS_FILE} lacks utterance {missing}: run `rosella corpus export` again."
+                f"{self.directory}/{WEIGHTS_FILE} lacks utterance {missing}: "
+                "run `rosella corpus export` again."
             ) from None
         chosen = weights.take(pa.array(rows, pa.int64()))
         for name in ("sampling_weight", "loss_weight", "split"):

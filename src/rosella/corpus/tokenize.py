@@ -1,7 +1,7 @@
-"""Utterances -> codes: decode the span, resample to the codec's rate, normalise loudness, encode; kept in a cache.
+"""Utterances -> codes: decode the span, resample to the codec's rate, normalise loudness, encode, cache.
 
-The cache has one file per recording and codec, `cache/codes/<fingerprint>/<recording>.npz`, whose members carry
-CRC-32 sums. Exports are made from it.
+The cache has one file per recording and codec, `cache/codes/<fingerprint>/<recording>.npz`, whose members
+carry CRC-32 sums. Exports are made from it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Protocol
 import numpy as np
 
 from rosella import audio
+from rosella.corpus.durable import atomic
 from rosella.corpus.segment import Reject
-from rosella.corpus.shards import CodecFacts, CodecLike, atomic
+from rosella.corpus.shards import CodecFacts, CodecLike
 from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, Utterance
 
@@ -67,7 +68,8 @@ class CodesCache:
                 ids, frames, codes = stored["ids"].tolist(), stored["frames"], stored["codes"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError):
             raise RosellaError(
-                f"The codes in {path} are missing or damaged: delete the file and run `rosella corpus run` again."
+                f"The codes in {path} are missing or damaged: delete the file and run "
+                "`rosella corpus run` again."
             ) from None
         return dict(zip(ids, np.split(codes, np.cumsum(frames)[:-1]), strict=True)) if ids else {}
 

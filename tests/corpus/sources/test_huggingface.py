@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from corpus.fakes import save_tone
 
+from corpus.fakes import save_tone
 from rosella.corpus.manifest import read_source
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError
@@ -27,12 +27,18 @@ def clips(tmp_path):
 
 
 def test_embedded_audio_is_read_row_by_row_and_added(tmp_path, clips):
-    rows = [{"audio": {"bytes": c.read_bytes(), "path": c.name}, "sentence": f"zin {i}", "speaker_id": i}
-            for i, c in enumerate(clips)]
+    rows = [
+        {"audio": {"bytes": c.read_bytes(), "path": c.name}, "sentence": f"zin {i}", "speaker_id": i}
+        for i, c in enumerate(clips)
+    ]
     schema = pa.schema([("audio", AUDIO), ("sentence", pa.string()), ("speaker_id", pa.int64())])
     save_dataset(tmp_path / "set" / "train", rows, schema)
     entries = read_source(tmp_path / "set")
-    assert [(e.turns[0].text, e.turns[0].speaker) for e in entries] == [("zin 0", "0"), ("zin 1", "1"), ("zin 2", "2")]
+    assert [(e.turns[0].text, e.turns[0].speaker) for e in entries] == [
+        ("zin 0", "0"),
+        ("zin 1", "1"),
+        ("zin 2", "2"),
+    ]
     assert entries[2].embedded() == clips[2].read_bytes()
     with Corpus.open(tmp_path / "corpus", create=True) as corpus:
         assert corpus.add(tmp_path / "set").added == 3
@@ -42,8 +48,11 @@ def test_embedded_audio_is_read_row_by_row_and_added(tmp_path, clips):
 
 
 def test_audio_by_path(tmp_path, clips):
-    save_dataset(tmp_path / "set", [{"audio": {"bytes": None, "path": str(clips[0])}, "text": "hoi"}],
-                 pa.schema([("audio", AUDIO), ("text", pa.string())]))
+    save_dataset(
+        tmp_path / "set",
+        [{"audio": {"bytes": None, "path": str(clips[0])}, "text": "hoi"}],
+        pa.schema([("audio", AUDIO), ("text", pa.string())]),
+    )
     (entry,) = read_source(tmp_path / "set")
     assert entry.audio == clips[0]
     assert entry.turns[0].speaker == "set"
@@ -51,8 +60,9 @@ def test_audio_by_path(tmp_path, clips):
 
 def test_the_library_itself_writes_what_we_read(tmp_path, clips):
     datasets = pytest.importorskip("datasets")
-    made = datasets.Dataset.from_dict({"audio": [{"bytes": c.read_bytes(), "path": None} for c in clips],
-                                       "text": ["a", "b", "c"]})
+    made = datasets.Dataset.from_dict(
+        {"audio": [{"bytes": c.read_bytes(), "path": None} for c in clips], "text": ["a", "b", "c"]}
+    )
     datasets.DatasetDict({"train": made}).save_to_disk(str(tmp_path / "set"))
     assert [e.turns[0].text for e in read_source(tmp_path / "set")] == ["a", "b", "c"]
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from corpus.fakes import save_tone
 
+from corpus.fakes import save_tone
 from rosella.corpus.manifest import read_source
 from rosella.errors import UserError
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from corpus.fakes import save_manifest, save_tone
 
+from corpus.fakes import save_manifest, save_tone
 from rosella.corpus.manifest import read_source
 from rosella.errors import UserError
 
@@ -15,14 +15,20 @@ def test_ljspeech(tmp_path):
     one, two = read_source(folder)
     assert one.audio == folder / "wavs" / "one.wav"
     assert (one.turns[0].text, one.turns[0].text_clean) == ("Dr. Jan, 3", "Dokter Jan, drie")
-    assert (two.turns[0].text, two.turns[0].text_clean, two.turns[0].speaker) == ("“hoi”, zei ze", None, "jan")
+    assert (two.turns[0].text, two.turns[0].text_clean, two.turns[0].speaker) == (
+        "“hoi”, zei ze",
+        None,
+        "jan",
+    )
     assert read_source(folder / "metadata.csv") == [one, two]
 
 
 def test_bad_ljspeech_lines_are_numbered(tmp_path):
     save_tone(tmp_path / "wavs" / "one.wav", 2.0)
     (tmp_path / "metadata.csv").write_text("one|hoi\nthree|hoi\none\none|a\x02b\n")
-    with pytest.raises(UserError, match=r"line 2: .*wavs/three\.wav does not exist; line 3: .*1 fields.*; line 4: "):
+    with pytest.raises(
+        UserError, match=r"line 2: .*wavs/three\.wav does not exist; line 3: .*1 fields.*; line 4: "
+    ):
         read_source(tmp_path)
 
 
@@ -39,7 +45,9 @@ def test_audiofolder_csv(tmp_path):
 
 def test_audiofolder_jsonl(tmp_path):
     save_tone(tmp_path / "a.wav", 2.0)
-    save_manifest(tmp_path / "metadata.jsonl", [{"file_name": "a.wav", "text": "[S1] hoi [S2] dag", "speaker": "x"}])
+    save_manifest(
+        tmp_path / "metadata.jsonl", [{"file_name": "a.wav", "text": "[S1] hoi [S2] dag", "speaker": "x"}]
+    )
     (entry,) = read_source(tmp_path)
     assert entry.turns[0].text == "[S1] hoi [S2] dag"
 

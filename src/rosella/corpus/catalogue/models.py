@@ -1,4 +1,4 @@
-"""Tables of the catalogue. Every key is natural (content hash, number, span), so running anything twice changes nothing."""
+"""Tables of the catalogue. Keys are natural (content hash, span), so running anything twice changes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _recording() -> Mapped[str]:
 
 
 class RecordingRow(Base):
-    """A recording, or a file that could not be read (its `scan` state says why). Size and mtime spare rehashing."""
+    """A recording, or a file that could not be read (state `scan` says why). Size and mtime spare hashing."""
 
     __tablename__ = "recordings"
 
@@ -59,7 +59,7 @@ class TurnRow(Base):
 
 
 class StateRow(Base):
-    """How far a recording is in a stage: pending, done or failed with a reason, by which version of the stage."""
+    """How far a recording is in a stage: pending, done or failed with a reason, by which version of it."""
 
     __tablename__ = "states"
     __table_args__ = (Index("ix_states_stage", "stage", "state"),)

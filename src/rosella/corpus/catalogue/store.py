@@ -1,4 +1,4 @@
-"""The catalogue: what is known of every recording and how far each stage is. SQLite by default, any URL otherwise.
+"""The catalogue: what is known of every recording and how far each stage is. SQLite, or any URL.
 
 One method is one transaction; a killed process leaves the state before or after it, never between.
 """
@@ -25,8 +25,8 @@ from rosella.corpus.catalogue.models import (
     TurnRow,
     UtteranceRow,
 )
+from rosella.corpus.durable import NoSpace
 from rosella.corpus.segment import Reject
-from rosella.corpus.shards import NoSpace
 from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, Turn, Utterance
 
@@ -70,7 +70,8 @@ class Catalogue:
             engine = sa.create_engine(url)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
             raise UserError(
-                f"The catalogue URL cannot be used ({error}); give sqlite:///… or install rosella-tts[postgres]."
+                f"The catalogue URL cannot be used ({error}); give sqlite:///… or "
+                "install rosella-tts[postgres]."
             ) from None
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _configure_sqlite)
@@ -134,7 +135,7 @@ class Catalogue:
             return _recording(session.get_one(RecordingRow, recording))
 
     def due(self, stage: str, version: str) -> list[Recording]:
-        """Recordings whose stage is pending, or was run by another version, and whose stage before is done."""
+        """Recordings whose stage is pending or by another version, and whose stage before is done."""
         before = sa.orm.aliased(StateRow)
         query = (
             sa.select(RecordingRow)
@@ -178,7 +179,7 @@ class Catalogue:
         utterances: Sequence[Utterance] | None = None,
         rejects: Sequence[Reject] = (),
     ) -> None:
-        """Store what a stage found and mark it done, in one transaction; new utterances make later stages stale."""
+        """Store what a stage found and mark it done; new utterances make later stages stale."""
         with self._session() as session:
             if session.get(RecordingRow, recording) is None:
                 return  # removed meanwhile

@@ -1,4 +1,4 @@
-"""The local engine: one process runs every recording through a stage; a bad one is marked and the rest goes on."""
+"""The local engine: one process runs recordings through a stage; a bad one is marked, the rest goes on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.durable import NoSpace
 from rosella.corpus.segment import Reject
-from rosella.corpus.shards import NoSpace
 from rosella.errors import RosellaError
 from rosella.records import Recording, Utterance
 

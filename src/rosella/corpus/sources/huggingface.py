@@ -1,6 +1,6 @@
 """Hugging Face data sets written by `Dataset.save_to_disk`, read with pyarrow alone.
 
-The Arrow files are memory-mapped: audio inside them is fetched row by row when it is added, never all at once.
+The Arrow files are memory-mapped: audio inside them is fetched row by row as it is added, never all at once.
 """
 
 from __future__ import annotations

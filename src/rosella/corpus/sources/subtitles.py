@@ -1,4 +1,4 @@
-"""SubRip and WebVTT subtitles beside an audio file. The speaker is the voice tag `<v Name>` or a `Name:` prefix."""
+"""SubRip and WebVTT subtitles beside audio. The speaker is the voice tag `<v Name>` or a `Name:` prefix."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def read_file(path: Path) -> list[Entry]:
         raise UserError(f"{path} has no audio file of the same name beside it: put it there.")
     if subtitle is None:
         raise UserError(
-            f"{path} has no transcript: put {path.stem}.srt or .vtt beside it, or list it in a manifest.jsonl."
+            f"{path} has no transcript: put {path.stem}.srt or .vtt beside it, "
+            "or list it in a manifest.jsonl."
         )
     return _entries(path, [(audio, subtitle)])
 
@@ -68,7 +69,7 @@ def _entries(source: Path, pairs: list[tuple[Path, Path]]) -> list[Entry]:
 
 
 def read_turns(path: Path) -> list[Turn]:
-    """The cues of a subtitle file as turns. Cues without words are left out; a name holds until the next one."""
+    """The cues of a file as turns. Cues without words are left out; a name holds until the next one."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:

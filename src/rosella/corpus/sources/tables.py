@@ -1,4 +1,4 @@
-"""Tables of clips: LJSpeech's `metadata.csv` (id|text|clean) and Hugging Face's audiofolder (`file_name,text`)."""
+"""Tables of clips: LJSpeech's `metadata.csv` (id|text|clean), Hugging Face's audiofolder (file_name,text)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(path: Path) -> list[Entry]:
 
 
 def _ljspeech(path: Path, problems: Problems) -> list[Entry]:
-    """`id|text[|normalised text]` with audio in `wavs/`. Every clip is of one speaker, named after the folder."""
+    """`id|text[|normalised text]` with audio in `wavs/`; one speaker, named after the folder."""
     entries = []
     for number, line in numbered_lines(path, problems):
         where = f"line {number}"
@@ -100,8 +100,8 @@ def required(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def clip(audio: Path, row: Mapping[str, Any], where: str, speaker: str) -> Entry:
-    """The entry of one row; columns `speaker` (or `speaker_id`), `language` and `licence` are used where present."""
+    """The entry of one row; of `speaker` (or `speaker_id`), `show`, `language`, `licence` what there is."""
     named = row.get("speaker") if row.get("speaker") is not None else row.get("speaker_id")
     turn = untimed(required(row, TEXT_COLUMNS), None, speaker if named in (None, "") else str(named))
-    facts = {name: str(row[name]) for name in ("show", "language", "licence") if row.get(name)}
-    return Entry(audio, (turn,), where, **facts)
+    show, language, licence = (str(row[n]) if row.get(n) else None for n in ("show", "language", "licence"))
+    return Entry(audio, (turn,), where, show=show, language=language, licence=licence)
