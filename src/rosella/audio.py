@@ -1,8 +1,7 @@
 """Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile).
 
-Files are opened here and handed to FFmpeg as file objects, and decoded by content whatever their name.
-Only plain containers are allowed: playlists and anything else that would make FFmpeg open a second file are refused.
-"""
+Files are opened here and handed to FFmpeg as file objects, and decoded by content whatever their name. Only
+plain containers are allowed: playlists and whatever else would make FFmpeg open a second file are refused.
 
 from __future__ import annotations
 

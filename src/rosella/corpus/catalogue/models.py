@@ -1,4 +1,4 @@
-"""Tables of the catalogue. Keys are natural (content hash, span), so running anything twice changes nothing."""
+"""Tables of the catalogue. Keys are natural (content hash, span): running anything twice changes nothing."""
 
 from __future__ import annotations
 
