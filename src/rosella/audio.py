@@ -2,6 +2,7 @@
 
 Files are opened here and handed to FFmpeg as file objects, and decoded by content whatever their name. Only
 plain containers are allowed: playlists and whatever else would make FFmpeg open a second file are refused.
+"""
 
 from __future__ import annotations
 
