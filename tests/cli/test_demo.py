@@ -1,4 +1,4 @@
-"""The demo on a tiny family with random weights: what it makes, that it resumes, that it minds its directory."""
+"""The demo on a tiny family with random weights: what it makes, that it resumes, that it minds its folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _podcast(folder / "podcast")
     recipe = {
         "data": {"export": "unset", "max_text_bytes": 64, "max_frames": 128, "batch_size": 2, "buckets": 1},
-        "optimizer": {"lr": 1e-3},
+        "optimizer": {"lr": 1e-3, "warmup": 3},
         "steps": 3,
         "evaluate": {"every": 2, "batches": 1},
         "checkpoint": {"every": 2},

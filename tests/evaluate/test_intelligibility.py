@@ -62,6 +62,7 @@ def test_mfcc_has_one_row_per_hop_and_ignores_gain() -> None:
     assert cepstra.shape == ((len(wave) - 400) // 320 + 1, 13)
     np.testing.assert_allclose(mfcc(0.1 * wave), cepstra, atol=0.02)
     np.testing.assert_allclose(cepstra.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(cepstra.std(axis=0), 1, atol=1e-4)
 
 
 def test_mfcc_of_silence_and_of_a_click_is_finite() -> None:

@@ -133,10 +133,13 @@ class Road:
     def _training(self) -> Step:
         from rosella.cli.steps import Step
         from rosella.cli.train import train
+        from rosella.config import load_recipe
 
         recipe, folder = self.mini("demo.yaml"), self.out / "train"
         overrides = [f"data.export={self.out / 'corpus'}", f"seed={self.seed}"]
-        overrides += [f"steps={self.training_steps}"] if self.training_steps else []
+        if self.training_steps:
+            warmup = min(load_recipe(recipe).optimizer.warmup, self.training_steps)
+            overrides += [f"steps={self.training_steps}", f"optimizer.warmup={warmup}"]
         return Step(
             "Fine-tune it on the podcast",
             command("train", recipe, *overrides, "--run", folder),

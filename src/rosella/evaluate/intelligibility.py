@@ -59,7 +59,7 @@ def mfcc(wave: Wave, hop: int = 320, coefficients: int = 13) -> Matrix:
     """
     from scipy.fft import dct
 
-    cepstra = dct(log_mel(wave, hop), type=2, norm="ortho", axis=1)[:, :coefficients]
+    cepstra = np.asarray(dct(log_mel(wave, hop), type=2, norm="ortho", axis=1))[:, :coefficients]
     return (cepstra - cepstra.mean(axis=0)) / (cepstra.std(axis=0) + 1e-6)
 
 
