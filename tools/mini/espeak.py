@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-RETRIEVAL, UTF8, SSML = 1, 1, 0x10
+SYNCHRONOUS, UTF8 = 2, 1
 RATE, PITCH, RANGE = 1, 3, 4
-NOISE_LEVEL = 10 ** (-65 / 20)  # espeak's pauses are digital silence, which no microphone records
+NOISE_LEVEL = np.float32(10 ** (-70 / 20))  # espeak's pauses are digital silence, which no microphone records
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Espeak:
 
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = str(espeakng_loader.get_data_path()).encode()
-        self.native_rate = self._library.espeak_Initialize(RETRIEVAL, 0, data, 0)
+        self.native_rate = self._library.espeak_Initialize(SYNCHRONOUS, 0, data, 0)
         if self.native_rate <= 0:
             raise RuntimeError("espeak-ng did not start; reinstall espeakng-loader.")
         self._chunks: list[np.ndarray] = []
@@ -57,19 +57,20 @@ class Espeak:
             self._library.espeak_SetParameter(parameter, value, 0)
         self._voice = voice
 
-    def say(self, text: str, voice: Voice, sample_rate: int = 16_000, noise_seed: int | None = 0) -> np.ndarray:
-        """Speak `text` without speaker tags; float32 mono `[samples]` at `sample_rate`, silence trimmed, faint noise added."""
+    def say(self, text: str, voice: Voice, sample_rate: int = 16_000) -> np.ndarray:
+        """Speak `text` without speaker tags; float32 mono `[samples]` at `sample_rate`, silence around it trimmed."""
         self._select(voice)
         self._chunks = []
         encoded = text.encode() + b"\0"
         self._library.espeak_Synth(encoded, len(encoded), 0, 0, 0, UTF8, None, None)
         self._library.espeak_Synchronize()
         native = np.concatenate(self._chunks) if self._chunks else np.zeros(1, np.int16)
-        wave = _trim(soxr.resample(native.astype(np.float32) / 32768, self.native_rate, sample_rate), sample_rate)
-        if noise_seed is None:
-            return wave
-        noise = np.random.default_rng(noise_seed).standard_normal(len(wave)).astype(np.float32)
-        return wave + NOISE_LEVEL * noise
+        return _trim(soxr.resample(native.astype(np.float32) / 32768, self.native_rate, sample_rate), sample_rate)
+
+
+def noise(samples: int, seed: int) -> np.ndarray:
+    """Faint white noise, float32 `[samples]`."""
+    return NOISE_LEVEL * np.random.default_rng(seed).standard_normal(samples, dtype=np.float32)
 
 
 def _trim(wave: np.ndarray, sample_rate: int, margin: float = 0.06) -> np.ndarray:

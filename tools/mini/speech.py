@@ -1,0 +1,113 @@
+"""Recordings of synthetic dialogue with their manifest: what the embedded models are trained and judged on."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mini.espeak import Espeak, Voice, noise
+from mini.sentences import grammar_sentence, listed_words, word_string
+from rosella import audio
+
+SAMPLE_RATE = 16_000
+EXCHANGES = 80  # per recording
+APART = 2.1  # seconds between exchanges: more than the pause at which `corpus run` cuts
+
+CODEC_VOICES = (
+    "m1 m2 m3 m4 m5 m6 m8 f1 f2 f3 f4 Alicia Andrea Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario "
+    "Michael Mike Storm adam anika announcer antonio aunty benjamin caleb david ed edward grandma grandpa gustave ian iven "
+    "iven2 john kaukovalta klatt klatt2 klatt4 linda marcelo max michel miguel norbert pablo paul quincy rob robert sandro "
+    "shelby steph travis victor zac"
+).split()
+UNHEARD_VOICES = "m7 f5 Alex belinda boris Reed steph2 klatt3".split()
+SPEAKING_VOICES = "m1 m2 m3 m4 f1 f2 f4 m6".split()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a voice says; `spoken` is what espeak-ng is given where that differs from the transcript."""
+
+    voice: Voice
+    text: str
+    spoken: str | None = None
+    clean: str | None = None
+    speaker: str | None = None
+
+
+def codec_clips(espeak: Espeak, voices: Iterable[str], clips: int, heard: bool, seed: int) -> Iterable[np.ndarray]:
+    """`clips` sentences per voice and language at random rate and pitch, of words the codec does or does not train on."""
+    chance = random.Random(seed)
+    for variant in voices:
+        for language in ("en", "nl"):
+            words = listed_words(language, heard)
+            for index in range(clips):
+                voice = Voice(f"{language}+{variant}", chance.randint(130, 190), chance.randint(30, 70), chance.randint(30, 70))
+                text = grammar_sentence(language, chance) if heard and index % 3 == 0 else word_string(words, chance)
+                wave = espeak.say(text, voice)
+                yield wave + noise(len(wave), chance.getrandbits(32))
+
+
+def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 0) -> Path:
+    """Write recordings of single sentences, continued turns and two-voice exchanges; returns their manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = {language: listed_words(language, True) for language in ("en", "nl")}
+    seconds, lines = 0.0, []
+    while seconds < hours * 3600:
+        chance = random.Random(f"{seed}-{len(lines)}")
+        language = ("en", "nl")[len(lines) % 2]
+        exchanges = [_exchange(language, words[language], chance) for _ in range(EXCHANGES)]
+        name = f"{language}-{len(lines):04d}.flac"
+        turns, duration = write_recording(espeak, exchanges, folder / name, len(lines))
+        seconds += duration
+        lines.append({"audio": name, "show": f"show-{len(lines) % 25}", "language": language, "turns": turns})
+    manifest = folder / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return manifest
+
+
+def _exchange(language: str, words: list[str], chance: random.Random) -> list[Turn]:
+    def sentence() -> str:
+        return grammar_sentence(language, chance) if chance.random() < 0.7 else word_string(words, chance)
+
+    first, second = (random_voice(language, chance) for _ in range(2))
+    kind = chance.random()
+    if kind < 0.5:
+        return [Turn(first, sentence())]
+    if kind < 0.75:
+        return [Turn(first, sentence()), Turn(first, sentence())]
+    return [Turn(first, sentence()), Turn(second, sentence())]
+
+
+def random_voice(language: str, chance: random.Random) -> Voice:
+    return Voice(f"{language}+{chance.choice(SPEAKING_VOICES)}", 165, chance.choice((42, 50, 58)), 50)
+
+
+def write_recording(espeak: Espeak, exchanges: list[list[Turn]], path: Path, seed: int) -> tuple[list[dict], float]:
+    """Speak exchanges into one file, pauses between them; returns the turns as a manifest lists them and the seconds."""
+    chance = np.random.default_rng(seed)
+    pieces, turns, now = [], [], 0
+    for exchange in exchanges:
+        for turn in exchange:
+            wave = audio.normalise_loudness(espeak.say(turn.spoken or turn.text, turn.voice), SAMPLE_RATE)
+            times = {"start": round(now / SAMPLE_RATE, 3), "end": round((now + len(wave)) / SAMPLE_RATE, 3)}
+            turns.append({**times, "speaker": turn.speaker or speaker_name(turn.voice), "text": turn.text})
+            if turn.clean is not None:
+                turns[-1]["text_clean"] = turn.clean
+            pause = np.zeros(int(chance.uniform(0.1, 0.3) * SAMPLE_RATE), np.float32)
+            pieces += [wave, pause]
+            now += len(wave) + len(pause)
+        pieces.append(np.zeros(int(APART * SAMPLE_RATE), np.float32))
+        now += len(pieces[-1])
+    wave = np.concatenate(pieces)
+    audio.write(path, wave + noise(len(wave), seed), SAMPLE_RATE)
+    return turns, now / SAMPLE_RATE
+
+
+def speaker_name(voice: Voice) -> str:
+    return f"{voice.name}-{voice.pitch}"
+
