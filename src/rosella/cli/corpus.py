@@ -47,10 +47,10 @@ def add(
     from rosella.corpus.project import Corpus
     from rosella.errors import UserError
 
-    read_source(source)  # before the directory is made: a bad source leaves nothing behind
+    entries = read_source(source)  # before the directory is made: a bad source leaves nothing behind
     facts = {"show": show, "language": language, "licence": licence, "consent": consent}
     with Corpus.open(corpus, catalogue, create=True) as opened, _progress() as progress:
-        added = opened.add(source, progress, **facts)
+        added = opened.add_entries(entries, progress, **facts)
     good = added.added + added.updated + added.unchanged + added.duplicate
     if added.failed and not good:
         raise UserError(_all_failed(added.failed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -120,10 +120,14 @@ class Corpus:
         """Add the recordings of a source (see `manifest.read_source`).
 
         `facts` (show, source_url, language, licence, consent) hold where the source itself says nothing.
-        The source is validated whole before anything is added; a recording that cannot be read is recorded as
-        failed, and the rest goes on.
+        The source is validated whole before anything is added.
         """
-        entries = read_source(source)
+        return self.add_entries(read_source(source), progress, **facts)
+
+    def add_entries(
+        self, entries: Sequence[Entry], progress: Progress | None = None, **facts: str | None
+    ) -> Added:
+        """Add validated entries. One that cannot be read is recorded as failed, and the rest goes on."""
         report = progress or _silent
         result = Added()
         for number, entry in enumerate(entries):

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
+
+from rosella.corpus.durable import NoSpace
+from rosella.corpus.project import Corpus
+from rosella.corpus.shards import Export
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 2 MB; a mount needs rights that not every machine gives."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("cannot mount a small disk here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder, leave):
+    """Take all space but `leave` bytes."""
+    with (folder / "filler").open("wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+        file.truncate(max(0, file.tell() - leave))
+
+
+@pytest.mark.parametrize("leave", [0, 8192, 16384, 32768, 65536, 131072])
+def test_wherever_the_disk_fills_up_nothing_done_is_lost(small_disk, tmp_path, leave):
+    source = small_source(tmp_path / "source")
+    save_tone(tmp_path / "big.wav", 300.0, seed=5)
+    turns = [turn(i, i + 2) for i in range(0, 298, 5)]
+    big = save_manifest(tmp_path / "big.jsonl", [{"audio": "big.wav", "turns": turns}])
+    with Corpus.open(small_disk, create=True) as corpus:
+        corpus.add(source)
+        corpus.run(FakeCodec())
+        corpus.export()
+    fill(small_disk, leave)
+
+    def everything():
+        with Corpus.open(small_disk) as corpus:
+            corpus.add(big)
+            corpus.run(FakeCodec())
+            return corpus.export()
+
+    with pytest.raises(NoSpace, match="No space left") as error:
+        everything()
+    assert "\n" not in str(error.value)
+    assert len(Export.open(small_disk)) == 6
+    assert not list(small_disk.rglob("*.tmp"))
+    (small_disk / "filler").unlink()
+    assert everything().utterances == 6 + len(turns)
+    with Corpus.open(small_disk) as corpus:
+        assert corpus.status().failed == []
