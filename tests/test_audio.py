@@ -173,6 +173,23 @@ def test_unreadable_files_are_refused_in_one_sentence(tmp_path, monkeypatch, kin
     assert "\n" not in str(error.value)
 
 
+PLAYLISTS = {
+    "a.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsecret.ts\n#EXT-X-ENDLIST\n",
+    "a.mp3": "ffconcat version 1.0\nfile secret.ts\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_no_second_file_is_ever_opened(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    encode(tmp_path / "secret.ts", "aac", 44100, 3.0)
+    (tmp_path / name).write_text(PLAYLISTS[name])
+    with av.open(name) as unguarded:
+        assert next(unguarded.decode(audio=0)).samples, "FFmpeg would follow this one"
+    with pytest.raises(UserError, match="not audio that can be decoded"):
+        audio.decode(tmp_path / name)
+
+
 @pytest.mark.parametrize("suffix", ["m4a", "flac", "mp3", "opus", "wav"])
 def test_a_truncated_file_never_yields_a_short_span(tmp_path, suffix):
     codec = {"m4a": "aac", "flac": "flac", "mp3": "libmp3lame", "opus": "libopus", "wav": "pcm_s16le"}[suffix]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 
+from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from rosella.corpus.durable import NoSpace
 from rosella.corpus.project import Corpus
 from rosella.corpus.shards import Export
