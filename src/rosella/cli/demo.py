@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rosella.evaluate.story import Story
 
 STATE = "state.json"
+UTTERANCE_SECONDS = 8.0
+"""The mini model holds 20 s of speech, and many short utterances teach it more than a few long ones."""
 
 
 def register(app: typer.Typer) -> None:
@@ -90,9 +92,9 @@ class Road:
             ),
             Step(
                 "Cut it into utterances and turn them into codes",
-                command("corpus run", "--corpus", folder),
-                lambda: corpus.run(folder),
-                digest(self.mini("codec")),
+                command("corpus run", "--corpus", folder, "--max-seconds", UTTERANCE_SECONDS),
+                lambda: corpus.run(folder, max_seconds=UTTERANCE_SECONDS),
+                [digest(self.mini("codec")), UTTERANCE_SECONDS],
                 catalogue,
                 [],
             ),

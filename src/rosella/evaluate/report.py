@@ -203,7 +203,7 @@ def _card(story: Story, row: int) -> Html:
     rate = story.yardstick.sample_rate
     players = [
         page.player("reference", story.yardstick.references[index], rate),
-        page.player("codec round trip", story.yardstick.round_trips[index], rate),
+        page.player("codec round trip", story.yardstick.round_trips[row], rate),
     ]
     if story.before:
         players.append(_generated("before", story.before, row))
@@ -262,7 +262,7 @@ def _spectrogram(story: Story, row: int) -> Html:
     rate = story.yardstick.sample_rate
     waves = [
         ("reference", story.yardstick.references[index], rate),
-        ("codec round trip", story.yardstick.round_trips[index], rate),
+        ("codec round trip", story.yardstick.round_trips[row], rate),
     ]
     named = (
         [("before", story.before), ("after", story.after)] if story.before else [("generated", story.after)]

@@ -43,11 +43,11 @@ class SpeakerLike(Protocol):
 
 @dataclass(frozen=True)
 class Yardstick:
-    """References to measure against; waveforms at `sample_rate`, lists in the order of `sentences`."""
+    """References to measure against, in the order of `sentences`; waveforms are at `sample_rate`."""
 
     sentences: list[Sentence]
     references: list[Wave]
-    round_trips: list[Wave]
+    round_trips: list[Wave]  # through the codec, in the order of `spoken`
     sample_rate: int
     frame_rate: float
     control: Retrieval  # of the round trips: what a model that speaks perfectly could reach
@@ -99,15 +99,16 @@ class Evaluation:
 def prepare(sentences: Sequence[Sentence], codec: Codec) -> Yardstick:
     """Read the references at the codec's rate, send them through it and score what comes back."""
     references = [_reference(sentence, codec.sample_rate) for sentence in sentences]
-    round_trips = codec.decode(codec.encode(references))
     spoken = [index for index, sentence in enumerate(sentences) if sentence.speak]
+    heard = [references[index] for index in spoken]
+    round_trips = codec.decode(codec.encode(heard))
     control = intelligibility.sentence_retrieval(
-        [_at_16k(round_trips[index], codec.sample_rate) for index in spoken],
+        [_at_16k(wave, codec.sample_rate) for wave in round_trips],
         [_at_16k(wave, codec.sample_rate) for wave in references],
         spoken,
         [sentence.group for sentence in sentences],
     )
-    pairs = zip(references, round_trips, strict=True)
+    pairs = zip(heard, round_trips, strict=True)
     similarity = float(
         np.mean([intelligibility.stoi(clean, coded, codec.sample_rate) for clean, coded in pairs])
     )
