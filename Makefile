@@ -25,7 +25,7 @@ lint: $(VENV)/dev.stamp  ## style, types and who may import whom
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp  ## run every benchmark
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 mini: $(VENV)/dev.stamp  ## rebuild the embedded models and the demo podcast (hours on a CPU)
 	PYTHONPATH=tools $(BIN)/python -m mini.build $(ARGS)
