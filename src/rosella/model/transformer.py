@@ -2,7 +2,7 @@
 
 Axes: B batch, S text bytes, T steps, C codebooks, V ids of a codebook, D model width, F inner width, L layers,
 M cache slots. The weights of all layers are stacked, so that a loop compiles one layer.
-Parameters are float32; `Dia.dtype` is what the matrices are multiplied in.
+Parameters and states are float32; `dtype` is what a matrix product's factors are cast to.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rosella.model.attention import HIDDEN, Attention, Weight, attend, rotary, rotate, weight
+from rosella.model.attention import HIDDEN, Attention, Weight, product, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+
+
+UNROLL = 1
 
 
 class Text(NamedTuple):
@@ -37,71 +40,70 @@ class Cache(NamedTuple):
 
 
 class Norm(nnx.Module):
-    """Root-mean-square normalisation (arXiv 1910.07467), in float32 whatever goes in."""
+    """Root-mean-square normalisation (arXiv 1910.07467)."""
 
     def __init__(self, shape: tuple[int, ...], axes: tuple[str, ...], eps: float):
         self.scale = Weight(jnp.ones(shape, jnp.float32), axes=axes)
         self.eps = eps
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        wide = x.astype(jnp.float32)
-        wide = wide * jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + self.eps)
-        return (wide * self.scale[...]).astype(x.dtype)
+        return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + self.eps) * self.scale[...]
 
 
 class Feedforward(nnx.Module):
     """Gated SiLU (arXiv 2002.05202), gate and up projection in one matrix."""
 
-    def __init__(self, rngs: nnx.Rngs, layers: int, width: int, inner: int, scale: float):
+    def __init__(self, rngs: nnx.Rngs, layers: int, width: int, inner: int, scale: float, dtype: jnp.dtype):
+        self.dtype = dtype
         self.gate_up = weight(rngs, (layers, width, 2, inner), ("layers", "embed", "pair", "inner"), scale)
         self.down = weight(rngs, (layers, inner, width), ("layers", "inner", "embed"), scale)
 
     def __call__(self, x_BTD: jax.Array) -> jax.Array:
-        both = jnp.einsum("BTD,DPF->BTPF", x_BTD, self.gate_up[...].astype(x_BTD.dtype))
+        both = product("BTD,DPF->BTPF", self.dtype, x_BTD, self.gate_up[...])
         inner = jax.nn.silu(both[:, :, 0]) * both[:, :, 1]
-        return jnp.einsum("BTF,FD->BTD", inner, self.down[...].astype(x_BTD.dtype))
+        return product("BTF,FD->BTD", self.dtype, inner, self.down[...])
 
 
 class EncoderLayers(nnx.Module):
     """The encoder's layers, stacked; called inside the loop on one of them."""
 
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, dtype: jnp.dtype):
         layers, width, scale = config.num_hidden_layers, config.hidden_size, config.initializer_range
         heads = config.num_attention_heads, config.num_key_value_heads, config.head_dim
         self.self_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
-        self.self_attention = Attention(rngs, layers, width, width, *heads, scale)
+        self.self_attention = Attention(rngs, layers, width, width, *heads, scale, dtype)
         self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
-        self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale)
+        self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale, dtype)
 
     def __call__(self, x_BSD: jax.Array, angles: tuple[jax.Array, jax.Array], bias: jax.Array) -> jax.Array:
         normed = self.self_norm(x_BSD)
         keys, values = self.self_attention.keys_values(normed)
-        mixed = attend(rotate(self.self_attention.queries(normed), angles), rotate(keys, angles), values, bias)
-        x_BSD = x_BSD + self.self_attention.output(mixed)
+        queries = rotate(self.self_attention.queries(normed), angles)
+        x_BSD = x_BSD + self.self_attention.output(queries, rotate(keys, angles), values, bias)
         return x_BSD + self.mlp(self.mlp_norm(x_BSD))
 
 
 class Encoder(nnx.Module):
-    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs):
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, dtype: jnp.dtype):
         shape = (config.vocab_size, config.hidden_size)
         self.embedding = weight(rngs, shape, ("vocab", "embed"), config.initializer_range)
-        self.layers = EncoderLayers(config, rngs)
+        self.layers = EncoderLayers(config, rngs, dtype)
         self.norm = Norm((config.hidden_size,), ("embed",), config.norm_eps)
 
 
 class DecoderLayers(nnx.Module):
     """The decoder's layers, stacked; called inside the loop on one of them."""
 
-    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
+    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs, dtype: jnp.dtype):
         layers, width, scale = config.num_hidden_layers, config.hidden_size, config.initializer_range
         own = config.num_attention_heads, config.num_key_value_heads, config.head_dim
         cross = config.cross_num_attention_heads, config.cross_num_key_value_heads, config.cross_head_dim
         self.self_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
-        self.self_attention = Attention(rngs, layers, width, width, *own, scale)
+        self.self_attention = Attention(rngs, layers, width, width, *own, scale, dtype)
         self.cross_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
-        self.cross_attention = Attention(rngs, layers, width, config.cross_hidden_size, *cross, scale)
+        self.cross_attention = Attention(rngs, layers, width, config.cross_hidden_size, *cross, scale, dtype)
         self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
-        self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale)
+        self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale, dtype)
 
     def __call__(self, x_BTD, angles, bias, past, text, text_bias):
         """One layer over new steps; `past` (keys, values, slot) or None, `text` its keys and values.
@@ -112,21 +114,21 @@ class DecoderLayers(nnx.Module):
         keys, values = self.self_attention.keys_values(normed)
         keys = rotate(keys, angles)
         if past is not None:
-            keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys, past[2], axis=1)
-            values = jax.lax.dynamic_update_slice_in_dim(past[1], values, past[2], axis=1)
-        mixed = attend(rotate(self.self_attention.queries(normed), angles), keys, values, bias)
-        x_BTD = x_BTD + self.self_attention.output(mixed)
+            keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys.astype(past[0].dtype), past[2], axis=1)
+            values = jax.lax.dynamic_update_slice_in_dim(past[1], values.astype(past[1].dtype), past[2], axis=1)
+        queries = rotate(self.self_attention.queries(normed), angles)
+        x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD))
-        x_BTD = x_BTD + self.cross_attention.output(attend(queries, *text, text_bias))
+        x_BTD = x_BTD + self.cross_attention.output(queries, *text, text_bias)
         return x_BTD + self.mlp(self.mlp_norm(x_BTD)), (keys, values)
 
 
 class Decoder(nnx.Module):
-    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
+    def __init__(self, config: DecoderConfig, rngs: nnx.Rngs, dtype: jnp.dtype):
         width, channels, ids = config.hidden_size, config.num_channels, config.vocab_size
         scale = config.initializer_range
         self.embedding = weight(rngs, (channels, ids, width), ("codebooks", "vocab", "embed"), scale)
-        self.layers = DecoderLayers(config, rngs)
+        self.layers = DecoderLayers(config, rngs, dtype)
         self.norm = Norm((width,), ("embed",), config.norm_eps)
         self.logits = weight(rngs, (width, channels, ids), ("embed", "codebooks", "vocab"), scale)
 
@@ -137,8 +139,8 @@ class Dia(nnx.Module):
     def __init__(self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: bool = False):
         """`dtype` is the matrices' compute type; `remat` trades time for memory in training."""
         self.config, self.dtype, self.remat = config, dtype, remat
-        self.encoder = Encoder(config.encoder, rngs)
-        self.decoder = Decoder(config.decoder, rngs)
+        self.encoder = Encoder(config.encoder, rngs, dtype)
+        self.decoder = Decoder(config.decoder, rngs, dtype)
 
     def __call__(self, text_ids: jax.Array, lengths: jax.Array, tokens: jax.Array) -> jax.Array:
         """Teacher forcing: logits float32 [B, T, C, V] for text [B, S], its lengths [B] and delayed ids [B, T, C]."""
@@ -163,13 +165,12 @@ class Dia(nnx.Module):
             known = layer.cross_attention.keys_values(text.states)
             return layer(states, angles, bias, None, known, text.bias)[0], None
 
-        states, _ = jax.lax.scan(self._saved(one), self._embed(tokens), layers)
+        states, _ = jax.lax.scan(self._saved(one), self._embed(tokens), layers, unroll=UNROLL)
         return self.decoder.norm(states)
 
     def logits(self, states: jax.Array) -> jax.Array:
         """Logits float32 [B, T, C, V] of decoder states [B, T, D]."""
-        kernel = self.decoder.logits[...].astype(states.dtype)
-        return jnp.einsum("BTD,DCV->BTCV", states, kernel, preferred_element_type=jnp.float32)
+        return product("BTD,DCV->BTCV", self.dtype, states, self.decoder.logits[...])
 
     def decoding_layers(self) -> tuple[DecoderLayers, ...]:
         """The decoder's layers one by one, matrices in the compute type: taken apart once, before a decoding loop."""
@@ -211,8 +212,8 @@ class Dia(nnx.Module):
         def one(states, weights):
             return nnx.merge(graph, weights)(states, angles, bias), None
 
-        states = self.encoder.embedding[...][text_ids].astype(self.dtype)
-        states, _ = jax.lax.scan(self._saved(one), states, layers)
+        states = self.encoder.embedding[...][text_ids]
+        states, _ = jax.lax.scan(self._saved(one), states, layers, unroll=UNROLL)
         return Text(self.encoder.norm(states), bias)
 
     def _with_padding_key(self, text: Text, lengths: jax.Array) -> Text:
@@ -229,7 +230,7 @@ class Dia(nnx.Module):
 
     def _embed(self, tokens: jax.Array) -> jax.Array:
         table = self.decoder.embedding[...]
-        return sum(table[c][tokens[..., c]] for c in range(len(table))).astype(self.dtype)
+        return sum(table[c][tokens[..., c]] for c in range(len(table)))
 
     def _angles(self, settings: EncoderConfig | DecoderConfig, positions: jax.Array) -> tuple[jax.Array, jax.Array]:
         return rotary(positions, settings.head_dim, settings.rope_theta)
