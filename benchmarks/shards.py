@@ -1,7 +1,7 @@
 """How much space codes take in shards, and how fast training reads them back at random.
 
-Ten hours of uniformly random codes of the 44.1 kHz DAC (real ones compress a little better), utterances of 12 s, one
-file system. Prints one row of the table in benchmarks/README.md.
+Ten hours of uniformly random codes of the 44.1 kHz DAC (real ones compress a little better), in utterances of
+12 s. Prints one row of the table in benchmarks/README.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -32,8 +31,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_options)
     for name in VERB_FILES:
-        if importlib.util.find_spec(f"rosella.cli.{name}"):
-            importlib.import_module(f"rosella.cli.{name}").register(app)
+        importlib.import_module(f"rosella.cli.{name}").register(app)
     return app
 
 

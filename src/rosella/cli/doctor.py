@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from rosella.errors import RosellaError
+
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from rich.table import Table
@@ -97,13 +99,15 @@ def devices() -> Iterable[Check]:
 
 
 def embedded_family() -> Iterable[Check]:
-    folder = Path(__file__).parents[1] / "mini"
+    from rosella import mini
+
     for name in EMBEDDED:
-        path = folder / name
-        if path.exists():
-            yield Check(name, _size(sum(file.stat().st_size for file in [path, *path.rglob("*")])))
+        try:
+            path = mini.path(name)
+        except RosellaError as error:
+            yield Check(name, "missing", "broken", str(error))
         else:
-            yield Check(name, "missing", "broken", f"Install {DISTRIBUTION} again.")
+            yield Check(name, _size(sum(file.stat().st_size for file in [path, *path.rglob("*")])))
 
 
 def optional_parts() -> Iterable[Check]:
