@@ -137,10 +137,19 @@ class Dia(nnx.Module):
     """The whole model. The same layers serve training, prefill and single decoding steps."""
 
     def __init__(self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: bool = False):
-        """`dtype` is the matrices' compute type; `remat` trades time for memory in training."""
-        self.config, self.dtype, self.remat = config, dtype, remat
+        """`dtype` is the matrix products' compute type; `remat` trades time for memory in training."""
+        self.config, self.remat = config, remat
         self.encoder = Encoder(config.encoder, rngs, dtype)
         self.decoder = Decoder(config.decoder, rngs, dtype)
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The compute type of every matrix product; setting it reaches all layers."""
+        return self.decoder.layers.mlp.dtype
+
+    @dtype.setter
+    def dtype(self, dtype: jnp.dtype) -> None:
+        self.set_attributes(nnx.Any(Attention, Feedforward), dtype=dtype)
 
     def __call__(self, text_ids: jax.Array, lengths: jax.Array, tokens: jax.Array) -> jax.Array:
         """Teacher forcing: logits float32 [B, T, C, V] for text [B, S], its lengths [B] and delayed ids [B, T, C]."""
