@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,12 +53,12 @@ def evaluate(
 def score(
     name: str, speaker, yardstick: Yardstick, out: Path, seed: int, max_seconds: float | None = None
 ) -> Evaluation:
-    """Speak and score with progress on the terminal, and keep everything in `out`."""
+    """Speak and score with progress on standard error, and keep everything in `out`."""
     from rosella.cli.progress import progress
     from rosella.evaluate import scores
 
     done = 0
-    with progress("speaking", len(yardstick.spoken)) as update:
+    with redirect_stdout(sys.stderr), progress("speaking", len(yardstick.spoken)) as update:
 
         def count(clips: int) -> None:
             nonlocal done
