@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 LONGEST_SECONDS = 30.0
 MAX_BATCH = 16
-TEXT_STEP, FRAME_STEP = 32, 64
-"""Texts and prompts are padded to multiples of these, so that few shapes are compiled."""
 
 
 @dataclass(frozen=True)
@@ -83,28 +81,25 @@ class Speaker:
         """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
 
         A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what the
-        model holds). Raises UserError for texts, clips and limits that the model cannot take.
+        model holds); the other settings are those of `rosella.inference.generate`. Raises UserError for texts, clips,
+        limits and settings that the model cannot take.
         """
         ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
         prompt = self._prompt(voice)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
-        width = -(-max(map(len, ids)) // TEXT_STEP) * TEXT_STEP
-        width = min(width, self.config.encoder.max_position_embeddings)
         settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
         speeches: list[Speech] = []
         for rows in _batches(len(ids)):
-            seeds = [seed + row for row in rows]
             batch = [ids[row % len(ids)] for row in rows]
-            speeches += self._generate(batch, width, frames, prompt, seeds, settings)
+            speeches += self._generate(batch, frames, prompt, [seed + row for row in rows], settings)
         return speeches[: len(ids)]
 
-    def _generate(self, ids, width: int, frames: int, prompt, seeds: list[int], settings: dict) -> list[Speech]:
+    def _generate(self, ids, frames: int, prompt, seeds: list[int], settings: dict) -> list[Speech]:
         from rosella.inference.generate import generate
 
-        text_ids, lengths = text.pad_batch(ids, width)
         prompts = None if prompt is None else [prompt] * len(ids)
         made = generate(
-            self.model, text_ids, lengths, max_frames=frames, prompts=prompts, seeds=np.array(seeds), **settings
+            self.model, *text.pad_batch(ids), max_frames=frames, prompts=prompts, seeds=seeds, **settings
         )
         spoken = [index for index, codes in enumerate(made.codes) if len(codes)]
         waves = dict(zip(spoken, self.codec.decode([made.codes[index] for index in spoken]), strict=True))
@@ -127,8 +122,8 @@ class Speaker:
             return None
         from rosella import audio
 
-        if not len(voice.audio):
-            raise UserError("The voice clip is empty: give a few seconds of speech.")
+        if not len(voice.audio) or not np.isfinite(voice.audio).all():
+            raise UserError("The voice clip is empty or holds NaN: give a few seconds of speech.")
         wave = audio.resample(voice.audio, voice.sample_rate, self.codec.sample_rate)
         return self.codec.encode([audio.normalise_loudness(wave, self.codec.sample_rate)])[0]
 
@@ -152,6 +147,7 @@ class Speaker:
 
 
 def _tagged(spoken: str) -> str:
+    spoken = text.normalise(spoken)
     return spoken if spoken.lstrip().startswith(text.TAGS) else f"{text.TAGS[0]} {spoken}"
 
 

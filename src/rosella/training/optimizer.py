@@ -37,7 +37,7 @@ def make_optimizer(recipe: OptimizerRecipe) -> optax.GradientTransformation:
 
 def clip(gradients: Any, limit: float) -> tuple[Any, jax.Array]:
     """Scale gradients to a global norm of at most `limit`; also returns the norm before clipping."""
-    norm = optax.global_norm(gradients)
+    norm = optax.tree.norm(gradients)
     scale = jnp.minimum(1.0, limit / (norm + 1e-9))
     return jax.tree.map(lambda g: g * scale, gradients), norm
 

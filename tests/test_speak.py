@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from training import tiny
+
+from rosella.errors import UserError
+from rosella.inference import generate as generation
+from rosella.speak import MAX_BATCH, Speaker, Voice
+
+
+class Codec:
+    """Every frame is four samples that spell its first code."""
+
+    sample_rate, frame_rate, hop, num_codebooks, codebook_size, fingerprint = 200, 50.0, 4, 3, 16, "tiny"
+
+    def encode(self, waveforms):
+        return [np.full((len(wave) // 4, 3), 5, np.uint16) for wave in waveforms]
+
+    def decode(self, codes):
+        assert all(len(each) for each in codes), "a codec cannot decode nothing"
+        return [np.repeat(each[:, 0].astype(np.float32), 4) for each in codes]
+
+
+@pytest.fixture(scope="module")
+def speaker():
+    return Speaker(tiny.model(), tiny.config(), Codec())
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `generate` is called with, answered by two frames a row; the second row has none."""
+    calls = []
+
+    def generate(model, text_ids, lengths, **settings):
+        calls.append((text_ids, lengths, settings))
+        codes = [np.full((2 * (row != 1), 3), row % 16, np.uint16) for row in range(len(lengths))]
+        return generation.Generation(codes, np.arange(len(lengths)) != 1)
+
+    monkeypatch.setattr(generation, "generate", generate)
+    return calls
+
+
+def said(row, lengths):
+    return bytes(int(i) for i in row[:lengths]).decode()
+
+
+VOICE = Voice(np.ones(40, np.float32), 200, "[S2] hoi")
+
+
+def test_the_same_seed_speaks_the_same(speaker):
+    first, again, other = (speaker.speak(["een", "[S2] twee drie"], seed=s, max_seconds=0.4) for s in (3, 3, 4))
+    for one, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.codes, same.codes)
+        assert one.codes.dtype == np.uint16 and one.codes.shape[1] == 3 and len(one.codes) <= 20
+        assert len(one.waveform) == 4 * len(one.codes) and one.sample_rate == 200
+    assert not np.array_equal(first[0].codes, other[0].codes)
+
+
+def test_a_voice_is_said_before_the_text_and_not_returned(speaker, asked):
+    first, second = speaker.speak(["[S1] een", "twee"], VOICE, seed=7, max_seconds=0.5)
+    text_ids, lengths, settings = asked[0]
+    assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == ["\2 hoi \1 een", "\2 hoi \1 twee"]
+    assert settings["seeds"] == [7, 8] and settings["max_frames"] == 25 and settings["top_k"] == 50
+    for prompt in settings["prompts"]:
+        np.testing.assert_array_equal(prompt, np.full((10, 3), 5))
+    assert len(first.waveform) == 8 and first.stopped
+    assert len(second.waveform) == 0 and not second.stopped
+
+
+def test_clips_at_another_rate_are_resampled(speaker, asked):
+    speaker.speak("een", Voice(np.ones(80, np.float32), 400, "hoi"))
+    assert len(asked[0][2]["prompts"][0]) == 10
+
+
+def test_many_texts_are_spoken_in_equal_batches(speaker, asked):
+    texts = [f"tekst {number}" for number in range(MAX_BATCH + 5)]
+    assert len(speaker.speak(texts)) == len(texts)
+    assert [len(lengths) for _, lengths, _ in asked] == [11, 11]
+    assert [seed for call in asked for seed in call[2]["seeds"]][: len(texts)] == list(range(len(texts)))
+    assert said(asked[1][0][0], asked[1][1][0]) == "\1 tekst 11"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"texts": "a" * 70}, "has 72 bytes and the model reads at most 64"),
+        ({"texts": "[S5] a"}, r"speaker tag \[S5\] is unknown"),
+        ({"texts": " "}, "The text is empty"),
+        ({"texts": " ", "voice": VOICE}, "The text is empty"),
+        ({"texts": []}, "no text to speak"),
+        ({"texts": "a", "voice": Voice(np.zeros(0, np.float32), 200, "hoi")}, "clip is empty"),
+        ({"texts": "a", "voice": Voice(np.full(9, np.nan, np.float32), 200, "hoi")}, "clip is empty or holds NaN"),
+        ({"texts": "a", "voice": Voice(np.ones(400, np.float32), 200, "hoi")}, r"clip lasts 2\.0 s, and the model holds 1\.2 s"),
+        ({"texts": "a", "max_seconds": 3}, r"max-seconds is 3, but the model can speak more than 0 and at most 1\.2 s"),
+        ({"texts": "a", "max_seconds": -1}, r"max-seconds is -1"),
+        ({"texts": "a", "guidance": 0.5}, r"guidance is 0\.5: choose 1"),
+    ],
+)  # fmt: skip
+def test_what_the_model_cannot_take_is_one_sentence(speaker, arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        speaker.speak(**arguments)
+
+
+def test_a_codec_of_another_shape_is_refused():
+    other = Codec()
+    other.num_codebooks = 9
+    with pytest.raises(UserError, match="9 codebooks of 16 entries, the model speaks 3 of 16"):
+        Speaker(tiny.model(), tiny.config(), other)

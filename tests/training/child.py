@@ -1,0 +1,35 @@
+"""A training process that dies: `python -m training.child CORPUS RUN HOW`, killed as HOW says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from training import tiny
+
+from rosella.corpus.shards import Export
+from rosella.training import state as checkpoints
+from rosella.training.directory import RunDirectory
+from rosella.training.loop import train
+
+
+def die(*_) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(corpus: str, path: str, how: str) -> None:
+    if how == "in the second save":
+        publish = checkpoints._publish
+        checkpoints._publish = lambda new, final: die() if final.name == "00000006" else publish(new, final)
+
+    def report(values: dict) -> None:
+        if how == "after step 5" and values.get("step") == 5:
+            die()
+
+    with RunDirectory.locked(path) as run:
+        train(tiny.recipe(corpus), tiny.model(), tiny.config(), Export.open(corpus), run, report)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from training import tiny
+
+from rosella.errors import RosellaError, UserError
+from rosella.training import hooks, loop
+from rosella.training.directory import RunDirectory, read_metrics
+from rosella.training.optimizer import make_optimizer
+from rosella.training.state import Skeleton, fresh_state, steps
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(path, export, report=lambda values: None, sample=None, model=None, **changes):
+    recipe = tiny.recipe(export.directory, **changes)
+    with RunDirectory.locked(path) as directory:
+        return loop.train(recipe, model or tiny.model(), tiny.config(), export, directory, report, sample)
+
+
+def timeless(path):
+    records = read_metrics(path / "metrics.jsonl")
+    return [{k: v for k, v in record.items() if k != "frames_per_second"} for record in records]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, export):
+    path = tmp_path_factory.mktemp("whole")
+    return path, run(path, export)
+
+
+def assert_same_run(path, outcome, reference):
+    expected_path, expected = reference
+    assert timeless(path) == timeless(expected_path)
+    for name, value in Skeleton.of(outcome.model)[1].items():
+        np.testing.assert_array_equal(value, Skeleton.of(expected.model)[1][name], err_msg=name)
+
+
+def test_a_run_leaves_what_it_promises(uninterrupted):
+    path, outcome = uninterrupted
+    assert (outcome.step, outcome.trained, outcome.finished) == (8, 8, True)
+    records = timeless(path)
+    assert [r["step"] for r in records if r["split"] == "train"] == list(range(1, 9))
+    assert [r["step"] for r in records if r["split"] == "validation"] == [0, 4, 8]
+    assert all(len(r["codebook_losses"]) == 3 for r in records)
+    assert [r["lr"] for r in records if r["split"] == "train"][:3] == pytest.approx([0.005, 0.01, 0.01])
+    assert steps(path / "checkpoints") == [8, 6]
+    assert {p.name for p in path.iterdir()} >= {"recipe.yaml", "metrics.jsonl", "checkpoints", "log.txt"}
+    validation = [r["loss"] for r in records if r["split"] == "validation"]
+    assert validation[-1] < validation[0]
+
+
+@pytest.mark.parametrize(("how", "last"), [("after step 5", 3), ("in the second save", 3)])
+def test_killed_and_continued_equals_uninterrupted(tmp_path, export, uninterrupted, how, last):
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
+    command = [sys.executable, "-m", "training.child", export.directory, str(tmp_path), how]
+    died = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert steps(tmp_path / "checkpoints") == [last]
+    outcome = run(tmp_path, export)
+    assert outcome.trained == 8 - last
+    assert_same_run(tmp_path, outcome, uninterrupted)
+
+
+def test_a_damaged_newest_checkpoint_costs_only_its_steps(tmp_path, export, uninterrupted):
+    run(tmp_path, export)
+    largest = max((tmp_path / "checkpoints" / "00000008").rglob("*"), key=lambda p: p.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 1
+    largest.write_bytes(data)
+    notes = []
+    outcome = run(tmp_path, export, notes.append)
+    assert outcome.trained == 2
+    assert any("00000008 is damaged" in values.get("note", "") for values in notes)
+    assert_same_run(tmp_path, outcome, uninterrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_the_step_saves_and_continues(tmp_path, export, uninterrupted, number):
+    def interrupt(values):
+        if values.get("step") == 4 and values["split"] == "train":
+            os.kill(os.getpid(), number)
+
+    outcome = run(tmp_path, export, interrupt)
+    assert not outcome.finished and 4 <= outcome.step < 8 and steps(tmp_path / "checkpoints")[0] == outcome.step
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert_same_run(tmp_path, run(tmp_path, export), uninterrupted)
+
+
+def test_a_finished_run_trains_nothing_more(tmp_path, export):
+    run(tmp_path, export, steps=3)
+    before = timeless(tmp_path)
+    assert run(tmp_path, export, steps=3).trained == 0
+    assert timeless(tmp_path) == before
+
+
+def test_another_recipe_or_other_data_is_refused(tmp_path, export):
+    run(tmp_path / "run", export, steps=2)
+    with pytest.raises(UserError, match=r"was started with seed=0, not 1"):
+        run(tmp_path / "run", export, seed=1, steps=4)
+    with pytest.raises(UserError, match=r"was started with model\.weights=None, not mini"):
+        run(tmp_path / "run", export, model={"weights": "mini"}, steps=4)
+    grown = tiny.write(Path(export.directory).parent / "grown", count=31)
+    grown.directory = export.directory
+    with pytest.raises(UserError, match="changed since the run"):
+        run(tmp_path / "run", grown, steps=4)
+
+
+def test_a_second_process_is_kept_out(tmp_path, export):
+    with RunDirectory.locked(tmp_path):
+        with pytest.raises(UserError, match="Another process is training"):
+            run(tmp_path, export)
+
+
+def test_nothing_to_train_on_is_said_with_reasons(tmp_path, export):
+    data = {**tiny.recipe(export.directory).data.model_dump(), "max_frames": 5}
+    with pytest.raises(UserError, match="can be used: 26 longer than data.max_frames 5"):
+        run(tmp_path, export, data=data)
+    assert run(tmp_path, export, steps=1).trained == 1, "the refused recipe does not bind the directory"
+
+
+def step_and_batch(export, **changes):
+    recipe = tiny.recipe(export.directory, text_dropout=0.5, **changes)
+    skeleton, params = Skeleton.of(tiny.model())
+    split = loop.data.read_split(export, recipe.data, "train")
+    buckets = loop.data.choose_buckets([split], recipe.data)
+    plan = loop.data.plan_training(split, buckets, recipe.data, 1, 0)
+    batch = loop.data.assemble(loop.data.codes_reader(export, split), split, tiny.config(), plan[0])
+    step = loop.make_step(skeleton, tiny.config(), recipe)
+    return step, fresh_state(params, make_optimizer(recipe.optimizer), 0), batch
+
+
+def test_a_step_that_is_not_finite_changes_only_the_counters(export):
+    step, state, batch = step_and_batch(export)
+    broken = state._replace(params={**state.params, "decoder.norm.scale": jnp.full(16, jnp.inf)})
+    before = {name: np.asarray(value) for name, value in broken.params.items()}
+    for count in (1, 2):
+        broken, metrics = step(broken, batch)
+        assert int(metrics["bad_steps"]) == int(metrics["bad_in_row"]) == int(broken.step) == count
+    for name, value in before.items():
+        np.testing.assert_array_equal(value, broken.params[name])
+    assert not any(np.asarray(leaf).any() for leaf in loop.jax.tree.leaves(broken.moments))
+    healed, metrics = step(broken._replace(params={k: jnp.asarray(v) for k, v in tiny_params().items()}), batch)
+    assert int(metrics["bad_steps"]) == 2 and int(metrics["bad_in_row"]) == 0
+    assert not np.array_equal(healed.params["decoder.logits"], before["decoder.logits"])
+
+
+def tiny_params():
+    return Skeleton.of(tiny.model())[1]
+
+
+def test_too_many_bad_steps_end_the_run_in_one_sentence(tmp_path, export, monkeypatch):
+    monkeypatch.setattr(hooks, "BAD_STEPS_IN_ROW", 3)
+    model = tiny.model()
+    model.decoder.norm.scale[...] = jnp.full(16, jnp.nan)
+    notes = []
+    with pytest.raises(RosellaError, match=r"not finite for 3 steps in a row, up to step 3: lower optimizer\.lr"):
+        run(tmp_path, export, notes.append, model=model)
+    assert [v["note"] for v in notes if "skipped" in v.get("note", "")] == [
+        "Step 1 was skipped, because its loss or gradient is not finite."
+    ]
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[1])["loss"] is None
+
+
+def test_samples_are_spoken_every_so_often(tmp_path, export):
+    spoken = []
+    samples = {"every": 2, "texts": ["[S1] hallo"]}
+    run(tmp_path, export, sample=lambda model, config, step: spoken.append((step, config)), samples=samples, steps=5)
+    assert spoken == [(2, tiny.config()), (4, tiny.config())]
+
+
+def test_training_works_outside_the_main_thread(tmp_path, export):
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.append(run(tmp_path, export, steps=1)))
+    thread.start()
+    thread.join()
+    assert outcomes[0].finished

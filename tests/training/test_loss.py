@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from training import tiny
+
+from rosella.training.loss import codebook_sums, combine, default_codebook_weights
+
+DECODER = tiny.config().decoder
+
+
+def by_hand(logits, targets):
+    sums, counts = np.zeros(3), np.zeros(3)
+    for row, step, book in np.ndindex(*targets.shape):
+        target = targets[row, step, book]
+        if target not in (DECODER.pad_token_id, DECODER.bos_token_id):
+            chances = np.exp(logits[row, step, book].astype(np.float64))
+            sums[book] -= np.log(chances[target] / chances.sum())
+            counts[book] += 1
+    return sums, counts
+
+
+def test_losses_are_those_of_a_plain_loop_without_padding_and_beginnings():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(2, 5, 3, 20)).astype(np.float32)
+    targets = random.integers(0, 19, (2, 5, 3))
+    targets[0, 0], targets[1, 4], targets[1, 3, 0] = DECODER.bos_token_id, DECODER.pad_token_id, DECODER.eos_token_id
+    sums, counts = codebook_sums(jnp.asarray(logits), jnp.asarray(targets), DECODER)
+    expected_sums, expected_counts = by_hand(logits, targets)
+    np.testing.assert_allclose(sums, expected_sums, rtol=1e-5)
+    np.testing.assert_array_equal(counts, expected_counts)
+    assert counts[0] < 10
+
+
+def test_the_first_codebook_counts_four_times_and_weights_are_normalised():
+    losses = jnp.array([3.0, 1.0, 2.0])
+    assert default_codebook_weights(3) == [4, 1, 1]
+    assert combine(losses, None) == pytest.approx((12 + 1 + 2) / 6)
+    assert combine(losses, [1, 1, 1]) == pytest.approx(2)
+    assert combine(losses, [5, 5, 5]) == pytest.approx(2)

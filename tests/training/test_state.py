@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from training import tiny
+
+from rosella.config import OptimizerRecipe
+from rosella.errors import RosellaError
+from rosella.training import state as checkpoints
+from rosella.training.optimizer import make_optimizer
+
+
+def state_at(step: int):
+    params = {"a.kernel": jnp.arange(6.0).reshape(2, 3) + step, "b.scale": jnp.full(3, float(step))}
+    state = checkpoints.fresh_state(params, make_optimizer(OptimizerRecipe()), seed=5)
+    return state._replace(step=jnp.int32(step))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    for step in (3, 6, 9):
+        checkpoints.save(tmp_path, state_at(step), {"step": step}, tiny.recipe("x"))
+    return tmp_path
+
+
+def restore(directory):
+    warnings = []
+    return checkpoints.restore(directory, state_at(0), warnings.append), warnings
+
+
+def test_the_newest_comes_back_whole_and_old_ones_go(saved):
+    (state, progress), warnings = restore(saved)
+    jax.tree.map(np.testing.assert_array_equal, state, state_at(9))
+    assert progress == {"step": 9} and not warnings and checkpoints.steps(saved) == [9, 6]
+    assert restore(saved / "nowhere") == (None, [])
+
+
+def test_a_flipped_bit_anywhere_falls_back_to_the_one_before(saved):
+    newest = saved / "00000009"
+    files = [path for path in newest.rglob("*") if path.is_file() and path.stat().st_size]
+    assert len(files) > 5
+    for path in files:
+        original = path.read_bytes()
+        path.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+        (state, progress), warnings = restore(saved)
+        assert progress == {"step": 6} and int(state.step) == 6, path
+        assert len(warnings) == 1 and "00000009 is damaged" in warnings[0]
+        path.write_bytes(original)
+    assert restore(saved)[0][1] == {"step": 9}
+
+
+def test_missing_and_extra_files_are_damage(saved):
+    newest = saved / "00000009"
+    (newest / "stray").write_text("?")
+    assert "stray" in (checkpoints.verify(newest) or "")
+    (newest / "stray").unlink()
+    (newest / checkpoints.MANIFEST).unlink()
+    assert restore(saved)[0][1] == {"step": 6}
+
+
+def test_nothing_intact_is_an_error_and_not_a_fresh_start(saved):
+    for step in ("00000009", "00000006"):
+        (saved / step / "progress.json").write_text("{}")
+    with pytest.raises(RosellaError, match="None of the 2 checkpoints"):
+        restore(saved)
+
+
+def test_a_damaged_checkpoint_is_replaced_when_training_reaches_it_again(saved):
+    (saved / "00000009" / "progress.json").write_text("{}")
+    checkpoints.save(saved, state_at(9), {"step": 9}, tiny.recipe("x"))
+    assert checkpoints.verify(saved / "00000009") is None
+
+
+def test_an_interrupted_save_leaves_no_checkpoint(saved, monkeypatch):
+    def explode(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "_publish", explode)
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(saved, state_at(12), {"step": 12}, tiny.recipe("x"))
+    assert checkpoints.steps(saved) == [9, 6] and sorted(p.name for p in saved.iterdir()) == ["00000006", "00000009"]
+
+
+def test_the_manifest_lists_every_file(saved):
+    listed = json.loads((saved / "00000009" / checkpoints.MANIFEST).read_text())
+    assert {"progress.json", "recipe.yaml", "state/_METADATA"} <= listed.keys()
+
+
+def test_a_model_is_taken_apart_and_put_together():
+    model = tiny.model()
+    skeleton, params = checkpoints.Skeleton.of(model)
+    assert len(set(skeleton.names)) == len(skeleton.names) and "decoder.layers.self_norm.scale" in params
+    again = checkpoints.Skeleton.of(skeleton.join({name: 2 * value for name, value in params.items()}))[1]
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(2 * a, b), params, again)
