@@ -43,7 +43,9 @@ def undo(sequence: np.ndarray, pattern: Sequence[int], eos: int) -> tuple[np.nda
     """
     sequence = np.asarray(sequence)
     frames = max(len(sequence) - 1 - max(pattern), 0)
-    codes = np.stack([sequence[1 + d : 1 + d + frames, c] for c, d in enumerate(pattern)], axis=1).astype(np.int32)
+    codes = np.stack([sequence[1 + d : 1 + d + frames, c] for c, d in enumerate(pattern)], axis=1).astype(
+        np.int32
+    )
     ended = np.flatnonzero(codes[:, 0] >= eos)
     codes = codes[: ended[0]] if len(ended) else codes
     valid = codes < eos

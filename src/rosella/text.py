@@ -51,7 +51,9 @@ def encode(text: str, limit: int | None = None) -> np.ndarray:
         text = text.replace(tag, chr(number))
     ids = np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int32)
     if limit is not None and len(ids) > limit:
-        raise UserError(f"The text has {len(ids)} bytes and the model reads at most {limit}; shorten or split it.")
+        raise UserError(
+            f"The text has {len(ids)} bytes and the model reads at most {limit}; shorten or split it."
+        )
     return ids
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
-from tiny_dia import CONFIG, batch, model
 
 from rosella.convert import mapping
 from rosella.convert.checkpoint import INDEX, WEIGHTS, load_model, save_model
 from rosella.errors import UserError
+from tiny_dia import CONFIG, batch, model
 
 
 def weights(dia):
@@ -76,7 +76,11 @@ def test_missing_unexpected_and_misshaped_tensors_are_all_named(saved):
     save_file(tensors, saved / WEIGHTS)
     with pytest.raises(UserError) as error:
         load_model(saved)
-    for part in ("missing logits_dense.weight", "unexpected model.extra", f"{name} is (40, 24), not (24, 40)"):
+    for part in (
+        "missing logits_dense.weight",
+        "unexpected model.extra",
+        f"{name} is (40, 24), not (24, 40)",
+    ):
         assert part in str(error.value)
 
 
@@ -102,4 +106,6 @@ def test_a_failed_write_leaves_the_old_model(saved, monkeypatch):
     monkeypatch.setattr("safetensors.numpy.save_file", full)
     with pytest.raises(OSError, match="No space"):
         save_model(saved, model(seed=1), CONFIG)
-    np.testing.assert_array_equal(*(weights(m)[("decoder", "logits")] for m in (load_model(saved)[0], model())))
+    np.testing.assert_array_equal(
+        *(weights(m)[("decoder", "logits")] for m in (load_model(saved)[0], model()))
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_dia import CONFIG, batch, model
 
 from rosella.convert.checkpoint import load_model, save_model
+from tiny_dia import CONFIG, batch, model
 
 pytestmark = pytest.mark.parity
 
@@ -28,7 +28,9 @@ def their_logits(theirs, ids, mask, tokens):
     import torch
 
     with torch.no_grad():
-        out = theirs(torch.tensor(ids), attention_mask=torch.tensor(mask), decoder_input_ids=torch.tensor(tokens))
+        out = theirs(
+            torch.tensor(ids), attention_mask=torch.tensor(mask), decoder_input_ids=torch.tensor(tokens)
+        )
     channels = tokens.shape[2]
     return out.logits.reshape(len(ids), channels, tokens.shape[1], -1).transpose(1, 2).numpy()
 

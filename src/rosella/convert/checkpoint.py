@@ -45,7 +45,9 @@ def load_model(name_or_path: str | os.PathLike[str]) -> tuple[Dia, DiaConfig]:
     return nnx.merge(graph, nnx.from_flat_state(filled)), config
 
 
-def save_model(directory: str | os.PathLike[str], model: Dia, config: DiaConfig, dtype: str = "float32") -> None:
+def save_model(
+    directory: str | os.PathLike[str], model: Dia, config: DiaConfig, dtype: str = "float32"
+) -> None:
     """Writes a model directory; each file appears whole or not at all. `dtype` may be float16 to halve the file."""
     from safetensors.numpy import save_file
 
@@ -69,7 +71,9 @@ def find_directory(name_or_path: str | os.PathLike[str]) -> Path:
         return directory
     name = os.fspath(name_or_path)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"There is no model directory {name}; give a directory or a hub name such as nari-labs/Dia-1.6B-0626.")
+        raise UserError(
+            f"There is no model directory {name}; give a directory or a hub name such as nari-labs/Dia-1.6B-0626."
+        )
     from huggingface_hub import snapshot_download
 
     try:
@@ -90,7 +94,9 @@ def _check(directory: Path, places: dict[str, mapping.Place], values: dict[mappi
     faults = [f"missing {name}" for name in sorted(wanted.keys() - stored.keys())]
     faults += [f"unexpected {name}" for name in sorted(stored.keys() - wanted.keys())]
     both = sorted(wanted.keys() & stored.keys())
-    faults += [f"{name} is {stored[name]}, not {wanted[name]}" for name in both if stored[name] != wanted[name]]
+    faults += [
+        f"{name} is {stored[name]}, not {wanted[name]}" for name in both if stored[name] != wanted[name]
+    ]
     if faults:
         raise UserError(
             f"The weights in {directory} do not fit its config.json ({'; '.join(faults)}); use files of one model."
@@ -100,12 +106,16 @@ def _check(directory: Path, places: dict[str, mapping.Place], values: dict[mappi
 def _files(directory: Path) -> list[Path]:
     """The safetensors files of a directory: one, or the shards its index names."""
     if (directory / INDEX).is_file():
-        files = [directory / name for name in sorted(set(_read_json(directory / INDEX)["weight_map"].values()))]
+        files = [
+            directory / name for name in sorted(set(_read_json(directory / INDEX)["weight_map"].values()))
+        ]
     else:
         files = [directory / WEIGHTS]
     absent = [path.name for path in files if not path.is_file()]
     if absent:
-        raise UserError(f"The model directory {directory} lacks {', '.join(absent)}; copy the whole model again.")
+        raise UserError(
+            f"The model directory {directory} lacks {', '.join(absent)}; copy the whole model again."
+        )
     return files
 
 

@@ -56,13 +56,17 @@ def _product_forward(spec, dtype, x, y):
 def _product_backward(spec, dtype, factors, gradient):
     (x, y), (inputs, out) = factors, spec.split("->")
     left, right = inputs.split(",")
-    return product(f"{out},{right}->{left}", dtype, gradient, y), product(f"{left},{out}->{right}", dtype, x, gradient)
+    return product(f"{out},{right}->{left}", dtype, gradient, y), product(
+        f"{left},{out}->{right}", dtype, x, gradient
+    )
 
 
 product.defvjp(_product_forward, _product_backward)
 
 
-def attend(dtype: jnp.dtype, q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, bias: jax.Array) -> jax.Array:
+def attend(
+    dtype: jnp.dtype, q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, bias: jax.Array
+) -> jax.Array:
     """Softmax attention [B, T, N, H]; query head n reads key head n // (N / K)."""
     batch, steps, heads, width = q_BTNH.shape
     q_BTKGH = q_BTNH.reshape(batch, steps, k_BSKH.shape[2], -1, width)
@@ -94,7 +98,9 @@ class Attention(nnx.Module):
         self.query = weight(rngs, (layers, width, heads, head_dim), into, scale)
         self.key = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
         self.value = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
-        self.out = weight(rngs, (layers, heads, head_dim, width), ("layers", "heads", "head_dim", "embed"), scale)
+        self.out = weight(
+            rngs, (layers, heads, head_dim, width), ("layers", "heads", "head_dim", "embed"), scale
+        )
 
     def queries(self, x_BTD: jax.Array) -> jax.Array:
         return product("BTD,DNH->BTNH", self.dtype, x_BTD, self.query[...])

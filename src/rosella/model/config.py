@@ -96,7 +96,9 @@ class DiaConfig:
     def from_dict(cls, values: dict[str, Any]) -> DiaConfig:
         """Reads a `config.json`; UserError when it describes another architecture."""
         if values.get("model_type") != "dia":
-            raise UserError(f"The model type is {values.get('model_type')!r}, not 'dia'; choose a Dia model directory.")
+            raise UserError(
+                f"The model type is {values.get('model_type')!r}, not 'dia'; choose a Dia model directory."
+            )
         extra = {"delay_pattern": tuple(values["delay_pattern"])} if values.get("delay_pattern") else {}
         return cls(
             encoder=_part_from_dict(EncoderConfig, values.get("encoder_config") or {}),
@@ -148,14 +150,23 @@ def _checks(config: DiaConfig) -> list[tuple[bool, str]]:
     ]
     ids = (decoder.eos_token_id, decoder.pad_token_id - 1, decoder.bos_token_id - 2, decoder.vocab_size - 4)
     return [
-        (len(config.delay_pattern) != decoder.num_channels, f"{len(config.delay_pattern)} delays for {decoder.num_channels} codebooks"),
+        (
+            len(config.delay_pattern) != decoder.num_channels,
+            f"{len(config.delay_pattern)} delays for {decoder.num_channels} codebooks",
+        ),
         (min(config.delay_pattern) != config.delay_pattern[0], "codebook 0 must have the smallest delay"),
         (config.delay_pattern[0] != 0, "codebook 0 must have delay 0"),
         (len(set(ids)) != 1, "PAD must be EOS + 1, BOS EOS + 2 and the vocabulary EOS + 4"),
         (any(queries % keys for queries, keys in heads), "key heads must divide query heads"),
         (encoder.head_dim % 2 != 0 or decoder.head_dim % 2 != 0, "rotary embedding needs an even head size"),
-        (decoder.cross_hidden_size != encoder.hidden_size, "cross_hidden_size differs from the encoder's hidden_size"),
-        (config.cross_attention_padding not in ("mask", "attend"), "cross_attention_padding is neither mask nor attend"),
+        (
+            decoder.cross_hidden_size != encoder.hidden_size,
+            "cross_hidden_size differs from the encoder's hidden_size",
+        ),
+        (
+            config.cross_attention_padding not in ("mask", "attend"),
+            "cross_attention_padding is neither mask nor attend",
+        ),
         (attend != (length is not None), "attend needs trained_text_length, and only attend does"),
     ]
 
@@ -170,7 +181,9 @@ def _part_to_dict(part: EncoderConfig | DecoderConfig, model_type: str) -> dict[
 def _part_from_dict(kind: type, values: dict[str, Any]) -> Any:
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     if rope.get("rope_type", "default") != "default" or values.get("hidden_act", "silu") != "silu":
-        raise UserError("The model uses a rotary embedding or an activation that Dia does not have; choose a Dia model.")
+        raise UserError(
+            "The model uses a rotary embedding or an activation that Dia does not have; choose a Dia model."
+        )
     known = {f.name: values[f.name] for f in fields(kind) if values.get(f.name) is not None}
     if "rope_theta" in rope:
         known["rope_theta"] = rope["rope_theta"]

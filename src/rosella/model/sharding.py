@@ -33,4 +33,6 @@ def shardings(module: nnx.Module, mesh: Mesh) -> Any:
     def place(param: nnx.Param) -> nnx.Param:
         return param.replace(NamedSharding(mesh, specification(param.get_metadata()["axes"])))
 
-    return jax.tree.map(place, nnx.state(module, nnx.Param), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))
+    return jax.tree.map(
+        place, nnx.state(module, nnx.Param), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
+    )

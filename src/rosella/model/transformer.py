@@ -16,7 +16,6 @@ from flax import nnx
 from rosella.model.attention import HIDDEN, Attention, Weight, product, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 
-
 UNROLL = 1
 
 
@@ -115,7 +114,9 @@ class DecoderLayers(nnx.Module):
         keys = rotate(keys, angles)
         if past is not None:
             keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys.astype(past[0].dtype), past[2], axis=1)
-            values = jax.lax.dynamic_update_slice_in_dim(past[1], values.astype(past[1].dtype), past[2], axis=1)
+            values = jax.lax.dynamic_update_slice_in_dim(
+                past[1], values.astype(past[1].dtype), past[2], axis=1
+            )
         queries = rotate(self.self_attention.queries(normed), angles)
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD))
@@ -136,7 +137,9 @@ class Decoder(nnx.Module):
 class Dia(nnx.Module):
     """The whole model. The same layers serve training, prefill and single decoding steps."""
 
-    def __init__(self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: bool = False):
+    def __init__(
+        self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: bool = False
+    ):
         """`dtype` is the matrix products' compute type; `remat` trades time for memory in training."""
         self.config, self.remat = config, remat
         self.encoder = Encoder(config.encoder, rngs, dtype)
@@ -196,7 +199,9 @@ class Dia(nnx.Module):
         keys, values = zip(*(layer.cross_attention.keys_values(text.states) for layer in layers), strict=True)
         return Cache(empty, empty, keys, values, text.bias, start, jnp.int32(0))
 
-    def step(self, tokens: jax.Array, cache: Cache, layers: tuple[DecoderLayers, ...]) -> tuple[jax.Array, Cache]:
+    def step(
+        self, tokens: jax.Array, cache: Cache, layers: tuple[DecoderLayers, ...]
+    ) -> tuple[jax.Array, Cache]:
         """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them."""
         slots = cache.filled + jnp.arange(tokens.shape[1])
         every = jnp.arange(cache.keys[0].shape[1])
@@ -241,7 +246,9 @@ class Dia(nnx.Module):
         table = self.decoder.embedding[...]
         return sum(table[c][tokens[..., c]] for c in range(len(table)))
 
-    def _angles(self, settings: EncoderConfig | DecoderConfig, positions: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _angles(
+        self, settings: EncoderConfig | DecoderConfig, positions: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         return rotary(positions, settings.head_dim, settings.rope_theta)
 
     def _saved(self, layer):
