@@ -1,4 +1,4 @@
-"""A Dia of a few thousand parameters with every kind of part that the large one has (grouped heads, delays)."""
+"""A Dia of a few thousand parameters with every kind of part that the large one has."""
 
 from __future__ import annotations
 

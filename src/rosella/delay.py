@@ -1,4 +1,4 @@
-"""The delay pattern: codebook c of a frame is spoken `pattern[c]` steps after codebook 0 (MusicGen, arXiv 2306.05284).
+"""The delay pattern: codebook c of a frame comes `pattern[c]` steps after codebook 0 (arXiv 2306.05284).
 
 Three frames of three codebooks under the pattern [0, 1, 2], one sequence row per step, from top to bottom:
 
@@ -36,10 +36,10 @@ def apply(codes: np.ndarray, pattern: Sequence[int], bos: int, eos: int | None, 
 
 
 def undo(sequence: np.ndarray, pattern: Sequence[int], eos: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes int32[T, C] of a sequence[L, C] that starts with its B row, and valid[T, C]: which of them are codes.
+    """Codes int32[T, C] of a sequence[L, C] that starts with its B row, and valid[T, C]: which are codes.
 
-    The frames end where codebook 0 does, or where the last codebook of a frame lies beyond the sequence. Special ids are
-    `eos` and above; an invalid entry reads 0.
+    The frames end where codebook 0 does, or where the last codebook of a frame lies beyond the sequence.
+    Special ids are `eos` and above; an invalid entry reads 0.
     """
     sequence = np.asarray(sequence)
     frames = max(len(sequence) - 1 - max(pattern), 0)

@@ -66,7 +66,7 @@ def decode(ids: Sequence[int] | np.ndarray) -> str:
 
 
 def pad_batch(rows: Sequence[np.ndarray], width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Right-pads byte ids to one array: (ids int32[B, S], lengths int32[B]); S is the longest row or `width`."""
+    """Right-pads byte ids: (ids int32[B, S], lengths int32[B]); S is the longest row or `width`."""
     lengths = np.array([len(row) for row in rows], np.int32)
     ids = np.full((len(rows), width or int(lengths.max())), PADDING, np.int32)
     for number, row in enumerate(rows):

@@ -1,6 +1,7 @@
 """Model directories in Transformers' format: `config.json`, `generation_config.json`, safetensors.
 
-Written directories load with `transformers.DiaForConditionalGeneration.from_pretrained`, and its directories load here.
+What is written loads with `transformers.DiaForConditionalGeneration.from_pretrained`, and what that class
+writes loads here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 def load_model(name_or_path: str | os.PathLike[str]) -> tuple[Dia, DiaConfig]:
     """A model and its configuration from a directory, or from the hub by name; parameters are float32.
 
-    Raises UserError when it cannot be found, or when a tensor is missing, unexpected or misshaped (all are listed).
+    Raises UserError when it cannot be found, or when tensors are missing, unexpected or misshaped (all are
+    listed).
     """
     directory = find_directory(name_or_path)
     config = DiaConfig.from_dict(_read_json(directory / "config.json"))
@@ -48,7 +50,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> tuple[Dia, DiaConfig]:
 def save_model(
     directory: str | os.PathLike[str], model: Dia, config: DiaConfig, dtype: str = "float32"
 ) -> None:
-    """Writes a model directory; each file appears whole or not at all. `dtype` may be float16 to halve the file."""
+    """Writes a model directory; each file appears whole or not at all. A `dtype` of float16 halves it."""
     from safetensors.numpy import save_file
 
     directory = Path(directory)
@@ -72,7 +74,7 @@ def find_directory(name_or_path: str | os.PathLike[str]) -> Path:
     name = os.fspath(name_or_path)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UserError(
-            f"There is no model directory {name}; give a directory or a hub name such as nari-labs/Dia-1.6B-0626."
+            f"There is no model directory {name}; give a directory or a name such as nari-labs/Dia-1.6B-0626."
         )
     from huggingface_hub import snapshot_download
 
@@ -99,7 +101,8 @@ def _check(directory: Path, places: dict[str, mapping.Place], values: dict[mappi
     ]
     if faults:
         raise UserError(
-            f"The weights in {directory} do not fit its config.json ({'; '.join(faults)}); use files of one model."
+            f"The weights in {directory} do not fit its config.json ({'; '.join(faults)}); "
+            "use files of one model."
         )
 
 
@@ -121,14 +124,14 @@ def _files(directory: Path) -> list[Path]:
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with _opened(path) as file:
-        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
 def _tensors(directory: Path) -> Iterator[tuple[str, np.ndarray]]:
     """One tensor after another, so that the memory needed beside the model is that of the largest."""
     for path in _files(directory):
         with _opened(path) as file:
-            for name in file.keys():
+            for name in file.keys():  # noqa: SIM118
                 yield name, file.get_tensor(name)
 
 

@@ -1,7 +1,8 @@
 """One table between Transformers' tensor names for Dia and the paths of our parameters.
 
-A rule's name may hold `{i}`, the layer, which is the first axis of our stacked weight. `linear` weights are stored by
-PyTorch as [out, in]; ours are [in, out...], so they are transposed and then reshaped. Others are only reshaped.
+A rule's name may hold `{i}`, the layer, which is the first axis of our stacked weight. `linear` weights are
+stored by PyTorch as [out, in]; ours are [in, out...], so they are transposed, then reshaped. Others are only
+reshaped.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Rule(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where one stored tensor goes: our path, its layer in the stack (None when not stacked), and whether linear."""
+    """Where a stored tensor goes: our path, its layer in the stack (None: not stacked), if it is linear."""
 
     path: Path
     layer: int | None

@@ -1,10 +1,10 @@
 """Generation: encoder, prefill and a `lax.while_loop` of cached steps, jitted as one function.
 
-Axes: B rows, S text bytes, R sequence rows of the prefill, C codebooks, V ids. A frame is counted from the start of a
-row's prompt; step t of the sequence holds, for codebook c, frame t - 1 - delay[c].
+Axes: B rows, S text bytes, R sequence rows of the prefill, C codebooks, V ids. A frame is counted from
+the start of a row's prompt; step t of the sequence holds, for codebook c, frame t - 1 - delay[c].
 
-Prompts of different lengths are aligned at their right end, so that every row predicts in the same step; what lies left
-of a shorter prompt is padding that nobody sees, and a row's own positions start at 0.
+Prompts of different lengths are aligned at their right end, so that every row predicts in the same step; what
+lies left of a shorter prompt is padding that nobody sees, and a row's own positions start at 0.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ TEXT_STEP, PROMPT_STEP, FRAME_STEP = 64, 64, 128  # shapes are rounded up to the
 
 @dataclass(frozen=True)
 class Generation:
-    """What was generated for each row, without its prompt: codes uint16 [frames, C], and whether the row ended by itself."""
+    """What was generated for each row, without its prompt."""
 
-    codes: list[np.ndarray]
-    stopped: np.ndarray
+    codes: list[np.ndarray]  # uint16 [frames, C]
+    stopped: np.ndarray  # bool [B], the row ended by itself
 
 
 class Prefill(NamedTuple):
@@ -91,8 +91,9 @@ def generate(
 ) -> Generation:
     """Codes for padded texts [B, S], at most `max_frames` frames a row.
 
-    `prompts` are codes [frames, C] per row to go on from (the text then begins with theirs). `guidance` of None or 1 is
-    none; temperature 0 is greedy; row b draws by seeds[b] (default b) alone. UserError for settings out of range.
+    `prompts` are codes [frames, C] per row to go on from (the text then begins with theirs). `guidance`
+    of None or 1 is none; temperature 0 is greedy; row b draws by seeds[b] (default b) alone. UserError for
+    settings out of range.
     """
     config = model.config
     choice, numbers = _settings(guidance, temperature, top_k, top_p)
@@ -119,7 +120,7 @@ def generate(
 
 @partial(jax.jit, static_argnames=("graph", "choice", "steps"))
 def _run(graph, weights, text_ids, lengths, prefill, max_frames, keys, numbers, choice, steps):
-    """The whole generation; returns the sequence rows written [steps, B, C], how many they are, and who stopped."""
+    """The whole generation: the sequence rows written [steps, B, C], how many they are, and who stopped."""
     model = nnx.merge(graph, weights)
     delays = jnp.asarray(model.config.delay_pattern)
     layers, cache = _start(model, text_ids, lengths, prefill, choice.guided, steps)
@@ -156,7 +157,7 @@ def _start(model: Dia, text_ids, lengths, prefill: Prefill, guided: bool, steps:
 def _with_unconditional(model: Dia, text: Text) -> Text:
     """Adds as many rows whose text is all zeros, whatever their length.
 
-    Keys of cross-attention carry no position and all states of such a text are equal, so one of them stands for all.
+    Keys of cross-attention carry no position and all states of such a text are equal, so one stands for all.
     """
     zero = model.encode(jnp.zeros((1, 1), jnp.int32), jnp.ones(1, jnp.int32)).states[:, :1]
     only_first = jnp.where(jnp.arange(text.states.shape[1]) == 0, 0.0, HIDDEN)
@@ -180,7 +181,7 @@ def _choose(logits, keys, numbers: Numbers, choice: Choice, config: DiaConfig) -
 
 
 def _advance(state: State, chosen, prefill: Prefill, delays, config: DiaConfig) -> State:
-    """Applies what the delay pattern dictates to the chosen ids: begin and prompt before, end and padding after."""
+    """Applies what the delay pattern dictates to the chosen ids: begin and prompt, end and padding."""
     decoder = config.decoder
     frames = (prefill.frames + state.step)[:, None] - delays
     ended = (chosen[:, 0] == decoder.eos_token_id) & (frames[:, 0] <= state.ends)
@@ -251,14 +252,14 @@ def _settings(guidance, temperature, top_k, top_p) -> tuple[Choice, Numbers]:
 def _check_room(config: DiaConfig, text_bytes: int, max_frames: int, prompt_frames: int) -> None:
     if text_bytes > config.encoder.max_position_embeddings:
         raise UserError(
-            f"The text has {text_bytes} bytes and the model reads at most {config.encoder.max_position_embeddings}; "
-            "shorten or split it."
+            f"The text has {text_bytes} bytes and the model reads at most "
+            f"{config.encoder.max_position_embeddings}; shorten or split it."
         )
     room = config.decoder.max_position_embeddings - 1 - max(config.delay_pattern) - prompt_frames
     if not 1 <= max_frames <= room:
         raise UserError(
-            f"{max_frames} frames were asked for and the model has room for 1 to {room} after {prompt_frames} of prompt; "
-            "ask for fewer, or shorten the prompt."
+            f"{max_frames} frames were asked for and the model has room for 1 to {room} after "
+            f"{prompt_frames} of prompt; ask for fewer, or shorten the prompt."
         )
 
 

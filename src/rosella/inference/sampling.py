@@ -1,6 +1,6 @@
 """From logits to chosen ids, as pure functions of logits; hidden ids score minus infinity.
 
-The order is Transformers' for Dia: guidance, temperature, end filter, top-k, top-p. Shapes: [..., C, V] or [..., V].
+The order is Transformers' for Dia: guidance, temperature, end filter, top-k, top-p. Shapes are [..., C, V].
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def guide(
 ) -> jax.Array:
     """Classifier-free guidance (arXiv 2207.12598) as Dia does it.
 
-    guided = c + scale (c - u). Its `top_k` best ids are kept and scored by c; without `top_k` the guided scores count.
+    guided = c + scale (c - u). Its `top_k` best ids are kept, scored by c; without `top_k` it counts itself.
     """
     guided = conditional + scale * (conditional - unconditional)
     if top_k is None:
@@ -40,7 +40,7 @@ def top_k(scores: jax.Array, count: int) -> jax.Array:
 
 
 def top_p(scores: jax.Array, share: jax.Array | float) -> jax.Array:
-    """Hides the least likely ids that together have at most 1 - share (arXiv 1904.09751); the best always stays."""
+    """Hides the least likely ids that together have at most 1 - share (arXiv 1904.09751), but the best."""
     order = jnp.argsort(scores, axis=-1)
     below = jnp.cumsum(jax.nn.softmax(jnp.take_along_axis(scores, order, -1), axis=-1), axis=-1)
     hidden = (below <= 1.0 - share).at[..., -1].set(False)
@@ -48,7 +48,7 @@ def top_p(scores: jax.Array, share: jax.Array | float) -> jax.Array:
 
 
 def draw(scores: jax.Array, keys: jax.Array) -> jax.Array:
-    """One id per codebook of scores [B, C, V], row b by keys[b] alone, so that rows do not affect each other."""
+    """One id per codebook of scores [B, C, V]; row b by keys[b] alone, whatever its companions."""
     return jax.vmap(lambda row, key: jax.random.categorical(key, row, axis=-1))(scores, keys).astype(
         jnp.int32
     )

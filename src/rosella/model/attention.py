@@ -1,9 +1,9 @@
 """Attention as Dia has it: rotary positions, grouped key heads, no scaling, one masking rule.
 
-States are float32 between the matrix products; a product's factors are cast to the compute type and its sums are float32.
+States are float32 between matrix products; a product casts its factors to the compute type, sums in float32.
 
 Axes: B batch, T query steps, S key steps, D model width, N query heads, K key heads, H head width.
-A mask is an additive float32 bias [B or 1, 1, T or 1, S]: 0 where a query may look, `HIDDEN` where it may not.
+A mask is an additive float32 bias [B or 1, 1, T or 1, S]: 0 where a query may look, `HIDDEN` where not.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def rotate(x_BTNH: jax.Array, cos_sin: tuple[jax.Array, jax.Array]) -> jax.Array
 def product(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Array:
     """Float32 `einsum(spec, x, y)` of factors cast to `dtype`, in the backward pass too.
 
-    JAX's own rule would multiply the float32 gradient, which takes twice as long as bfloat16 on a CPU that has it.
+    JAX's own rule multiplies the float32 gradient: twice as slow as bfloat16 on a CPU that has it.
     """
     return jnp.einsum(spec, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)
 

@@ -1,4 +1,4 @@
-"""Logical axes of the weights -> axes of a device mesh (`data`, `model`); built when asked, never on import."""
+"""Logical axes of the weights -> axes of a device mesh (`data`, `model`); built when asked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import jax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-# Weights are split over `data` along the model's width (fully sharded data parallelism) and over `model` along
-# heads and inner width; what is not named stays whole.
+# Weights are split over `data` along the model's width (fully sharded data parallelism) and over `model`
+# along heads and inner width; what is not named stays whole.
 RULES: dict[str, str] = {"embed": "data", "heads": "model", "inner": "model"}
 
 
@@ -28,7 +28,7 @@ def specification(axes: tuple[str, ...], rules: dict[str, str] = RULES) -> Parti
 
 
 def shardings(module: nnx.Module, mesh: Mesh) -> Any:
-    """A tree of NamedSharding shaped like `nnx.state(module, nnx.Param)`; works on `nnx.eval_shape` modules too."""
+    """A NamedSharding per parameter, in a tree like `nnx.state(module, nnx.Param)`, abstract or not."""
 
     def place(param: nnx.Param) -> nnx.Param:
         return param.replace(NamedSharding(mesh, specification(param.get_metadata()["axes"])))

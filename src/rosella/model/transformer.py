@@ -1,12 +1,13 @@
 """Dia (nari-labs/dia; the Parakeet family): a byte encoder and a decoder of delayed audio codes, in Flax NNX.
 
-Axes: B batch, S text bytes, T steps, C codebooks, V ids of a codebook, D model width, F inner width, L layers,
-M cache slots. The weights of all layers are stacked, so that a loop compiles one layer.
+Axes: B batch, S text bytes, T steps, C codebooks, V ids of a codebook, D model width, F inner width, M cache
+slots. The weights of all layers are stacked, so that a loop compiles one layer.
 Parameters and states are float32; `dtype` is what a matrix product's factors are cast to.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import NamedTuple
 
 import jax
@@ -15,8 +16,6 @@ from flax import nnx
 
 from rosella.model.attention import HIDDEN, Attention, Weight, product, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
-
-UNROLL = 1
 
 
 class Text(NamedTuple):
@@ -27,7 +26,7 @@ class Text(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """What decoding keeps between calls. Slot j of row b holds step j - start[b]; earlier slots are padding."""
+    """What decoding keeps. Slot j of row b holds step j - start[b]; slots before start[b] are padding."""
 
     keys: tuple[jax.Array, ...]  # per layer [B, M, K, H]
     values: tuple[jax.Array, ...]
@@ -155,7 +154,7 @@ class Dia(nnx.Module):
         self.set_attributes(nnx.Any(Attention, Feedforward), dtype=dtype)
 
     def __call__(self, text_ids: jax.Array, lengths: jax.Array, tokens: jax.Array) -> jax.Array:
-        """Teacher forcing: logits float32 [B, T, C, V] for text [B, S], its lengths [B] and delayed ids [B, T, C]."""
+        """Teacher forcing: logits float32 [B, T, C, V] of text [B, S], lengths [B], delayed ids [B, T, C]."""
         return self.logits(self.decode(tokens, self.encode(text_ids, lengths)))
 
     def encode(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
@@ -177,7 +176,7 @@ class Dia(nnx.Module):
             known = layer.cross_attention.keys_values(text.states)
             return layer(states, angles, bias, None, known, text.bias)[0], None
 
-        states, _ = jax.lax.scan(self._saved(one), self._embed(tokens), layers, unroll=UNROLL)
+        states, _ = jax.lax.scan(self._saved(one), self._embed(tokens), layers)
         return self.decoder.norm(states)
 
     def logits(self, states: jax.Array) -> jax.Array:
@@ -185,11 +184,12 @@ class Dia(nnx.Module):
         return product("BTD,DCV->BTCV", self.dtype, states, self.decoder.logits[...])
 
     def decoding_layers(self) -> tuple[DecoderLayers, ...]:
-        """The decoder's layers one by one, matrices in the compute type: taken apart once, before a decoding loop."""
+        """The decoder's layers one by one, in the compute type: taken apart once, before a decoding loop."""
         graph, weights = nnx.split(self.decoder.layers)
         weights = jax.tree.map(lambda leaf: leaf if leaf.ndim == 2 else leaf.astype(self.dtype), weights)
         count = self.config.decoder.num_hidden_layers
-        return tuple(nnx.merge(graph, jax.tree.map(lambda leaf: leaf[i], weights)) for i in range(count))
+        each = [jax.tree.map(operator.itemgetter(i), weights) for i in range(count)]
+        return tuple(nnx.merge(graph, layer) for layer in each)
 
     def start(self, text: Text, start: jax.Array, slots: int, layers: tuple[DecoderLayers, ...]) -> Cache:
         """An empty cache of `slots` steps; row b is padded on the left by start[b] of them."""
@@ -227,7 +227,7 @@ class Dia(nnx.Module):
             return nnx.merge(graph, weights)(states, angles, bias), None
 
         states = self.encoder.embedding[...][text_ids]
-        states, _ = jax.lax.scan(self._saved(one), states, layers, unroll=UNROLL)
+        states, _ = jax.lax.scan(self._saved(one), states, layers)
         return Text(self.encoder.norm(states), bias)
 
     def _with_padding_key(self, text: Text, lengths: jax.Array) -> Text:
