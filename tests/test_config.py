@@ -6,7 +6,7 @@ import yaml
 from rosella.config import check_same_run, load_recipe, save_recipe
 from rosella.errors import UserError
 
-RECIPES = ["recipes/mini-pretrain.yaml", "recipes/dia-1.6b-finetune.yaml", "src/rosella/mini/demo.yaml"]
+RECIPES = ["recipes/mini.yaml", "recipes/dia.yaml", "src/rosella/mini/demo.yaml"]
 
 
 @pytest.fixture

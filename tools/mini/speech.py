@@ -25,7 +25,7 @@ CODEC_VOICES = (
     "shelby steph travis victor zac"
 ).split()
 UNHEARD_VOICES = "m7 f5 Alex belinda boris Reed steph2 klatt3".split()
-SPEAKING_VOICES = "m1 m2 m3 m4 f1 f2 f4 m6".split()
+SPEAKING_VOICES = "m1 m3 f2 f4".split()
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,15 @@ def _exchange(language: str, words: list[str], chance: random.Random) -> list[Tu
 
     first, second = (random_voice(language, chance) for _ in range(2))
     kind = chance.random()
-    if kind < 0.5:
+    if kind < 0.6:
         return [Turn(first, sentence())]
-    if kind < 0.75:
+    if kind < 0.85:
         return [Turn(first, sentence()), Turn(first, sentence())]
     return [Turn(first, sentence()), Turn(second, sentence())]
 
 
 def random_voice(language: str, chance: random.Random) -> Voice:
-    return Voice(f"{language}+{chance.choice(SPEAKING_VOICES)}", 165, chance.choice((42, 50, 58)), 50)
+    return Voice(f"{language}+{chance.choice(SPEAKING_VOICES)}", 165, 50, 50)
 
 
 def write_recording(espeak: Espeak, exchanges: list[list[Turn]], path: Path, seed: int) -> tuple[list[dict], float]:

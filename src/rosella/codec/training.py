@@ -147,16 +147,23 @@ def _step(network: MelNetwork, optimizer, waves: Tensor, loss_of, rate: float, r
     for group in optimizer.param_groups:
         group["lr"] = rate
     with torch.no_grad():
-        frames = network.log_mel(waves)
+        true_frames = network.log_mel(waves)
         generator = torch.Generator().manual_seed(recipe.seed + step)
         exact = torch.rand(len(waves), 1, 1, generator=generator).to(waves.device) < recipe.unquantised
-        frames = torch.where(exact, frames, network.quantiser.decode(network.quantiser.encode(frames)))
-    loss = loss_of(network.vocoder(frames), waves)
+        quantised = network.quantiser.decode(network.quantiser.encode(true_frames))
+        frames = torch.where(exact, true_frames, quantised)
+    with torch.autocast(waves.device.type, torch.bfloat16, enabled=_bfloat16_is_fast(waves.device)):
+        made, made_frames = network.vocoder(frames)
+    loss = loss_of(made, waves) + (made_frames - true_frames).abs().mean()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(network.vocoder.parameters(), 1.0)
     optimizer.step()
     return float(loss.detach())
+
+
+def _bfloat16_is_fast(device: torch.device) -> bool:
+    return device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _save(out: Path, network: MelNetwork, optimizer: torch.optim.Optimizer, step: int) -> None:
