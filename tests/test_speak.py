@@ -58,9 +58,9 @@ def test_the_same_seed_speaks_the_same(speaker):
 
 
 def test_a_voice_is_said_before_the_text_and_not_returned(speaker, asked):
-    first, second = speaker.speak(["[S1] een", "twee"], VOICE, seed=7, max_seconds=0.5)
+    first, second = speaker.speak(["[S1] een", "[S2] twee"], VOICE, seed=7, max_seconds=0.5)
     text_ids, lengths, settings = asked[0]
-    assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == ["\2 hoi \1 een", "\2 hoi \1 twee"]
+    assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == ["\2 hoi \1 een", "\2 hoi twee"]
     assert settings["seeds"] == [7, 8] and settings["max_frames"] == 25 and settings["top_k"] == 50
     for prompt in settings["prompts"]:
         np.testing.assert_array_equal(prompt, np.full((10, 3), 5))

@@ -112,9 +112,11 @@ class Speaker:
     def _encode(self, texts: list[str], voice: Voice | None) -> list[np.ndarray]:
         if not texts:
             raise UserError("There is no text to speak: give at least one.")
-        before = [] if voice is None else [_tagged(voice.text)]
         limit = self.config.encoder.max_position_embeddings
-        return [text.encode(" ".join([*before, _tagged(each)]), limit) for each in texts]
+        tagged = [_tagged(each) for each in texts]
+        if voice is not None:
+            tagged = [_continued(_tagged(voice.text), each) for each in tagged]
+        return [text.encode(each, limit) for each in tagged]
 
     def _prompt(self, voice: Voice | None) -> np.ndarray | None:
         """The codes of the clip, uint16 [frames, codebooks]."""
@@ -149,6 +151,11 @@ class Speaker:
 def _tagged(spoken: str) -> str:
     spoken = text.normalise(spoken)
     return spoken if spoken.lstrip().startswith(text.TAGS) else f"{text.TAGS[0]} {spoken}"
+
+
+def _continued(before: str, spoken: str) -> str:
+    """Both as one text, with a tag at each change of speaker only, as in the utterances a model is trained on."""
+    return f"{before} {spoken.lstrip().removeprefix(text.speaker_tags(before)[-1]).lstrip()}"
 
 
 def _batches(count: int) -> list[range]:

@@ -1,6 +1,6 @@
 """`make mini`: rebuild the embedded family with Rosella's own commands. Every step is skipped when its result exists.
 
-usage: python tools/mini/build.py [--work build/mini] [--hours 9] [STEP ...]
+usage: python tools/mini/build.py [--work build/mini] [--hours 8] [STEP ...]
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"which of {', '.join(STEPS)} (default: all)")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/mini")
-    parser.add_argument("--hours", type=float, default=9.0, help="recordings for the speaking model")
+    parser.add_argument("--hours", type=float, default=8.0, help="recordings for the speaking model")
     options = parser.parse_args()
     for name in options.steps or STEPS:
         done = options.work / f"{name}.done"

@@ -67,7 +67,11 @@ def save_model(
 
 
 def find_directory(name_or_path: str | os.PathLike[str]) -> Path:
-    """The local directory of a model: the path itself, or the hub's snapshot of that name."""
+    """The local directory of a model: the embedded one, the path itself, or the hub's snapshot of that name."""
+    if str(name_or_path) == "mini":
+        from rosella import mini
+
+        return mini.path("model")
     directory = Path(name_or_path)
     if directory.is_dir():
         return directory

@@ -119,7 +119,7 @@ def mini() -> DiaConfig:
         encoder=EncoderConfig(256, 3, 4, 4, 64, intermediate_size=512, max_position_embeddings=512),
         decoder=DecoderConfig(
             256,
-            6,
+            5,
             4,
             4,
             64,
@@ -127,7 +127,7 @@ def mini() -> DiaConfig:
             cross_num_key_value_heads=4,
             cross_head_dim=64,
             cross_hidden_size=256,
-            intermediate_size=768,
+            intermediate_size=512,
             max_position_embeddings=1024,
             vocab_size=260,
             num_channels=8,
