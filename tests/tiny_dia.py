@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -37,11 +38,16 @@ CONFIG = DiaConfig(
 ATTEND = replace(CONFIG, cross_attention_padding="attend", trained_text_length=32)
 
 
-def model(config: DiaConfig = CONFIG, seed: int = 0, spread: float = 8.0) -> Dia:
+def model(config: DiaConfig = CONFIG, seed: int = 0) -> Dia:
     """Random weights, spread wider than at the start of training so that every part shows in the logits."""
-    built = Dia(config, nnx.Rngs(seed))
-    graph, state = nnx.split(built)
-    return nnx.merge(graph, jax.tree.map(lambda leaf: leaf * spread if leaf.std() else leaf, state))
+    graph, weights = nnx.split(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))))
+    random = np.random.default_rng(seed)
+
+    def draw(leaf):
+        ones = leaf.ndim == 1 or leaf.shape[0] == leaf.ndim == 2  # the scales of norms, one for each of two layers
+        return jnp.ones(leaf.shape) if ones else jnp.asarray(random.normal(0, 0.16, leaf.shape), jnp.float32)
+
+    return nnx.merge(graph, jax.tree.map(draw, weights))
 
 
 def batch(config: DiaConfig = CONFIG, rows: int = 3, width: int = 12, steps: int = 10, seed: int = 0):

@@ -23,7 +23,9 @@ class Weight(nnx.Param):
 
 def weight(rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str, ...], scale: float) -> Weight:
     """A float32 parameter drawn from a normal distribution of standard deviation `scale`."""
-    return Weight(scale * jax.random.normal(rngs.params(), shape, jnp.float32), axes=axes)
+    # The rbg generator compiles in less than half the time of JAX's default, and there are many shapes to draw.
+    key = jax.random.wrap_key_data(jnp.tile(jax.random.key_data(rngs.params()), 2), impl="rbg")
+    return Weight(scale * jax.random.normal(key, shape, jnp.float32), axes=axes)
 
 
 def rotary(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:

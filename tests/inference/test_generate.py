@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from rosella import delay, text
+from rosella.errors import UserError
+from rosella.inference import generate as module
+from rosella.inference import sampling
+from rosella.inference.generate import generate
+from rosella.model.transformer import Dia
+from tiny_dia import ATTEND, CONFIG, batch, model
+
+SPECIAL = (CONFIG.decoder.bos_token_id, CONFIG.decoder.eos_token_id, CONFIG.decoder.pad_token_id)
+GREEDY = {"guidance": None, "temperature": 0.0}
+SPOKEN = ["[S1] ja", "[S2] nee, eh nee", "[S1] (laughs) [S2] wat?", "[S3] dank u wel"]
+
+
+@pytest.fixture(scope="module")
+def overfitted():
+    """A model that knows four utterances by heart: the model, text ids, lengths, and their codes."""
+    random = np.random.default_rng(0)
+    codes = [random.integers(0, SPECIAL[1], (frames, 3)) for frames in (4, 9, 1, 7)]
+    ids, lengths = text.pad_batch([text.encode(each) for each in SPOKEN])
+    sequences = [delay.apply(each, CONFIG.delay_pattern, *SPECIAL) for each in codes]
+    longest = max(map(len, sequences))
+    sequences = [np.pad(s, ((0, longest - len(s)), (0, 0)), constant_values=SPECIAL[2]) for s in sequences]
+    tokens = np.stack(sequences)
+    wide = replace(CONFIG.decoder, hidden_size=48, intermediate_size=96, initializer_range=0.08)
+    encoder = replace(CONFIG.encoder, initializer_range=0.08)
+    graph, weights = nnx.split(Dia(replace(CONFIG, decoder=wide, encoder=encoder), nnx.Rngs(0)))
+    weights, logits = _train(graph, weights, ids, lengths, tokens)
+    counted = delay.learnable(tokens[:, 1:], SPECIAL[0], SPECIAL[2])
+    np.testing.assert_array_equal(np.argmax(logits, -1)[counted], tokens[:, 1:][counted])
+    return nnx.merge(graph, weights), ids, lengths, codes
+
+
+def _train(graph, weights, ids, lengths, tokens):
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    counted = delay.learnable(targets, SPECIAL[0], SPECIAL[2])
+    optimizer = optax.adam(3e-3)
+
+    def loss(weights):
+        logits = nnx.merge(graph, weights)(ids, lengths, inputs)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+        return jnp.where(counted, losses, 0).sum() / counted.sum(), logits
+
+    @jax.jit
+    def many(weights):
+        def step(carry, _):
+            weights, state = carry
+            (_, logits), gradient = jax.value_and_grad(loss, has_aux=True)(weights)
+            updates, state = optimizer.update(gradient, state)
+            return (optax.apply_updates(weights, updates), state), logits[:0]
+
+        (weights, _), _ = jax.lax.scan(step, (weights, optimizer.init(weights)), length=250)
+        return weights, loss(weights)[1]
+
+    return many(weights)
+
+
+def test_greedy_decoding_reproduces_what_was_learnt(overfitted):
+    """Without a prompt and after prompts of unequal lengths, to the last frame, in one batch."""
+    dia, ids, lengths, codes = overfitted
+    prompts = [each[:0] for each in codes] + [codes[0][:2], codes[1][:6], codes[2][:1], codes[3][:3]]
+    made = generate(dia, np.tile(ids, (2, 1)), np.tile(lengths, 2), max_frames=30, prompts=prompts, **GREEDY)
+    assert made.stopped.all()
+    for result, prompt, whole in zip(made.codes, prompts, codes * 2, strict=True):
+        assert result.dtype == np.uint16
+        np.testing.assert_array_equal(result, whole[len(prompt) :])
+
+
+def test_the_loop_ends_with_its_last_row(overfitted, monkeypatch):
+    dia, ids, lengths, codes = overfitted
+    steps = []
+
+    def spy(*arguments):
+        result = run(*arguments)
+        steps.append(int(result[1]))
+        return result
+
+    run = module._run
+    monkeypatch.setattr(module, "_run", spy)
+    prompts = [each[:0] for each in codes] * 2
+    generate(dia, np.tile(ids, (2, 1)), np.tile(lengths, 2), max_frames=90, prompts=prompts, **GREEDY)
+    assert steps == [max(map(len, codes)) + max(CONFIG.delay_pattern)]
+
+
+@pytest.mark.parametrize("config", [CONFIG, ATTEND])
+def test_greedy_choices_are_those_of_the_teacher_forced_model(config):
+    """A random model, prompts of unequal lengths: each id generated is the best one given all before it."""
+    dia, (ids, lengths, _) = model(config), batch(config)
+    prompts = [np.random.default_rng(n).integers(0, SPECIAL[1], (n, 3)) for n in (0, 3, 5)]
+    made = generate(dia, ids, lengths, max_frames=6, prompts=prompts, **GREEDY)
+    whole = [np.concatenate(pair) for pair in zip(prompts, made.codes, strict=True)]
+    for row, codes in enumerate(whole):
+        sequence = delay.apply(codes, config.delay_pattern, *SPECIAL)
+        scores = dia(ids[row : row + 1], lengths[row : row + 1], sequence[None, :-1])
+        best = np.asarray(jnp.argmax(sampling.filter_end(scores, SPECIAL[1]), -1))[0]
+        again, _ = delay.undo(np.concatenate([sequence[:1], best]), config.delay_pattern, SPECIAL[1] + 1)
+        np.testing.assert_array_equal(again[len(prompts[row]) : len(codes)], made.codes[row])
+
+
+def test_a_row_depends_on_its_own_seed_alone():
+    dia, (ids, lengths, _) = model(), batch()
+    prompts = [np.full((n, 3), 7) for n in (0, 3, 5)]
+    seeds = [11, 2**40 + 3, 11]
+    made = generate(dia, ids, lengths, max_frames=12, prompts=prompts, seeds=seeds)
+    assert [len(codes) for codes in made.codes] == [12, 12, 12]
+    assert not made.stopped.any()
+    order = [2, 0, 1]
+    shuffled = generate(
+        dia,
+        np.pad(ids[order], ((0, 0), (0, 5))),
+        lengths[order],
+        max_frames=12,
+        prompts=[prompts[i] for i in order],
+        seeds=[seeds[i] for i in order],
+    )
+    for at, row in enumerate(order):
+        np.testing.assert_array_equal(shuffled.codes[at], made.codes[row])
+    other = generate(dia, ids, lengths, max_frames=12, prompts=prompts, seeds=[11, 4, 12])
+    changed = [not np.array_equal(a, b) for a, b in zip(made.codes, other.codes, strict=True)]
+    assert changed == [False, True, True]
+
+
+def test_other_lengths_and_settings_do_not_compile_again():
+    dia, (ids, lengths, _) = model(), batch()
+    prompts = [np.full((n, 3), 7) for n in (0, 3, 5)]
+    generate(dia, ids, lengths, max_frames=12, prompts=prompts)
+    before = module._run._cache_size()
+    made = generate(
+        dia,
+        ids[:, :9],
+        np.minimum(lengths, 9),
+        max_frames=5,
+        prompts=prompts[::-1],
+        guidance=2.0,
+        temperature=1.3,
+        top_p=0.8,
+    )
+    assert module._run._cache_size() == before
+    assert [len(codes) for codes in made.codes] == [5, 5, 5]
+
+
+def test_the_unconditional_text_is_all_zeros_of_any_length():
+    dia, (ids, lengths, tokens) = model(), batch()
+    encoded = dia.encode(ids, lengths)
+    folded = jax.tree.map(lambda x: x[len(ids) :], module._with_unconditional(dia, encoded))
+    ours = dia.logits(dia.decode(tokens, folded))
+    np.testing.assert_allclose(ours, dia(0 * ids, lengths, tokens), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ({"guidance": 0.5}, "guidance is 0.5"),
+        ({"temperature": -1}, "temperature is -1"),
+        ({"top_k": 0}, "top-k is 0"),
+        ({"top_p": 0.0}, "top-p is 0"),
+        ({"top_p": 1.5}, "top-p is 1.5"),
+        ({"max_frames": 0}, "room for 1 to 124"),
+        ({"max_frames": 125}, "room for 1 to 124"),
+        ({"prompts": [np.zeros((120, 3), int)] * 3}, "room for 1 to 4 after 120"),
+    ],
+)
+def test_settings_out_of_range_are_refused(setting, part):
+    dia, (ids, lengths, _) = model(), batch()
+    with pytest.raises(UserError, match=part):
+        generate(dia, ids, lengths, **{"max_frames": 5, **setting})
+
+
+def test_text_longer_than_the_encoder_is_refused():
+    with pytest.raises(UserError, match="65 bytes .* at most 64"):
+        generate(model(), np.ones((1, 65), np.int32), np.array([65]), max_frames=5)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rosella.inference import sampling
+
+HIDE = -np.inf
+
+
+def chances(scores):
+    return np.asarray(jax.nn.softmax(jnp.asarray(scores), axis=-1))
+
+
+def test_guidance_selects_by_the_guided_and_scores_by_the_conditional():
+    conditional = jnp.log(jnp.array([[0.4, 0.3, 0.2, 0.1]]))
+    unconditional = jnp.log(jnp.array([[0.4, 0.4, 0.1, 0.1]]))
+    guided = sampling.guide(conditional, unconditional, 3.0, None)
+    np.testing.assert_allclose(guided[0, 2], np.log(0.2) + 3 * np.log(2), rtol=1e-6)
+    kept = sampling.guide(conditional, unconditional, 3.0, 2)  # guided: .4, .3 * .75 ** 3, .2 * 2 ** 3, .1
+    np.testing.assert_allclose(chances(kept), [[0.4 / 0.6, 0, 0.2 / 0.6, 0]], rtol=1e-5)
+
+
+def test_only_codebook_0_ends_and_only_by_its_best_id():
+    eos = 2
+    scores = jnp.array([[[1.0, 0, 9, 9, 9], [1, 0, 9, 9, 9]], [[1.0, 0, 0.5, 9, 9], [1, 0, 9, 9, 9]]])
+    filtered = np.asarray(sampling.filter_end(scores, eos))
+    assert filtered[0, 0].tolist() == [HIDE, HIDE, 9, HIDE, HIDE]
+    assert filtered[1, 0].tolist() == [1, 0, HIDE, HIDE, HIDE]
+    assert filtered[0, 1].tolist() == filtered[1, 1].tolist() == [1, 0, HIDE, HIDE, HIDE]
+
+
+def test_top_k_keeps_exactly_k():
+    assert sampling.top_k(jnp.array([1.0, 3, 3, 3, 0]), 2).tolist() == [HIDE, 3, 3, HIDE, HIDE]
+    assert sampling.top_k(jnp.array([1.0, 3]), 5).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.45, 1), (0.55, 2), (0.85, 3), (1.0, 4), (1e-6, 1)])
+def test_top_p_keeps_the_fewest_that_reach_the_share(share, kept):
+    scores = jnp.log(jnp.array([0.1, 0.5, 0.15, 0.25]))
+    left = np.asarray(sampling.top_p(scores, share))
+    order = [1, 3, 2, 0]
+    assert np.isfinite(left)[order].tolist() == [True] * kept + [False] * (4 - kept)
+
+
+def test_top_p_ignores_what_is_already_hidden():
+    scores = jnp.log(jnp.array([0.0, 0.6, 0.4, 0.0]))
+    assert np.isfinite(np.asarray(sampling.top_p(scores, 0.7))).tolist() == [False, True, True, False]
+
+
+def test_draws_follow_the_chances_and_only_their_own_key():
+    scores = jnp.broadcast_to(jnp.log(jnp.array([0.7, 0.2, 0.1, 0.0])), (4000, 1, 4))
+    keys = jax.vmap(jax.random.key)(jnp.arange(4000))
+    drawn = np.asarray(sampling.draw(scores, keys))[:, 0]
+    assert drawn.dtype == np.int32
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 4000, [0.7, 0.2, 0.1, 0], atol=0.03)
+    np.testing.assert_array_equal(sampling.draw(scores[:7], keys[:7])[:, 0], drawn[:7])

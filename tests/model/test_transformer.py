@@ -1,0 +1,144 @@
+"""Training equals inference, and padding does not exist: on one tiny padded batch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from rosella.model.attention import product
+from rosella.model.transformer import Dia, Text
+from tiny_dia import ATTEND, CONFIG, batch, model
+
+
+@partial(jax.jit, static_argnames="graph")
+def _forward(graph, weights, *inputs):
+    return nnx.merge(graph, weights)(*inputs)
+
+
+def logits(dia: Dia, *inputs) -> np.ndarray:
+    return np.asarray(_forward(*nnx.split(dia), *inputs))
+
+
+def close(ours, theirs):
+    assert np.linalg.norm(ours - theirs) < 1e-5 * np.linalg.norm(theirs)
+
+
+@partial(jax.jit, static_argnames=("graph", "pieces", "slots"))
+def _stepwise(graph, weights, ids, lengths, tokens, start, pieces, slots):
+    dia = nnx.merge(graph, weights)
+    layers = dia.decoding_layers()
+    cache, states, at = dia.start(dia.encode(ids, lengths), start, slots, layers), [], 0
+    for piece in pieces:
+        made, cache = dia.step(tokens[:, at : at + piece], cache, layers)
+        states.append(made)
+        at += piece
+    return dia.logits(jnp.concatenate(states, 1))
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_cached_steps_equal_teacher_forcing(dropped):
+    ids, lengths, tokens = batch(steps=6)
+    ids = ids * (np.arange(len(ids))[:, None] != 1) if dropped else ids
+    start = np.zeros(len(ids), np.int32)
+    made = _stepwise(*nnx.split(model()), ids, lengths, tokens, start, (3, 1, 1, 1), 9)
+    close(np.asarray(made), logits(model(), ids, lengths, tokens))
+
+
+def test_a_shorter_prompt_may_be_padded_on_its_left():
+    ids, lengths, tokens = batch(steps=6)
+    start = np.array([0, 2, 1], np.int32)
+    shifted = np.stack([np.roll(row, by, axis=0) for row, by in zip(tokens, start, strict=True)])
+    made = _stepwise(*nnx.split(model()), ids, lengths, shifted, start, (4, 1, 1), 6)
+    whole = logits(model(), ids, lengths, tokens)
+    for row, by in enumerate(start):
+        close(np.asarray(made)[row, by:], whole[row, : 6 - by])
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_padding_changes_nothing(dropped):
+    ids, lengths, tokens = batch()
+    ids = 0 * ids if dropped else ids
+    plain = logits(model(), ids, lengths, tokens)
+    wider = np.pad(ids, ((0, 0), (0, 7)), constant_values=0 if dropped else 99)
+    longer = np.pad(tokens, ((0, 0), (0, 5), (0, 0)), constant_values=17)
+    close(logits(model(), wider, lengths, longer)[:, : tokens.shape[1]], plain)
+
+
+def test_text_is_heard():
+    ids, lengths, tokens = batch()
+    other = logits(model(), np.where(ids == ids[0, 0], 5, ids), lengths, tokens)
+    assert np.abs(other - logits(model(), ids, lengths, tokens))[0].max() > 0.1
+
+
+def test_a_dropped_text_sounds_the_same_at_any_length():
+    _, lengths, tokens = batch()
+    ids = np.zeros((len(lengths), 12), np.int32)
+    close(logits(model(), ids, lengths, tokens), logits(model(), ids[:, :1], np.ones_like(lengths), tokens))
+
+
+def test_attended_padding_equals_copies_of_the_state_of_a_zero():
+    """The reference: states of the unpadded text, then T - L copies of the state of a lone zero token."""
+    ids, lengths, tokens = batch()
+    dia, masked = model(ATTEND), model()
+    row, length, total = 1, int(lengths[1]), ATTEND.trained_text_length
+    states = masked.encode(ids[row : row + 1, :length], lengths[row : row + 1]).states
+    zero = masked.encode(np.zeros((1, 1), np.int32), np.ones(1, np.int32)).states
+    whole = jnp.concatenate([states, jnp.repeat(zero, total - length, 1)], 1)
+    wanted = masked.logits(masked.decode(tokens[row : row + 1], Text(whole, jnp.zeros((1, 1, 1, total)))))
+    close(logits(dia, ids, lengths, tokens)[row], np.asarray(wanted)[0])
+    assert not np.allclose(logits(masked, ids, lengths, tokens)[row], wanted, atol=0.1)
+
+
+def test_the_compute_type_reaches_every_product():
+    ids, lengths, tokens = batch()
+    half = model()
+    half.dtype = jnp.bfloat16
+    text = jax.make_jaxpr(lambda: half(ids, lengths, tokens))()
+    factors = [v.aval.dtype for e in _products(text.jaxpr) for v in e.invars]
+    assert len(factors) > 20
+    assert set(factors) == {jnp.dtype(jnp.bfloat16)}
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(nnx.state(half, nnx.Param)))
+    error = logits(half, ids, lengths, tokens) - logits(model(), ids, lengths, tokens)
+    assert np.linalg.norm(error) < 0.1 * np.linalg.norm(logits(model(), ids, lengths, tokens))
+
+
+def _products(jaxpr):
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            yield equation
+        for inner in jax.core.jaxprs_in_params(equation.params):
+            yield from _products(inner)
+
+
+def test_the_gradient_of_a_product_is_einsums():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(2, 3, 4)), random.normal(size=(4, 5, 6))
+    spec = "BTD,DNH->BTNH"
+    ours = jax.grad(lambda x, y: jnp.sin(product(spec, jnp.float32, x, y)).sum(), argnums=(0, 1))(x, y)
+    theirs = jax.grad(lambda x, y: jnp.sin(jnp.einsum(spec, x, y)).sum(), argnums=(0, 1))(x, y)
+    for mine, wanted in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_remat_gives_the_same_gradient():
+    inputs = batch(steps=4)
+
+    def gradient(remat):
+        dia = model()
+        dia.remat = remat
+        graph, weights = nnx.split(dia)
+        return jax.jit(jax.grad(lambda w: (nnx.merge(graph, w)(*inputs) ** 2).mean()))(weights)
+
+    for plain, saved in zip(jax.tree.leaves(gradient(False)), jax.tree.leaves(gradient(True)), strict=True):
+        np.testing.assert_allclose(saved, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_the_stack_is_as_deep_as_its_configuration():
+    layers = model().decoding_layers()
+    assert len(layers) == CONFIG.decoder.num_hidden_layers
+    assert layers[1].mlp.down.shape == (CONFIG.decoder.intermediate_size, CONFIG.decoder.hidden_size)
