@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.extend.core import jaxprs_in_params
 
 from rosella.model.attention import product
 from rosella.model.transformer import Dia, Text
@@ -45,7 +46,7 @@ def test_cached_steps_equal_teacher_forcing(dropped):
     ids, lengths, tokens = batch(steps=6)
     ids = ids * (np.arange(len(ids))[:, None] != 1) if dropped else ids
     start = np.zeros(len(ids), np.int32)
-    made = _stepwise(*nnx.split(model()), ids, lengths, tokens, start, (3, 1, 1, 1), 9)
+    made = _stepwise(*nnx.split(model()), ids, lengths, tokens, start, (4, 1, 1), 8)
     close(np.asarray(made), logits(model(), ids, lengths, tokens))
 
 
@@ -53,7 +54,7 @@ def test_a_shorter_prompt_may_be_padded_on_its_left():
     ids, lengths, tokens = batch(steps=6)
     start = np.array([0, 2, 1], np.int32)
     shifted = np.stack([np.roll(row, by, axis=0) for row, by in zip(tokens, start, strict=True)])
-    made = _stepwise(*nnx.split(model()), ids, lengths, shifted, start, (4, 1, 1), 6)
+    made = _stepwise(*nnx.split(model()), ids, lengths, shifted, start, (4, 1, 1), 8)
     whole = logits(model(), ids, lengths, tokens)
     for row, by in enumerate(start):
         close(np.asarray(made)[row, by:], whole[row, : 6 - by])
@@ -86,33 +87,35 @@ def test_attended_padding_equals_copies_of_the_state_of_a_zero():
     ids, lengths, tokens = batch()
     dia, masked = model(ATTEND), model()
     row, length, total = 1, int(lengths[1]), ATTEND.trained_text_length
-    states = masked.encode(ids[row : row + 1, :length], lengths[row : row + 1]).states
-    zero = masked.encode(np.zeros((1, 1), np.int32), np.ones(1, np.int32)).states
-    whole = jnp.concatenate([states, jnp.repeat(zero, total - length, 1)], 1)
-    wanted = masked.logits(masked.decode(tokens[row : row + 1], Text(whole, jnp.zeros((1, 1, 1, total)))))
-    close(logits(dia, ids, lengths, tokens)[row], np.asarray(wanted)[0])
+
+    @jax.jit
+    def reference(ids, tokens):
+        states = masked.encode(ids, jnp.array([length])).states
+        zero = masked.encode(jnp.zeros((1, 1), int), jnp.ones(1, int)).states
+        whole = jnp.concatenate([states, jnp.repeat(zero, total - length, 1)], 1)
+        return masked.logits(masked.decode(tokens, Text(whole, jnp.zeros((1, 1, 1, total)))))
+
+    wanted = np.asarray(reference(ids[row : row + 1, :length], tokens[row : row + 1]))[0]
+    close(logits(dia, ids, lengths, tokens)[row], wanted)
     assert not np.allclose(logits(masked, ids, lengths, tokens)[row], wanted, atol=0.1)
 
 
 def test_the_compute_type_reaches_every_product():
-    ids, lengths, tokens = batch()
     half = model()
     half.dtype = jnp.bfloat16
-    text = jax.make_jaxpr(lambda: half(ids, lengths, tokens))()
-    factors = [v.aval.dtype for e in _products(text.jaxpr) for v in e.invars]
+    traced = jax.make_jaxpr(lambda *inputs: half(*inputs))(*batch())
+    factors = [v.aval.dtype for e in _equations(traced.jaxpr, "dot_general") for v in e.invars]
     assert len(factors) > 20
     assert set(factors) == {jnp.dtype(jnp.bfloat16)}
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(nnx.state(half, nnx.Param)))
-    error = logits(half, ids, lengths, tokens) - logits(model(), ids, lengths, tokens)
-    assert np.linalg.norm(error) < 0.1 * np.linalg.norm(logits(model(), ids, lengths, tokens))
 
 
-def _products(jaxpr):
+def _equations(jaxpr, name):
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
+        if equation.primitive.name == name:
             yield equation
-        for inner in jax.core.jaxprs_in_params(equation.params):
-            yield from _products(inner)
+        for inner in jaxprs_in_params(equation.params):
+            yield from _equations(inner, name)
 
 
 def test_the_gradient_of_a_product_is_einsums():
@@ -125,17 +128,12 @@ def test_the_gradient_of_a_product_is_einsums():
         np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_remat_gives_the_same_gradient():
-    inputs = batch(steps=4)
-
-    def gradient(remat):
-        dia = model()
-        dia.remat = remat
-        graph, weights = nnx.split(dia)
-        return jax.jit(jax.grad(lambda w: (nnx.merge(graph, w)(*inputs) ** 2).mean()))(weights)
-
-    for plain, saved in zip(jax.tree.leaves(gradient(False)), jax.tree.leaves(gradient(True)), strict=True):
-        np.testing.assert_allclose(saved, plain, rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("remat", [False, True])
+def test_remat_recomputes_each_layer(remat):
+    dia = model()
+    dia.remat = remat
+    traced = jax.make_jaxpr(lambda *inputs: dia(*inputs))(*batch())
+    assert len(list(_equations(traced.jaxpr, "remat2"))) == (2 if remat else 0)
 
 
 def test_the_stack_is_as_deep_as_its_configuration():
