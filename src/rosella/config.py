@@ -117,6 +117,8 @@ class Recipe(Part):
     steps: Positive
     seed: Annotated[int, Field(ge=0)] = 0
     text_dropout: Share = 0.1
+    frame_dropout: Share = 0.0
+    alignment_prior: Annotated[int, Field(ge=0)] = 0
     codebook_weights: list[Annotated[float, Field(ge=0)]] | None = None
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False

@@ -9,7 +9,12 @@ import torch
 from rosella.codec import load_codec
 from rosella.errors import UserError
 
-DAC_44KHZ = {"sampling_rate": 44_100, "downsampling_ratios": [2, 4, 8, 8], "n_codebooks": 9, "codebook_size": 1024}
+DAC_44KHZ = {
+    "sampling_rate": 44_100,
+    "downsampling_ratios": [2, 4, 8, 8],
+    "n_codebooks": 9,
+    "codebook_size": 1024,
+}
 SMALL = {**DAC_44KHZ, "encoder_hidden_size": 4, "decoder_hidden_size": 32}
 
 
@@ -40,7 +45,10 @@ def test_odd_strides_still_return_whole_hops(tmp_path):
 
 
 def test_the_fingerprint_is_that_of_the_weights(tmp_path):
-    first, same = load_codec(write_dac(tmp_path / "a", **SMALL)), load_codec(write_dac(tmp_path / "b", **SMALL))
+    first, same = (
+        load_codec(write_dac(tmp_path / "a", **SMALL)),
+        load_codec(write_dac(tmp_path / "b", **SMALL)),
+    )
     other = load_codec(write_dac(tmp_path / "c", **{**SMALL, "sampling_rate": 24_000}))
     assert first.fingerprint == same.fingerprint
     assert first.fingerprint != other.fingerprint

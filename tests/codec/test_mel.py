@@ -14,7 +14,9 @@ from rosella.codec.training import CodecRecipe, fit_codebooks, train_codec
 from rosella.errors import UserError
 
 TINY = MelCodecConfig(mels=20, num_codebooks=3, codebook_size=16, width=16, blocks=1)
-RECIPE = CodecRecipe(steps=4, batch=2, seconds=0.4, kmeans_frames=2_000, kmeans_rounds=4, save_every=2, warmup=1)
+RECIPE = CodecRecipe(
+    steps=4, batch=2, seconds=0.4, kmeans_frames=2_000, kmeans_rounds=4, save_every=2, warmup=1
+)
 
 
 def tone_clips(count: int = 6, seconds: float = 0.7) -> list[np.ndarray]:
@@ -69,7 +71,9 @@ def test_codebooks_lower_the_error_one_after_another(network):
     frames = network.log_mel(torch.from_numpy(np.stack(tone_clips())[:, :9_600]))
     codes = network.quantiser.encode(frames)
     normalised = (frames - network.quantiser.mean) / network.quantiser.scale
-    sums = torch.cumsum(torch.stack([book[codes[..., k]] for k, book in enumerate(network.quantiser.codebooks)]), 0)
+    sums = torch.cumsum(
+        torch.stack([book[codes[..., k]] for k, book in enumerate(network.quantiser.codebooks)]), 0
+    )
     errors = [float((normalised - partial).square().mean()) for partial in sums]
     assert errors[0] < float(normalised.square().mean())
     assert errors == sorted(errors, reverse=True)
@@ -111,7 +115,9 @@ def test_a_saved_codec_loads_by_path_and_a_half_vocoder_keeps_the_codes(network,
 
 def test_training_interrupted_equals_training_undisturbed(tmp_path):
     losses: dict[str, list[float]] = {"whole": [], "parts": []}
-    whole = train_codec(tone_clips(), tmp_path / "whole", TINY, RECIPE, lambda _, loss: losses["whole"].append(loss))
+    whole = train_codec(
+        tone_clips(), tmp_path / "whole", TINY, RECIPE, lambda _, loss: losses["whole"].append(loss)
+    )
 
     def stop_after_three(step: int, loss: float) -> None:
         losses["parts"].append(loss)
@@ -121,7 +127,9 @@ def test_training_interrupted_equals_training_undisturbed(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train_codec(tone_clips(), tmp_path / "parts", TINY, RECIPE, stop_after_three)
     losses["parts"].pop()  # step 3 is done again: the newest save is of step 2
-    parts = train_codec(tone_clips(), tmp_path / "parts", TINY, RECIPE, lambda _, loss: losses["parts"].append(loss))
+    parts = train_codec(
+        tone_clips(), tmp_path / "parts", TINY, RECIPE, lambda _, loss: losses["parts"].append(loss)
+    )
     assert losses["parts"] == losses["whole"]
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[name], tensor, rtol=0, atol=0)
@@ -137,10 +145,16 @@ def test_training_lowers_the_loss(tmp_path):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda path: (path / "config.json").write_text('{"model_type": "bert"}'), "holds a 'bert', not a codec"),
+        (
+            lambda path: (path / "config.json").write_text('{"model_type": "bert"}'),
+            "holds a 'bert', not a codec",
+        ),
         (lambda path: (path / "config.json").write_text("{"), "is not a codec"),
         (lambda path: None, "is not a codec"),
-        (lambda path: MelNetwork(TINY).save(path) or (path / "model.safetensors").write_bytes(b"cut"), "does not hold"),
+        (
+            lambda path: MelNetwork(TINY).save(path) or (path / "model.safetensors").write_bytes(b"cut"),
+            "does not hold",
+        ),
     ],
 )
 def test_a_bad_codec_directory_is_refused(make, sentence, tmp_path):

@@ -14,7 +14,14 @@ from rosella.codec.quality import measure
 class Copy:
     """A perfect codec of 16-bit samples, or one that decodes silence."""
 
-    sample_rate, hop, frame_rate, num_codebooks, codebook_size, fingerprint = 16_000, 1, 16_000.0, 1, 65_536, "copy"
+    sample_rate, hop, frame_rate, num_codebooks, codebook_size, fingerprint = (
+        16_000,
+        1,
+        16_000.0,
+        1,
+        65_536,
+        "copy",
+    )
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
@@ -52,9 +59,12 @@ def test_the_verbs_train_and_evaluate(tmp_path, clip):
 
     (tmp_path / "speech").mkdir()
     soundfile.write(tmp_path / "speech" / "clip.wav", clip, 16_000)
-    MelNetwork(MelCodecConfig(mels=20, num_codebooks=2, codebook_size=8, width=16, blocks=1)).save(tmp_path / "codec")
+    MelNetwork(MelCodecConfig(mels=20, num_codebooks=2, codebook_size=8, width=16, blocks=1)).save(
+        tmp_path / "codec"
+    )
     run = CliRunner().invoke(
-        build_app(), ["codec", "evaluate", str(tmp_path / "speech"), "--codec", str(tmp_path / "codec"), "--json"]
+        build_app(),
+        ["codec", "evaluate", str(tmp_path / "speech"), "--codec", str(tmp_path / "codec"), "--json"],
     )
     assert run.exit_code == 0, run.output
     assert set(json.loads(run.stdout)) == {"mean_stoi", "stoi", "codebook_use", "seconds", "bits_per_second"}

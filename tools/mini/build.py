@@ -57,7 +57,9 @@ def corpus(work: Path, hours: float) -> None:
 
 
 def model(work: Path, hours: float) -> None:
-    rosella("train", RECIPE, f"data.export={work / 'corpus'}", f"codec={work / 'codec'}", "--run", work / "run")
+    rosella(
+        "train", RECIPE, f"data.export={work / 'corpus'}", f"codec={work / 'codec'}", "--run", work / "run"
+    )
 
 
 def install(work: Path, hours: float) -> None:
@@ -79,7 +81,15 @@ def score(work: Path, hours: float) -> None:
     """Print what docs/mini.md reports."""
     rosella("codec", "evaluate", work / "codec-speech/heldout")
     for manifest in judge.build(Espeak(), work / "judge"):
-        rosella("evaluate", "--model", "mini", "--sentences", manifest, "-o", work / "scores" / manifest.parent.name)
+        rosella(
+            "evaluate",
+            "--model",
+            "mini",
+            "--sentences",
+            manifest,
+            "-o",
+            work / "scores" / manifest.parent.name,
+        )
 
 
 STEPS = {step.__name__: step for step in (codec_speech, codec, dialogue, corpus, model, install, score)}
@@ -87,7 +97,9 @@ STEPS = {step.__name__: step for step in (codec_speech, codec, dialogue, corpus,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"which of {', '.join(STEPS)} (default: all)")
+    parser.add_argument(
+        "steps", nargs="*", metavar="STEP", help=f"which of {', '.join(STEPS)} (default: all)"
+    )
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/mini")
     parser.add_argument("--hours", type=float, default=8.0, help="recordings for the speaking model")
     options = parser.parse_args()

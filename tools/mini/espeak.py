@@ -38,7 +38,9 @@ class Espeak:
         if self.native_rate <= 0:
             raise RuntimeError("espeak-ng did not start; reinstall espeakng-loader.")
         self._chunks: list[np.ndarray] = []
-        prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+        prototype = ctypes.CFUNCTYPE(
+            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+        )
         self._callback = prototype(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)
         self._voice: Voice | None = None
@@ -65,7 +67,9 @@ class Espeak:
         self._library.espeak_Synth(encoded, len(encoded), 0, 0, 0, UTF8, None, None)
         self._library.espeak_Synchronize()
         native = np.concatenate(self._chunks) if self._chunks else np.zeros(1, np.int16)
-        return _trim(soxr.resample(native.astype(np.float32) / 32768, self.native_rate, sample_rate), sample_rate)
+        return _trim(
+            soxr.resample(native.astype(np.float32) / 32768, self.native_rate, sample_rate), sample_rate
+        )
 
 
 def noise(samples: int, seed: int) -> np.ndarray:

@@ -17,12 +17,18 @@ from rosella import audio
 SENTENCES = 50
 SPREAD = 0.15  # references are at most this much longer or shorter than the median
 VOICES = {"en": Voice("en+f2", 165, 50, 50), "nl": Voice("nl+m3", 165, 50, 50)}
-PROMPTS = {"en": "The farmer sells the green book near the river.", "nl": "De boer verkoopt het groene boek bij de rivier."}
+PROMPTS = {
+    "en": "The farmer sells the green book near the river.",
+    "nl": "De boer verkoopt het groene boek bij de rivier.",
+}
 
 
 def build(espeak: Espeak, folder: Path) -> list[Path]:
     """Write the sets `seen` (held-out sentences of trained words) and `open` (words never trained on); their manifests."""
-    return [_build_set(espeak, folder / name, make, words) for name, make, words in (("seen", _seen, 8), ("open", _open, 4))]
+    return [
+        _build_set(espeak, folder / name, make, words)
+        for name, make, words in (("seen", _seen, 8), ("open", _open, 4))
+    ]
 
 
 def _seen(language: str, chance: random.Random) -> str:
@@ -48,7 +54,13 @@ def _language(espeak: Espeak, folder: Path, language: str, make, words: int):
     for index, sentence in enumerate(_alike(espeak, language, make, words)):
         name = f"{language}-{index:02d}.flac"
         _speak(espeak, sentence, language, folder / name)
-        yield {"audio": name, "speaker": VOICES[language].name, "language": language, "text": f"[S1] {sentence}", "voice": voice}
+        yield {
+            "audio": name,
+            "speaker": VOICES[language].name,
+            "language": language,
+            "text": f"[S1] {sentence}",
+            "voice": voice,
+        }
 
 
 def _alike(espeak: Espeak, language: str, make, words: int) -> list[str]:

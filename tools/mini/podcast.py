@@ -106,7 +106,12 @@ def build(espeak: Espeak, folder: Path) -> None:
     lines = [_recording(espeak, name, script, folder) for name, script in SCRIPTS.items()]
     _write_lines(folder / "manifest.jsonl", lines)
     (folder / "heldout").mkdir(exist_ok=True)
-    clips = {turn["speaker"]: _clip(line, turn) for line in reversed(lines) for turn in reversed(line["turns"]) if _plain(turn)}
+    clips = {
+        turn["speaker"]: _clip(line, turn)
+        for line in reversed(lines)
+        for turn in reversed(line["turns"])
+        if _plain(turn)
+    }
     _write_lines(folder / "heldout" / "manifest.jsonl", list(_held_out(espeak, folder / "heldout", clips)))
 
 
@@ -134,7 +139,12 @@ def _plain(turn: dict) -> bool:
 
 
 def _clip(line: dict, turn: dict) -> dict:
-    return {"audio": f"../{line['audio']}", "start": turn["start"], "end": turn["end"], "text": f"[S1] {turn['text']}"}
+    return {
+        "audio": f"../{line['audio']}",
+        "start": turn["start"],
+        "end": turn["end"],
+        "text": f"[S1] {turn['text']}",
+    }
 
 
 def _held_out(espeak: Espeak, folder: Path, clips: dict[str, dict]):

@@ -63,7 +63,9 @@ def grammar_sentence(language: str, random: random.Random, held_out: bool = Fals
 
 def is_held_out(sentence: str) -> bool:
     """One sentence in twenty is never trained on; fixed remarks, too few to spare any, always are."""
-    fixed = any(remark in sentence.lower() for part in GRAMMAR.values() for remark in part["remark"].split("|"))
+    fixed = any(
+        remark in sentence.lower() for part in GRAMMAR.values() for remark in part["remark"].split("|")
+    )
     return not fixed and zlib.crc32(sentence.encode()) % 20 == 0
 
 
@@ -80,7 +82,11 @@ def listed_words(language: str, heard: bool) -> list[str]:
     from wordfreq import top_n_list
 
     words = [word for word in top_n_list(language, LISTED) if word.isalpha() and len(word) > 2]
-    return [word for index, word in enumerate(words) if (index % UNHEARD != 0) == heard and word not in seen_words(language)]
+    return [
+        word
+        for index, word in enumerate(words)
+        if (index % UNHEARD != 0) == heard and word not in seen_words(language)
+    ]
 
 
 def word_string(words: list[str], random: random.Random) -> str:

@@ -16,16 +16,21 @@ from rosella import audio
 
 SAMPLE_RATE = 16_000
 EXCHANGES = 80  # per recording
+GRID = 320  # samples of a codec frame: turns begin on it, so that a sentence has the same codes wherever it stands
 APART = 2.1  # seconds between exchanges: more than the pause at which `corpus run` cuts
 
-CODEC_VOICES = (
-    "m1 m2 m3 m4 m5 m6 m8 f1 f2 f3 f4 Alicia Andrea Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario "
-    "Michael Mike Storm adam anika announcer antonio aunty benjamin caleb david ed edward grandma grandpa gustave ian iven "
-    "iven2 john kaukovalta klatt klatt2 klatt4 linda marcelo max michel miguel norbert pablo paul quincy rob robert sandro "
-    "shelby steph travis victor zac"
-).split()
-UNHEARD_VOICES = "m7 f5 Alex belinda boris Reed steph2 klatt3".split()
-SPEAKING_VOICES = "m1 m3 f2 f4".split()
+CODEC_VOICES = """
+m1 m2 m3 m4 m5 m6 m8 f1 f2 f3 f4 Alicia Andrea Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario
+Michael Mike Storm adam anika announcer antonio aunty benjamin caleb david ed edward grandma grandpa gustave
+ian iven iven2 john kaukovalta klatt klatt2 klatt4 linda marcelo max michel miguel norbert pablo paul quincy
+rob robert sandro shelby steph travis victor zac
+""".split()
+UNHEARD_VOICES = """
+m7 f5 Alex belinda boris Reed steph2 klatt3
+""".split()
+SPEAKING_VOICES = """
+m1 m3 f2 f4
+""".split()
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,26 @@ class Turn:
     speaker: str | None = None
 
 
-def codec_clips(espeak: Espeak, voices: Iterable[str], clips: int, heard: bool, seed: int) -> Iterable[np.ndarray]:
+def codec_clips(
+    espeak: Espeak, voices: Iterable[str], clips: int, heard: bool, seed: int
+) -> Iterable[np.ndarray]:
     """`clips` sentences per voice and language at random rate and pitch, of words the codec does or does not train on."""
     chance = random.Random(seed)
     for variant in voices:
         for language in ("en", "nl"):
             words = listed_words(language, heard)
             for index in range(clips):
-                voice = Voice(f"{language}+{variant}", chance.randint(130, 190), chance.randint(30, 70), chance.randint(30, 70))
-                text = grammar_sentence(language, chance) if heard and index % 3 == 0 else word_string(words, chance)
+                voice = Voice(
+                    f"{language}+{variant}",
+                    chance.randint(130, 190),
+                    chance.randint(30, 70),
+                    chance.randint(30, 70),
+                )
+                text = (
+                    grammar_sentence(language, chance)
+                    if heard and index % 3 == 0
+                    else word_string(words, chance)
+                )
                 wave = espeak.say(text, voice)
                 yield wave + noise(len(wave), chance.getrandbits(32))
 
@@ -87,7 +103,9 @@ def random_voice(language: str, chance: random.Random) -> Voice:
     return Voice(f"{language}+{chance.choice(SPEAKING_VOICES)}", 165, 50, 50)
 
 
-def write_recording(espeak: Espeak, exchanges: list[list[Turn]], path: Path, seed: int) -> tuple[list[dict], float]:
+def write_recording(
+    espeak: Espeak, exchanges: list[list[Turn]], path: Path, seed: int
+) -> tuple[list[dict], float]:
     """Speak exchanges into one file, pauses between them; returns the turns as a manifest lists them and the seconds."""
     chance = np.random.default_rng(seed)
     pieces, turns, now = [], [], 0
@@ -98,9 +116,9 @@ def write_recording(espeak: Espeak, exchanges: list[list[Turn]], path: Path, see
             turns.append({**times, "speaker": turn.speaker or speaker_name(turn.voice), "text": turn.text})
             if turn.clean is not None:
                 turns[-1]["text_clean"] = turn.clean
-            pause = np.zeros(int(chance.uniform(0.1, 0.3) * SAMPLE_RATE), np.float32)
-            pieces += [wave, pause]
-            now += len(wave) + len(pause)
+            pause = int(chance.uniform(0.1, 0.3) * SAMPLE_RATE)
+            pieces.append(np.pad(wave, (0, pause + -(len(wave) + pause) % GRID)))
+            now += len(pieces[-1])
         pieces.append(np.zeros(int(APART * SAMPLE_RATE), np.float32))
         now += len(pieces[-1])
     wave = np.concatenate(pieces)
@@ -110,4 +128,3 @@ def write_recording(espeak: Espeak, exchanges: list[list[Turn]], path: Path, see
 
 def speaker_name(voice: Voice) -> str:
     return f"{voice.name}-{voice.pitch}"
-

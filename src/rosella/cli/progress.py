@@ -26,7 +26,13 @@ def progress(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
 def _bar(title: str, total: int, console) -> Iterator[Callable[[int, str], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=total, note="")
         yield lambda done, note="": bar.update(task, completed=done, note=note)

@@ -61,7 +61,9 @@ def _kind(directory: Path) -> str:
     try:
         kind = json.loads((directory / "config.json").read_text())["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{directory} is not a codec: it needs a config.json that names its model_type.") from error
+        raise UserError(
+            f"{directory} is not a codec: it needs a config.json that names its model_type."
+        ) from error
     if kind not in (DAC, MEL):
         raise UserError(f"{directory} holds a {kind!r}, not a codec; a codec is of type {DAC!r} or {MEL!r}.")
     return kind
@@ -84,5 +86,7 @@ def in_equal_lengths(items: Sequence[np.ndarray], run, max_batch: int = 16) -> l
 def padded_to_hop(waveform: np.ndarray, hop: int) -> np.ndarray:
     """Append zeros up to a multiple of the hop. Empty audio is refused: it has no frame."""
     if waveform.ndim != 1 or not len(waveform):
-        raise UserError(f"A codec encodes mono audio of at least one sample, not an array of shape {waveform.shape}.")
+        raise UserError(
+            f"A codec encodes mono audio of at least one sample, not an array of shape {waveform.shape}."
+        )
     return np.pad(waveform.astype(np.float32), (0, -len(waveform) % hop))

@@ -72,7 +72,9 @@ class LogMel(nn.Module):
         filters = mel_filterbank(config)
         self.register_buffer("hann", torch.hann_window(config.window), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("spread", filters / filters.sum(1, keepdim=True).clamp(min=1e-8), persistent=False)
+        self.register_buffer(
+            "spread", filters / filters.sum(1, keepdim=True).clamp(min=1e-8), persistent=False
+        )
 
     def forward(self, waves: Tensor) -> Tensor:
         return self._log_mel(self._spectrum(waves).abs())
@@ -93,7 +95,9 @@ class LogMel(nn.Module):
     def _spectrum(self, waves: Tensor) -> Tensor:
         side = (self.window - self.hop) // 2
         padded = nn.functional.pad(waves, (side, self.window - self.hop - side))
-        spectrum = torch.stft(padded, self.window, self.hop, window=self.hann, center=False, return_complex=True)
+        spectrum = torch.stft(
+            padded, self.window, self.hop, window=self.hann, center=False, return_complex=True
+        )
         return spectrum.transpose(1, 2)
 
     def _log_mel(self, magnitude: Tensor) -> Tensor:
@@ -118,7 +122,9 @@ class ResidualQuantiser(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(config.mels))
         self.register_buffer("scale", torch.ones(()))
-        self.register_buffer("codebooks", torch.zeros(config.num_codebooks, config.codebook_size, config.mels))
+        self.register_buffer(
+            "codebooks", torch.zeros(config.num_codebooks, config.codebook_size, config.mels)
+        )
 
     def encode(self, frames: Tensor) -> Tensor:
         """`[..., mels]` -> `[..., codebooks]`: the best of a beam search over the codebooks."""
@@ -128,8 +134,12 @@ class ResidualQuantiser(nn.Module):
             error = residual.square().sum(-1, keepdim=True) + _distance(residual, codebook)
             best = error.flatten(1).topk(min(BEAM, error[0].numel()), largest=False).indices
             parent, entry = best // len(codebook), best % len(codebook)
-            residual = residual.gather(1, parent[..., None].expand(-1, -1, residual.shape[-1])) - codebook[entry]
-            codes = torch.cat([codes.gather(1, parent[..., None].expand(-1, -1, codes.shape[-1])), entry[..., None]], -1)
+            residual = (
+                residual.gather(1, parent[..., None].expand(-1, -1, residual.shape[-1])) - codebook[entry]
+            )
+            codes = torch.cat(
+                [codes.gather(1, parent[..., None].expand(-1, -1, codes.shape[-1])), entry[..., None]], -1
+            )
         return codes[:, 0].reshape(*frames.shape[:-1], len(self.codebooks))
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -219,7 +229,9 @@ class MelNetwork(nn.Module):
             name: tensor.half() if half_vocoder and name.startswith("vocoder.") else tensor
             for name, tensor in self.state_dict().items()
         }
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, directory / "model.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in weights.items()}, directory / "model.safetensors"
+        )
         config = {"model_type": MEL, **asdict(self.config)}
         (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 

@@ -20,7 +20,9 @@ class Quality:
     bits_per_second: float
 
 
-def measure(codec: Codec, waveforms: Sequence[np.ndarray], report: Callable[[int], None] = lambda done: None) -> Quality:
+def measure(
+    codec: Codec, waveforms: Sequence[np.ndarray], report: Callable[[int], None] = lambda done: None
+) -> Quality:
     """Encode and decode mono waveforms at the codec's rate, each at least half a second of speech."""
     from pystoi import stoi
 

@@ -40,7 +40,9 @@ def fit_codebooks(network: MelNetwork, waves: Sequence[np.ndarray], recipe: Code
     quantiser = network.quantiser
     if len(frames) < quantiser.codebooks.shape[1]:
         needed = quantiser.codebooks.shape[1] / (network.config.sample_rate / network.config.hop)
-        raise UserError(f"Too little audio for the codebooks: give at least {needed:.0f} seconds, better an hour.")
+        raise UserError(
+            f"Too little audio for the codebooks: give at least {needed:.0f} seconds, better an hour."
+        )
     quantiser.mean.copy_(frames.mean(0))
     quantiser.scale.copy_((frames - quantiser.mean).std())
     residual = (frames - quantiser.mean) / quantiser.scale
@@ -50,12 +52,18 @@ def fit_codebooks(network: MelNetwork, waves: Sequence[np.ndarray], recipe: Code
 
 
 @torch.inference_mode()
-def _sample_frames(network: MelNetwork, waves: Sequence[np.ndarray], count: int, generator: torch.Generator) -> Tensor:
+def _sample_frames(
+    network: MelNetwork, waves: Sequence[np.ndarray], count: int, generator: torch.Generator
+) -> Tensor:
     order = torch.randperm(len(waves), generator=generator).tolist()
     hop, chosen, total = network.config.hop, [], 0
     for index in order:
         wave = torch.from_numpy(waves[index])
-        chosen.append(network.log_mel(wave[None, : len(wave) // hop * hop])[0] if len(wave) >= hop else wave.new_zeros(0, network.config.mels))
+        chosen.append(
+            network.log_mel(wave[None, : len(wave) // hop * hop])[0]
+            if len(wave) >= hop
+            else wave.new_zeros(0, network.config.mels)
+        )
         total += len(chosen[-1])
         if total >= count:
             break
@@ -84,7 +92,8 @@ class SpectralLoss(nn.Module):
     def _at(self, made: Tensor, true: Tensor, window: int, hop: int) -> Tensor:
         hann = torch.hann_window(window, device=made.device)
         made, true = (
-            torch.stft(x, window, hop, window=hann, return_complex=True).abs() / math.sqrt(window) for x in (made, true)
+            torch.stft(x, window, hop, window=hann, return_complex=True).abs() / math.sqrt(window)
+            for x in (made, true)
         )
         log_distance = (torch.log(made + 1e-4) - torch.log(true + 1e-4)).abs().mean()
         convergence = (made - true).norm() / true.norm().clamp(min=1e-4)
@@ -143,7 +152,9 @@ def _schedule(step: int, recipe: CodecRecipe) -> float:
     return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def _step(network: MelNetwork, optimizer, waves: Tensor, loss_of, rate: float, recipe: CodecRecipe, step: int) -> float:
+def _step(
+    network: MelNetwork, optimizer, waves: Tensor, loss_of, rate: float, recipe: CodecRecipe, step: int
+) -> float:
     for group in optimizer.param_groups:
         group["lr"] = rate
     with torch.no_grad():
@@ -168,7 +179,11 @@ def _bfloat16_is_fast(device: torch.device) -> bool:
 
 def _save(out: Path, network: MelNetwork, optimizer: torch.optim.Optimizer, step: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    state = {f"{index}.{key}": value for index, values in optimizer.state_dict()["state"].items() for key, value in values.items()}
+    state = {
+        f"{index}.{key}": value
+        for index, values in optimizer.state_dict()["state"].items()
+        for key, value in values.items()
+    }
     weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     partial = out / "training.safetensors.partial"
     save_file({**state, **weights, "done": torch.tensor(step)}, partial)
@@ -182,7 +197,9 @@ def _restore(out: Path, network: MelNetwork, optimizer: torch.optim.Optimizer) -
         return None
     saved = load_file(path)
     done = int(saved.pop("done"))
-    network.load_state_dict({name[8:]: saved.pop(name) for name in list(saved) if name.startswith("network.")})
+    network.load_state_dict(
+        {name[8:]: saved.pop(name) for name in list(saved) if name.startswith("network.")}
+    )
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in saved.items():
         index, key = name.split(".")

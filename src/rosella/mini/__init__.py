@@ -15,5 +15,7 @@ def path(name: str) -> Path:
     """Where a part of the family lies on disk: `codec`, `model`, `podcast` or `demo.yaml`."""
     found = Path(__file__).parent / name
     if not found.exists():
-        raise RosellaError(f"The embedded {name} is missing from {found.parent}: reinstall rosella-tts, or run `make mini`.")
+        raise RosellaError(
+            f"The embedded {name} is missing from {found.parent}: reinstall rosella-tts, or run `make mini`."
+        )
     return found

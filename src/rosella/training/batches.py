@@ -271,3 +271,13 @@ def drop_text(text_ids: jax.Array, key: jax.Array, share: float) -> tuple[jax.Ar
     """
     dropped = jax.random.bernoulli(key, share, text_ids.shape[:1])
     return jnp.where(dropped[:, None], text.PADDING, text_ids), dropped
+
+
+def drop_frames(tokens: jax.Array, key: jax.Array, share: float, pad: int) -> jax.Array:
+    """Hide a share of the decoder's input steps `[B, L, C]` behind padding ids; the first, the beginning, stays.
+
+    Frames of speech foretell the next so well that a model can lower its loss for long without reading the text;
+    hiding most of them makes it read (as the dropout in the pre-net of Tacotron does, arXiv 1703.10135).
+    """
+    hidden = jax.random.bernoulli(key, share, tokens.shape[:2]).at[:, 0].set(False)
+    return jnp.where(hidden[..., None], pad, tokens)

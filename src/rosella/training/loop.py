@@ -20,6 +20,7 @@ from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.training import batches as data
 from rosella.training import state as checkpoints
+from rosella.training.alignment import diagonal_bias
 from rosella.training.batches import Batch
 from rosella.training.directory import RunDirectory
 from rosella.training.hooks import Evaluate, Hook, Job, Log, Report, Sample, Save, Speak
@@ -79,9 +80,15 @@ def make_step(skeleton: Skeleton, config: DiaConfig, recipe: Recipe) -> Callable
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         text_ids, dropped = data.drop_text(batch.text_ids, key, recipe.text_dropout)
+        pad = config.decoder.pad_token_id
+        tokens = data.drop_frames(batch.tokens, jax.random.fold_in(key, 1), recipe.frame_dropout, pad)
+
+        prior = _alignment_prior(batch, state.step, config, recipe.alignment_prior)
 
         def loss_of(params: dict[str, jax.Array]) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            logits = skeleton.join(params)(text_ids, batch.text_lengths, batch.tokens)
+            model = skeleton.join(params)
+            text = model.encode(text_ids, batch.text_lengths)
+            logits = model.logits(model.decode(tokens, text._replace(bias=text.bias + prior)))
             sums, counts = codebook_sums(logits, batch.targets, config.decoder)
             losses = sums / jnp.maximum(counts, 1)
             return combine(losses, recipe.codebook_weights), (losses, counts[0])
@@ -108,6 +115,15 @@ def make_step(skeleton: Skeleton, config: DiaConfig, recipe: Recipe) -> Callable
         return TrainState(params, moments, state.step + 1, state.key, bad, in_row), metrics
 
     return jax.jit(step, donate_argnums=0)
+
+
+def _alignment_prior(batch: Batch, step: jax.Array, config: DiaConfig, fading: int) -> jax.Array:
+    """The bias on cross-attention in this step; it fades to none within `fading` steps."""
+    if not fading:
+        return jnp.zeros((1, 1, 1, 1))
+    frames = (batch.targets[..., 0] < config.decoder.eos_token_id).sum(1)
+    strength = jnp.maximum(1 - step / fading, 0)
+    return diagonal_bias(batch.text_lengths, frames, batch.text_ids.shape[1], batch.tokens.shape[1], strength)
 
 
 def make_evaluation(skeleton: Skeleton, config: DiaConfig) -> Callable:
