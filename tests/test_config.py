@@ -54,7 +54,11 @@ def test_a_batch_must_hold_one_utterance(path):
 
 
 def test_bad_files_are_one_sentence(tmp_path):
-    for content, sentence in [("steps: [", "not valid YAML .line"), ("- 1", "holds no keys"), ("a: 1", "is missing|unknown")]:
+    for content, sentence in [
+        ("steps: [", "not valid YAML .line"),
+        ("- 1", "holds no keys"),
+        ("a: 1", "is missing|unknown"),
+    ]:
         (tmp_path / "bad.yaml").write_text(content)
         with pytest.raises(UserError, match=sentence):
             load_recipe(tmp_path / "bad.yaml")

@@ -24,7 +24,7 @@ MAX_BATCH = 16
 
 @dataclass(frozen=True)
 class Voice:
-    """A clip to imitate: mono float32 `audio` [samples] at `sample_rate` Hz, and exactly what is said in it."""
+    """A clip to imitate: mono float32 `audio` [samples] at `sample_rate` Hz, and just what is said in it."""
 
     audio: np.ndarray
     sample_rate: int
@@ -33,7 +33,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Speech:
-    """What the model said: float32 [samples] and its codes uint16 [frames, codebooks], without the voice's clip.
+    """What the model said, without the clip: float32 [samples], and its codes uint16 [frames, codebooks].
 
     `stopped` is False where it was cut off at the length limit instead of ending by itself.
     """
@@ -60,10 +60,13 @@ class Speaker:
     """A model and its codec, ready to speak."""
 
     def __init__(self, model: Dia, config: DiaConfig, codec: Codec) -> None:
-        if (codec.num_codebooks, codec.codebook_size) != (config.decoder.num_channels, config.decoder.eos_token_id):
+        if (codec.num_codebooks, codec.codebook_size) != (
+            config.decoder.num_channels,
+            config.decoder.eos_token_id,
+        ):
             raise UserError(
-                f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model speaks "
-                f"{config.decoder.num_channels} of {config.decoder.eos_token_id}: name the model's own codec."
+                f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model "
+                f"speaks {config.decoder.num_channels} of {config.decoder.eos_token_id}: name the model's own codec."
             )
         self.model, self.config, self.codec = model, config, codec
 
@@ -80,9 +83,9 @@ class Speaker:
     ) -> list[Speech]:
         """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
 
-        A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what the
-        model holds); the other settings are those of `rosella.inference.generate`. Raises UserError for texts, clips,
-        limits and settings that the model cannot take.
+        A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
+        the model holds); the other settings are those of `rosella.inference.generate`. Raises UserError for
+        texts, clips, limits and settings that the model cannot take.
         """
         ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
         prompt = self._prompt(voice)
@@ -135,15 +138,15 @@ class Speaker:
         free = held - prompt_frames
         if free <= 0:
             raise UserError(
-                f"The voice clip lasts {prompt_frames / rate:.1f} s, and the model holds {held / rate:.1f} s of clip and "
-                "speech together: shorten the clip and its transcript."
+                f"The voice clip lasts {prompt_frames / rate:.1f} s, and the model holds {held / rate:.1f} s "
+                "of clip and speech together: shorten the clip and its transcript."
             )
         if max_seconds is None:
             return min(free, math.ceil(LONGEST_SECONDS * rate))
         if not 0 < max_seconds <= free / rate:
             raise UserError(
-                f"max-seconds is {max_seconds:g}, but the model can speak more than 0 and at most {free / rate:.1f} s"
-                f"{' after this clip' if prompt_frames else ''}: choose a length between them."
+                f"max-seconds is {max_seconds:g}, but the model can speak more than 0 and "
+                f"at most {free / rate:.1f} s{' after this clip' if prompt_frames else ''}: choose a length between them."
             )
         return max(1, math.floor(max_seconds * rate))
 
@@ -154,7 +157,7 @@ def _tagged(spoken: str) -> str:
 
 
 def _continued(before: str, spoken: str) -> str:
-    """Both as one text, with a tag at each change of speaker only, as in the utterances a model is trained on."""
+    """Both as one text, with a tag at each change of speaker only, as in the utterances trained on."""
     return f"{before} {spoken.lstrip().removeprefix(text.speaker_tags(before)[-1]).lstrip()}"
 
 

@@ -13,7 +13,9 @@ class Speaker:
 
     def speak(self, *arguments):
         self.arguments = arguments
-        return [speak.Speech(np.full(self.frames, 0.1, np.float32), 16000, np.zeros((0, 8), np.uint16), False)]
+        return [
+            speak.Speech(np.full(self.frames, 0.1, np.float32), 16000, np.zeros((0, 8), np.uint16), False)
+        ]
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from training import tiny
 
 from rosella import cli, codec
 from rosella.model import config as configs
+from training import tiny
 
 
 class Codec:
@@ -35,7 +35,11 @@ def run(*arguments: object) -> int:
 def test_a_recipe_becomes_a_model_and_is_then_done(recipe, capsys):
     assert run(recipe, "steps=2", "codec=tiny") == 0
     output = capsys.readouterr().out
-    assert "26 utterances" in output and "training: 2/2" in output and "the model is in runs/little/model" in output
+    assert (
+        "26 utterances" in output
+        and "training: 2/2" in output
+        and "the model is in runs/little/model" in output
+    )
     written = json.loads(Path("runs/little/model/config.json").read_text())
     assert written["rosella"]["codec"] == "tiny" and written["decoder_config"]["num_channels"] == 3
     assert run(recipe, "steps=2", "codec=tiny") == 0
@@ -43,7 +47,11 @@ def test_a_recipe_becomes_a_model_and_is_then_done(recipe, capsys):
     assert run(recipe, "steps=2", "codec=tiny", "seed=1") == 2
     assert "started with seed=0, not 1" in capsys.readouterr().err
     assert run("elsewhere.yaml") == 2
-    retrained = (f"data.export={recipe.parent / 'corpus'}", "model.weights=runs/little/model", "model.preset=null")
+    retrained = (
+        f"data.export={recipe.parent / 'corpus'}",
+        "model.weights=runs/little/model",
+        "model.preset=null",
+    )
     assert run(recipe, *retrained, "steps=1", "--run", "again") == 0
     assert Path("again/model/model.safetensors").stat().st_size > 0
 

@@ -6,12 +6,11 @@ import os
 import signal
 import sys
 
-from training import tiny
-
 from rosella.corpus.shards import Export
 from rosella.training import state as checkpoints
 from rosella.training.directory import RunDirectory
 from rosella.training.loop import train
+from training import tiny
 
 
 def die(*_) -> None:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training import tiny
 
 from rosella import delay
 from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.training import batches
+from training import tiny
 
 
 def planned_run(export: Export, steps: int = 20, **changes):
@@ -72,7 +72,9 @@ def test_utterances_lie_in_the_smallest_bucket_but_for_leftovers(export):
         assert split.frames[members].max() <= bucket.frames
         assert max(len(split.texts[i]) for i in members) <= bucket.text_bytes
         promoted += int((bucket == buckets[1]) * (split.frames[members] <= buckets[0].frames).sum())
-    assert promoted <= buckets[0].rows - 1 + 2
+    assert promoted <= buckets[0].rows - 1 + 2, (
+        "leftovers of the first bucket, and what completes the last batch"
+    )
 
 
 def test_a_batch_is_the_delayed_codes_shifted_by_one(export):
@@ -113,17 +115,22 @@ def test_codes_beyond_memory_are_read_from_their_shards(export, monkeypatch):
 
 
 def test_what_does_not_fit_is_counted_by_reason(export):
-    limits = tiny.recipe(export.directory, data={"export": "x", "batch_size": 2, "max_frames": 20, "max_text_bytes": 12})
+    limits = tiny.recipe(
+        export.directory, data={"export": "x", "batch_size": 2, "max_frames": 20, "max_text_bytes": 12}
+    )
     split = batches.read_split(export, limits.data, "train")
     texts, frames = (export.index(["text", "frames"]).column(i).to_pylist()[4:] for i in (0, 1))
     long = sum(f > 20 for f in frames)
     wordy = sum(f <= 20 and len(t.encode()) - 3 > 12 for t, f in zip(texts, frames, strict=True))
-    assert split.rejects == {"longer than data.max_frames 20": long, "text longer than data.max_text_bytes 12": wordy}
+    assert split.rejects == {
+        "longer than data.max_frames 20": long,
+        "text longer than data.max_text_bytes 12": wordy,
+    }
     assert len(split) == 26 - long - wordy and wordy and long
 
 
 def test_weighted_sampling_draws_by_weight(export):
-    data = {**tiny.recipe(export.directory).data.model_dump(), "sampling_weights": True}
+    data = {**tiny.recipe(export.directory).data.model_dump(), "sampling_weights": True, "buckets": 2}
     split, _, plan = planned_run(export, steps=700, data=data)
     drawn = np.bincount(np.concatenate([item.members for item in plan]), minlength=len(split))
     rates = [drawn[split.weights == weight].mean() for weight in (1, 2, 3)]
@@ -138,7 +145,12 @@ def test_bucket_edges_waste_least(lengths, count):
 
     sizes = sorted(set(lengths))
     chosen = batches._best_edges(np.array(lengths), count)
-    every = (edges for n in range(1, count + 1) for edges in itertools.combinations(sizes, n) if edges[-1] == sizes[-1])
+    every = (
+        edges
+        for n in range(1, count + 1)
+        for edges in itertools.combinations(sizes, n)
+        if edges[-1] == sizes[-1]
+    )
     assert waste(chosen) == min(map(waste, every)) and len(chosen) <= count
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training import tiny
 
 from rosella.training.loss import codebook_sums, combine, default_codebook_weights
+from training import tiny
 
 DECODER = tiny.config().decoder
 
@@ -25,7 +25,11 @@ def test_losses_are_those_of_a_plain_loop_without_padding_and_beginnings():
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 5, 3, 20)).astype(np.float32)
     targets = random.integers(0, 19, (2, 5, 3))
-    targets[0, 0], targets[1, 4], targets[1, 3, 0] = DECODER.bos_token_id, DECODER.pad_token_id, DECODER.eos_token_id
+    targets[0, 0], targets[1, 4], targets[1, 3, 0] = (
+        DECODER.bos_token_id,
+        DECODER.pad_token_id,
+        DECODER.eos_token_id,
+    )
     sums, counts = codebook_sums(jnp.asarray(logits), jnp.asarray(targets), DECODER)
     expected_sums, expected_counts = by_hand(logits, targets)
     np.testing.assert_allclose(sums, expected_sums, rtol=1e-5)

@@ -17,7 +17,9 @@ def rates(steps=100, **values):
 
 def test_every_schedule_warms_up_from_one_step_to_the_peak():
     for schedule in ("cosine", "constant", "wsd"):
-        np.testing.assert_allclose(rates(schedule=schedule, warmup=10)[:11], [*np.arange(1, 11) / 5, 2.0], rtol=1e-6)
+        np.testing.assert_allclose(
+            rates(schedule=schedule, warmup=10)[:11], [*np.arange(1, 11) / 5, 2.0], rtol=1e-6
+        )
     assert rates(schedule="constant")[0] == 2.0
 
 

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from training import tiny
 
 from rosella.config import OptimizerRecipe
 from rosella.errors import RosellaError
 from rosella.training import state as checkpoints
 from rosella.training.optimizer import make_optimizer
+from training import tiny
 
 
 def state_at(step: int):
@@ -82,7 +82,10 @@ def test_an_interrupted_save_leaves_no_checkpoint(saved, monkeypatch):
     monkeypatch.setattr(checkpoints, "_publish", explode)
     with pytest.raises(OSError, match="No space"):
         checkpoints.save(saved, state_at(12), {"step": 12}, tiny.recipe("x"))
-    assert checkpoints.steps(saved) == [9, 6] and sorted(p.name for p in saved.iterdir()) == ["00000006", "00000009"]
+    assert checkpoints.steps(saved) == [9, 6] and sorted(p.name for p in saved.iterdir()) == [
+        "00000006",
+        "00000009",
+    ]
 
 
 def test_the_manifest_lists_every_file(saved):

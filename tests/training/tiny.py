@@ -51,8 +51,14 @@ def write(directory: Path, count: int = 30, validation: int = 4) -> Export:
 def recipe(export: str | Path, **changes) -> Recipe:
     values = {
         "model": {"weights": None, "preset": "mini"},
-        "data": {"export": str(export), "max_text_bytes": 60, "max_frames": 40, "batch_size": 4, "buckets": 2},
-        "optimizer": {"lr": 0.01, "schedule": "constant", "warmup": 2},
+        "data": {
+            "export": str(export),
+            "max_text_bytes": 60,
+            "max_frames": 40,
+            "batch_size": 4,
+            "buckets": 1,
+        },
+        "optimizer": {"lr": 0.01, "schedule": "constant"},
         "steps": 8,
         "evaluate": {"every": 4, "batches": 2},
         "checkpoint": {"every": 3, "keep": 2},

@@ -47,7 +47,7 @@ def train(
 
 
 def run_recipe(recipe: Recipe, run: RunDirectory) -> Outcome:
-    """Train in a locked run directory with progress on the terminal, and write `model/` when all steps are done."""
+    """Train in a locked run directory with progress on the terminal; `model/` is written at the end."""
     from rosella.cli.progress import progress
     from rosella.codec import load_codec
     from rosella.convert.checkpoint import save_model
@@ -80,7 +80,9 @@ def start_model(recipe: ModelRecipe, seed: int) -> tuple[Dia, DiaConfig]:
     return initial_model(config, seed), config
 
 
-def _merge(values: dict[str, Any], changes: dict[str, Any], prefix: str = "model.overrides") -> dict[str, Any]:
+def _merge(
+    values: dict[str, Any], changes: dict[str, Any], prefix: str = "model.overrides"
+) -> dict[str, Any]:
     from rosella.errors import UserError
 
     unknown = changes.keys() - values.keys()
@@ -116,7 +118,9 @@ def _sampler(recipe: Recipe, run: RunDirectory, codec: Codec) -> Callable[[Dia, 
         from rosella.speak import Speaker
 
         run.samples.mkdir(exist_ok=True)
-        speeches = Speaker(model, config, codec).speak(recipe.samples.texts, max_seconds=recipe.samples.max_seconds)
+        speeches = Speaker(model, config, codec).speak(
+            recipe.samples.texts, max_seconds=recipe.samples.max_seconds
+        )
         for number, speech in enumerate(speeches):
             if len(speech.waveform):
                 audio.write(run.samples / f"{step:08d}-{number}.wav", speech.waveform, speech.sample_rate)

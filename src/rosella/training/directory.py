@@ -1,4 +1,4 @@
-"""The run directory: its lock, its recipe, `metrics.jsonl` and `log.txt`. It holds no absolute path, so it can be moved."""
+"""The run directory: its lock, recipe, metrics and log. It holds no absolute path, so it can be moved."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunDirectory:
         run = cls(path)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            lock = open(run.path / ".lock", "w")
+            lock = (run.path / ".lock").open("w")
         except OSError as error:
             raise UserError(f"Cannot write the run directory {path}: {error.strerror}.") from None
         with lock:
@@ -42,7 +42,8 @@ class RunDirectory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(
-                    f"Another process is training in {path}: wait for it, or choose another directory with --run."
+                    f"Another process is training in {path}: wait for it, "
+                    "or choose another directory with --run."
                 ) from None
             yield run
 
@@ -69,7 +70,9 @@ class RunDirectory:
         """Drop the metrics of steps that will be trained again, and a line cut off by a crash."""
         lines = read_metrics(self.metrics)
         temporary = self.metrics.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(v) + "\n" for v in lines if v["step"] <= step), encoding="utf-8")
+        temporary.write_text(
+            "".join(json.dumps(v) + "\n" for v in lines if v["step"] <= step), encoding="utf-8"
+        )
         os.replace(temporary, self.metrics)
 
     def log(self, sentence: str) -> None:
@@ -78,7 +81,7 @@ class RunDirectory:
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """The records of a `metrics.jsonl`, without a last line that a crash left incomplete; [] when there is none."""
+    """The records of a `metrics.jsonl`, without a last line cut off by a crash; [] when there is none."""
     if not Path(path).exists():
         return []
     records = []

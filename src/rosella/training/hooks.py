@@ -1,4 +1,4 @@
-"""What happens between steps: measure, evaluate, speak, save. A hook is called after every step, and once at the end."""
+"""What happens after every step: measure, evaluate, speak, save."""
 
 from __future__ import annotations
 
@@ -110,7 +110,12 @@ class Evaluate:
         losses = sums / np.maximum(counts, 1)
         loss = float(combine(losses.astype(np.float32), job.recipe.codebook_weights))
         job.record(
-            {"split": "validation", "step": job.step, "loss": loss, "codebook_losses": losses.round(6).tolist()}
+            {
+                "split": "validation",
+                "step": job.step,
+                "loss": loss,
+                "codebook_losses": losses.round(6).tolist(),
+            }
         )
 
 

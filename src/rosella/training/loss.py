@@ -16,7 +16,9 @@ def default_codebook_weights(codebooks: int) -> list[float]:
     return [4.0] + [1.0] * (codebooks - 1)
 
 
-def codebook_sums(logits: jax.Array, targets: jax.Array, decoder: DecoderConfig) -> tuple[jax.Array, jax.Array]:
+def codebook_sums(
+    logits: jax.Array, targets: jax.Array, decoder: DecoderConfig
+) -> tuple[jax.Array, jax.Array]:
     """Per codebook, the summed cross-entropy (nats) and the number of ids it is over, both float32 [C].
 
     `logits` [B, L, C, V], `targets` [B, L, C]; codes and ends count, padding and beginnings do not.

@@ -15,7 +15,7 @@ Schedule = Callable[[jax.Array], jax.Array]
 
 
 def make_schedule(recipe: OptimizerRecipe, steps: int) -> Schedule:
-    """Learning rate at the 0-based `step`: linear warmup, then cosine, constant or warmup-stay-decay (WSD)."""
+    """Learning rate at the 0-based `step`: linear warmup, then cosine, constant or stay-and-decay (WSD)."""
     fall = {"cosine": steps - recipe.warmup, "constant": 0, "wsd": recipe.decay}[recipe.schedule]
 
     def schedule(step: jax.Array) -> jax.Array:

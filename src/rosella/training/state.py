@@ -1,8 +1,8 @@
 """All that a resume needs, and its way to disk and back.
 
-A checkpoint is a directory `checkpoints/<step>` with an Orbax tree (float32 parameters, optimizer state, step, random key),
-`progress.json` (data-iterator state), the recipe and `manifest.json`, the SHA-256 of every file. It is written under
-another name, synced and renamed, so it exists whole or not at all.
+A checkpoint is a directory `checkpoints/<step>`: an Orbax tree (float32 parameters, optimizer state, step,
+random key), `progress.json` (data-iterator state), the recipe, and `manifest.json`, the SHA-256 of every file.
+It is written under another name, synced and renamed, so it exists whole or not at all.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def initial_model(config: DiaConfig, seed: int) -> Dia:
     return nnx.merge(graph, jax.jit(lambda: nnx.split(Dia(config, nnx.Rngs(seed)))[1])())
 
 
-def fresh_state(params: dict[str, jax.Array], optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+def fresh_state(
+    params: dict[str, jax.Array], optimizer: optax.GradientTransformation, seed: int
+) -> TrainState:
     key = jax.random.key_data(jax.random.key(seed))
     counters = [jnp.array(0, jnp.int32) for _ in range(3)]
     # A copy: the step donates its buffers, and the caller's model keeps its own.
@@ -138,7 +140,9 @@ def verify(checkpoint: Path) -> str | None:
 def _read(checkpoint: Path, like: TrainState) -> TrainState:
     import orbax.checkpoint as ocp
 
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like._asdict())
+    shapes = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like._asdict()
+    )
     with ocp.StandardCheckpointer() as checkpointer:
         return TrainState(**checkpointer.restore((checkpoint / "state").resolve(), shapes))
 
