@@ -44,7 +44,9 @@ def model(config: DiaConfig = CONFIG, seed: int = 0) -> Dia:
     random = np.random.default_rng(seed)
 
     def draw(leaf):
-        ones = leaf.ndim == 1 or leaf.shape[0] == leaf.ndim == 2  # the scales of norms, one for each of two layers
+        ones = (
+            leaf.ndim == 1 or leaf.shape[0] == leaf.ndim == 2
+        )  # the scales of norms, one for each of two layers
         return jnp.ones(leaf.shape) if ones else jnp.asarray(random.normal(0, 0.16, leaf.shape), jnp.float32)
 
     return nnx.merge(graph, jax.tree.map(draw, weights))

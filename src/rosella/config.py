@@ -175,7 +175,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"Cannot read the recipe {path}: {getattr(error, 'strerror', None) or error}.") from None
+        raise UserError(
+            f"Cannot read the recipe {path}: {getattr(error, 'strerror', None) or error}."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""
@@ -188,7 +190,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UserError(f"Cannot read the override {override!r}: write key=value, for example optimizer.lr=1e-4.")
+        raise UserError(
+            f"Cannot read the override {override!r}: write key=value, for example optimizer.lr=1e-4."
+        )
     *parents, last = key.split(".")
     for parent in parents:
         child = values.setdefault(parent, {})

@@ -38,8 +38,7 @@ class Codec(Protocol):
 def load_codec(name_or_path: str | Path, device: str = "cpu") -> Codec:
     """Load `mini` (embedded), a local codec directory, or a DAC by its hub name such as `descript/dac_44khz`."""
     directory = _local_directory(name_or_path)
-    kind = DAC if directory is None else _kind(directory)
-    if kind == MEL:
+    if directory is not None and _kind(directory) == MEL:
         from rosella.codec.mel import MelCodec
 
         return MelCodec.load(directory, device)

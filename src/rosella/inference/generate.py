@@ -169,7 +169,8 @@ def _choose(logits, keys, numbers: Numbers, choice: Choice, config: DiaConfig) -
     """Ids [B, C] from logits [B, C, V], or [2 B, C, V] when guided."""
     scores = logits
     if choice.guided:
-        scores = sampling.guide(*jnp.split(logits, 2), numbers.guidance, choice.top_k)
+        conditional, unconditional = jnp.split(logits, 2)
+        scores = sampling.guide(conditional, unconditional, numbers.guidance, choice.top_k)
     if choice.greedy:
         return jnp.argmax(sampling.filter_end(scores, config.decoder.eos_token_id), -1).astype(jnp.int32)
     scores = sampling.filter_end(scores / numbers.temperature, config.decoder.eos_token_id)

@@ -119,7 +119,7 @@ class DecoderLayers(nnx.Module):
         queries = rotate(self.self_attention.queries(normed), angles)
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD))
-        x_BTD = x_BTD + self.cross_attention.output(queries, *text, text_bias)
+        x_BTD = x_BTD + self.cross_attention.output(queries, text[0], text[1], text_bias)
         return x_BTD + self.mlp(self.mlp_norm(x_BTD)), (keys, values)
 
 

@@ -13,7 +13,9 @@ WIDTH = 0.06
 """Standard deviation of the full prior, as a share of the text."""
 
 
-def diagonal_bias(text_lengths: jax.Array, frames: jax.Array, width: int, steps: int, strength: jax.Array) -> jax.Array:
+def diagonal_bias(
+    text_lengths: jax.Array, frames: jax.Array, width: int, steps: int, strength: jax.Array
+) -> jax.Array:
     """Bias float32 [B, 1, T, S] on cross-attention: `strength` 1 for the full prior, 0 for none.
 
     `text_lengths` and `frames` [B] are what each row really has of `width` S bytes and `steps` T decoder steps.

@@ -117,7 +117,9 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
         texts.append(ids)
         frames.append(record["frames"])
         weights.append(record["sampling_weight"])
-    return Split(np.array(rows, np.int64), texts, np.array(frames, np.int64), np.array(weights), dict(rejects))
+    return Split(
+        np.array(rows, np.int64), texts, np.array(frames, np.int64), np.array(weights), dict(rejects)
+    )
 
 
 def _usable(record: dict[str, Any], data: DataRecipe) -> tuple[np.ndarray | None, str]:
@@ -181,7 +183,9 @@ def _ceil(value: Any, step: int) -> Any:
     return -(-value // step) * step
 
 
-def plan_training(split: Split, buckets: Sequence[Bucket], data: DataRecipe, steps: int, seed: int) -> list[Planned]:
+def plan_training(
+    split: Split, buckets: Sequence[Bucket], data: DataRecipe, steps: int, seed: int
+) -> list[Planned]:
     """The first `steps` batches of endless epochs, each shuffled by (seed, epoch)."""
     planned: list[Planned] = []
     epoch = 0
@@ -219,7 +223,9 @@ def _cut(order: np.ndarray, split: Split, buckets: Sequence[Bucket], fill: np.nd
         planned += [Planned(bucket, members[i : i + bucket.rows]) for i in range(0, whole, bucket.rows)]
         left = members[whole:]
     if len(left):
-        planned.append(Planned(buckets[-1], np.concatenate([left, np.resize(fill, buckets[-1].rows - len(left))])))
+        planned.append(
+            Planned(buckets[-1], np.concatenate([left, np.resize(fill, buckets[-1].rows - len(left))]))
+        )
     return planned
 
 

@@ -153,7 +153,9 @@ def _prepare(recipe, model, config, export, run, report, sample) -> tuple[Job, l
     return job, _hooks(job, export, validation, buckets, sample)
 
 
-def _hooks(job: Job, export: Export, validation: data.Split, buckets: list, sample: Sample | None) -> list[Hook]:
+def _hooks(
+    job: Job, export: Export, validation: data.Split, buckets: list, sample: Sample | None
+) -> list[Hook]:
     log = Log()
     hooks: list[Hook] = [log]
     if len(validation):
@@ -197,7 +199,9 @@ def _check_split(split: data.Split, recipe: Recipe) -> None:
 
 def _describe(job: Job, train_split: data.Split, validation: data.Split, buckets: list[data.Bucket]) -> None:
     shapes = ", ".join(f"{b.rows} x {b.frames} frames x {b.text_bytes} bytes" for b in buckets)
-    job.note(f"{len(train_split)} utterances to train on, {len(validation)} to validate on; batches of {shapes}.")
+    job.note(
+        f"{len(train_split)} utterances to train on, {len(validation)} to validate on; batches of {shapes}."
+    )
     for name, split in (("train", train_split), ("validation", validation)):
         for reason, count in split.rejects.items():
             job.note(f"{count} utterances of the {name} split are left out: {reason}.")
