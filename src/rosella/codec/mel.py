@@ -24,11 +24,11 @@ FLOOR = 0.2
 """Magnitude at which log-mel levels off: 20 dB below average speech at -20 dBFS. Lower floors spend the codebooks on
 what is too faint to matter: 0.02 costs 0.02 of STOI (docs/mini.md)."""
 
-BEAM = 4
-"""Partial codes kept while quantising; four lower the quantisation error by 0.6 dB against one."""
+BEAM = 16
+"""Partial codes kept while quantising."""
 
-
-GRIFFIN_LIM_ROUNDS = 4
+ROUNDS, TRUST = 2, 0.7
+"""How often, and by what share of the difference, the vocoder's bands are scaled to those that the codes say."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,11 @@ class LogMel(nn.Module):
         return self._log_mel(self._spectrum(waves).abs())
 
     def impose(self, waves: Tensor, frames: Tensor) -> Tensor:
-        """Waveforms like `waves` whose log-mel is nearer to `frames`.
-
-        Every mel band is scaled to what `frames` say, then Griffin & Lim (1984) finds a signal with those magnitudes.
-        """
-        magnitude = self._spectrum(waves).abs()
-        gain = torch.exp(frames - self._log_mel(magnitude)).clamp(0.1, 10)
-        magnitude = magnitude * (gain @ self.spread.T)
-        for _ in range(GRIFFIN_LIM_ROUNDS):
+        """Waveforms like `waves` whose log-mel is nearer to `frames`: their bands are scaled, their phases kept."""
+        for _ in range(ROUNDS):
             spectrum = self._spectrum(waves)
-            waves = overlap_add(spectrum * (magnitude / spectrum.abs().clamp(min=1e-8)), self.hann, self.hop)
+            gain = torch.exp(TRUST * (frames - self._log_mel(spectrum.abs()))).clamp(0.05, 20)
+            waves = overlap_add(spectrum * (gain @ self.spread.T), self.hann, self.hop)
         return waves
 
     def _spectrum(self, waves: Tensor) -> Tensor:
