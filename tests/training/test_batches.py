@@ -16,7 +16,8 @@ from training import tiny
 
 
 def planned_run(export: Export, steps: int = 20, **changes):
-    recipe = tiny.recipe(export.directory, **changes)
+    two = {**tiny.recipe(export.directory).data.model_dump(), "buckets": 2}
+    recipe = tiny.recipe(export.directory, **{"data": two, **changes})
     split = batches.read_split(export, recipe.data, "train")
     buckets = batches.choose_buckets([split], recipe.data)
     return split, buckets, batches.plan_training(split, buckets, recipe.data, steps, recipe.seed)

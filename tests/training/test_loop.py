@@ -23,10 +23,10 @@ from training import tiny
 ROOT = Path(__file__).parents[2]
 
 
-def run(path, export, report=lambda values: None, sample=None, model=None, **changes):
+def run(path, export, report=lambda values: None, sample=None, start=None, **changes):
     recipe = tiny.recipe(export.directory, **changes)
     with RunDirectory.locked(path) as directory:
-        return loop.train(recipe, model or tiny.model(), tiny.config(), export, directory, report, sample)
+        return loop.train(recipe, start or tiny.model(), tiny.config(), export, directory, report, sample)
 
 
 def timeless(path):
@@ -111,7 +111,7 @@ def test_another_recipe_or_other_data_is_refused(tmp_path, export):
     run(tmp_path / "run", export, steps=2)
     with pytest.raises(UserError, match=r"was started with seed=0, not 1"):
         run(tmp_path / "run", export, seed=1, steps=4)
-    with pytest.raises(UserError, match=r"was started with model\.weights=None, not mini"):
+    with pytest.raises(UserError, match=r"was started with model\.preset=mini, not None"):
         run(tmp_path / "run", export, model={"weights": "mini"}, steps=4)
     grown = tiny.write(Path(export.directory).parent / "grown", count=31)
     grown.directory = export.directory
@@ -144,7 +144,7 @@ def step_and_batch(export, **changes):
 
 def test_a_step_that_is_not_finite_changes_only_the_counters(export):
     step, state, batch = step_and_batch(export)
-    broken = state._replace(params={**state.params, "decoder.norm.scale": jnp.full(16, jnp.inf)})
+    broken = state._replace(params={**state.params, "decoder.norm.scale": jnp.full(16, jnp.inf, jnp.float32)})
     before = {name: np.asarray(value) for name, value in broken.params.items()}
     for count in (1, 2):
         broken, metrics = step(broken, batch)
@@ -162,12 +162,12 @@ def test_a_step_that_is_not_finite_changes_only_the_counters(export):
 def test_too_many_bad_steps_end_the_run_in_one_sentence(tmp_path, export, monkeypatch):
     monkeypatch.setattr(hooks, "BAD_STEPS_IN_ROW", 3)
     model = tiny.model()
-    model.decoder.norm.scale[...] = jnp.full(16, jnp.nan)
+    model.decoder.norm.scale[...] = jnp.full(16, jnp.nan, jnp.float32)
     notes = []
     with pytest.raises(
         RosellaError, match=r"not finite for 3 steps in a row, up to step 3: lower optimizer\.lr"
     ):
-        run(tmp_path, export, notes.append, model=model)
+        run(tmp_path, export, notes.append, start=model)
     assert [v["note"] for v in notes if "skipped" in v.get("note", "")] == [
         "Step 1 was skipped, because its loss or gradient is not finite."
     ]
