@@ -76,20 +76,23 @@ class Speaker:
         voice: Voice | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
-        guidance: float = 3.0,
-        temperature: float = 1.0,
+        guidance: float | None = None,
+        temperature: float | None = None,
         top_k: int = 50,
         top_p: float = 0.95,
     ) -> list[Speech]:
         """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
 
         A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
-        the model holds); the other settings are those of `rosella.inference.generate`. Raises UserError for
-        texts, clips, limits and settings that the model cannot take.
+        the model holds), `guidance` and `temperature` default to the model's own; they and the others are those
+        of `rosella.inference.generate`. Raises UserError for texts, clips, limits and settings that the model
+        cannot take.
         """
         ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
         prompt = self._prompt(voice)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
+        guidance = self.config.guidance if guidance is None else guidance
+        temperature = self.config.temperature if temperature is None else temperature
         settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
         speeches: list[Speech] = []
         for rows in _batches(len(ids)):

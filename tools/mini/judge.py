@@ -17,10 +17,6 @@ from rosella import audio
 SENTENCES = 50
 SPREAD = 0.15  # references are at most this much longer or shorter than the median
 VOICES = {"en": Voice("en+f2", 165, 50, 50), "nl": Voice("nl+m3", 165, 50, 50)}
-PROMPTS = {
-    "en": "The farmer sells the green book near the river.",
-    "nl": "De boer verkoopt het groene boek bij de rivier.",
-}
 
 
 def build(espeak: Espeak, folder: Path) -> list[Path]:
@@ -48,19 +44,11 @@ def _build_set(espeak: Espeak, folder: Path, make: Callable[[str, random.Random]
 
 
 def _language(espeak: Espeak, folder: Path, language: str, make, words: int):
-    prompt = f"{language}-voice.flac"
-    _speak(espeak, PROMPTS[language], language, folder / prompt)
-    voice = {"audio": prompt, "text": f"[S1] {PROMPTS[language]}"}
     for index, sentence in enumerate(_alike(espeak, language, make, words)):
         name = f"{language}-{index:02d}.flac"
         _speak(espeak, sentence, language, folder / name)
-        yield {
-            "audio": name,
-            "speaker": VOICES[language].name,
-            "language": language,
-            "text": f"[S1] {sentence}",
-            "voice": voice,
-        }
+        about = {"audio": name, "speaker": VOICES[language].name, "language": language}
+        yield {**about, "text": f"[S1] {sentence}"}
 
 
 def _alike(espeak: Espeak, language: str, make, words: int) -> list[str]:

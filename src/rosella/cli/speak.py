@@ -25,8 +25,11 @@ def speak(
     voice: Annotated[Path | None, typer.Option(help="A clip of the voice to imitate.")] = None,
     voice_text: Annotated[str | None, typer.Option(help="Exactly what is said in the clip.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    guidance: Annotated[float, typer.Option(help="How closely to follow the text; at least 1.")] = 3.0,
-    temperature: float = 1.0,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="How closely to follow the text; at least 1 (default: the model's own)."),
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy (default: the model's own).")] = None,
     top_k: int = 50,
     top_p: float = 0.95,
     max_seconds: Annotated[float | None, typer.Option(help="Cut the speech here at the latest.")] = None,

@@ -157,8 +157,9 @@ def _generation_config(config: DiaConfig) -> dict[str, Any]:
         "eos_token_id": decoder.eos_token_id,
         "pad_token_id": decoder.pad_token_id,
         "max_length": decoder.max_position_embeddings,
-        "do_sample": True,
-        "guidance_scale": 3.0,
+        "do_sample": config.temperature > 0,
+        "guidance_scale": config.guidance,
+        "temperature": config.temperature or 1.0,
         "top_k": 50,
     }
 

@@ -58,7 +58,7 @@ class DiaConfig:
     """A whole model, the codec it speaks through, and how its decoder treats text padding.
 
     `cross_attention_padding` is "mask", or "attend" for checkpoints whose decoder was trained on all
-    `trained_text_length` text positions, padding included.
+    `trained_text_length` text positions, padding included. `guidance` and `temperature` are what it speaks best with.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -67,6 +67,8 @@ class DiaConfig:
     codec: str = "descript/dac_44khz"
     cross_attention_padding: str = "mask"
     trained_text_length: int | None = None
+    guidance: float = 3.0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for wrong, sentence in _checks(self):
@@ -89,6 +91,8 @@ class DiaConfig:
                 "codec": self.codec,
                 "cross_attention_padding": self.cross_attention_padding,
                 "trained_text_length": self.trained_text_length,
+                "guidance": self.guidance,
+                "temperature": self.temperature,
             },
         }
 
@@ -137,6 +141,8 @@ def mini() -> DiaConfig:
         ),
         delay_pattern=tuple(range(8)),
         codec="mini",
+        guidance=1.0,
+        temperature=0.0,
     )
 
 
