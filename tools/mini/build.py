@@ -1,6 +1,6 @@
 """`make mini`: rebuild the embedded family with Rosella's own commands. Every step is skipped when its result exists.
 
-usage: python tools/mini/build.py [--work build/mini] [--hours 8] [STEP ...]
+usage: python tools/mini/build.py [--work build/mini] [--hours 2.2] [STEP ...]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rosella import audio
 
 REPOSITORY = Path(__file__).parents[2]
 FAMILY = REPOSITORY / "src/rosella/mini"
-RECIPE = REPOSITORY / "recipes/mini.yaml"
+RECIPES = REPOSITORY / "recipes"
 
 
 def rosella(*words: object) -> None:
@@ -57,9 +57,10 @@ def corpus(work: Path, hours: float) -> None:
 
 
 def model(work: Path, hours: float) -> None:
-    rosella(
-        "train", RECIPE, f"data.export={work / 'corpus'}", f"codec={work / 'codec'}", "--run", work / "run"
-    )
+    data = (f"data.export={work / 'corpus'}", f"codec={work / 'codec'}")
+    rosella("train", RECIPES / "mini.yaml", *data, "--run", work / "run")
+    start = f"model.weights={work / 'run/model'}"
+    rosella("train", RECIPES / "mini-finish.yaml", *data, start, "--run", work / "finish")
 
 
 def install(work: Path, hours: float) -> None:
@@ -70,9 +71,14 @@ def install(work: Path, hours: float) -> None:
     from rosella.convert.checkpoint import load_model, save_model
 
     MelNetwork.load(work / "codec").save(FAMILY / "codec", half_vocoder=True)
-    weights, config = load_model(work / "run/model")
+    weights, config = load_model(work / "finish/model")
     shutil.rmtree(FAMILY / "model", ignore_errors=True)
-    save_model(FAMILY / "model", weights, replace(config, codec="mini"), dtype="float16")
+    save_model(
+        FAMILY / "model",
+        weights,
+        replace(config, codec="mini", guidance=1.0, temperature=0.0),
+        dtype="float16",
+    )
     shutil.rmtree(FAMILY / "podcast", ignore_errors=True)
     podcast.build(Espeak(), FAMILY / "podcast")
 
@@ -101,7 +107,7 @@ def main() -> None:
         "steps", nargs="*", metavar="STEP", help=f"which of {', '.join(STEPS)} (default: all)"
     )
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/mini")
-    parser.add_argument("--hours", type=float, default=8.0, help="recordings for the speaking model")
+    parser.add_argument("--hours", type=float, default=2.2, help="recordings for the speaking model")
     options = parser.parse_args()
     for name in options.steps or STEPS:
         done = options.work / f"{name}.done"

@@ -28,9 +28,8 @@ rob robert sandro shelby steph travis victor zac
 UNHEARD_VOICES = """
 m7 f5 Alex belinda boris Reed steph2 klatt3
 """.split()
-SPEAKING_VOICES = """
-m1 m3 f2 f4
-""".split()
+SPEAKING_VOICES = {"en": Voice("en+f2"), "nl": Voice("nl+m3")}
+LONGEST_SENTENCE = 7  # words, for the speaking model to learn its letters on
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,16 @@ def codec_clips(
                 yield wave + noise(len(wave), chance.getrandbits(32))
 
 
-def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 0) -> Path:
-    """Write recordings of single sentences, continued turns and two-voice exchanges; returns their manifest."""
+def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 77) -> Path:
+    """Write recordings of single sentences in one voice per language; returns their manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = {language: listed_words(language, True) for language in ("en", "nl")}
     seconds, lines = 0.0, []
     while seconds < hours * 3600:
         chance = random.Random(f"{seed}-{len(lines)}")
         language = ("en", "nl")[len(lines) % 2]
-        exchanges = [_exchange(language, words[language], chance) for _ in range(EXCHANGES)]
+        exchanges = [
+            [Turn(SPEAKING_VOICES[language], _short_sentence(language, chance))] for _ in range(EXCHANGES)
+        ]
         name = f"{language}-{len(lines):04d}.flac"
         turns, duration = write_recording(espeak, exchanges, folder / name, len(lines))
         seconds += duration
@@ -86,21 +86,10 @@ def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 
     return manifest
 
 
-def _exchange(language: str, words: list[str], chance: random.Random) -> list[Turn]:
-    def sentence() -> str:
-        return grammar_sentence(language, chance) if chance.random() < 0.7 else word_string(words, chance)
-
-    first, second = (random_voice(language, chance) for _ in range(2))
-    kind = chance.random()
-    if kind < 0.6:
-        return [Turn(first, sentence())]
-    if kind < 0.85:
-        return [Turn(first, sentence()), Turn(first, sentence())]
-    return [Turn(first, sentence()), Turn(second, sentence())]
-
-
-def random_voice(language: str, chance: random.Random) -> Voice:
-    return Voice(f"{language}+{chance.choice(SPEAKING_VOICES)}", 165, 50, 50)
+def _short_sentence(language: str, chance: random.Random) -> str:
+    while len((sentence := grammar_sentence(language, chance)).split()) > LONGEST_SENTENCE:
+        pass
+    return sentence
 
 
 def write_recording(
