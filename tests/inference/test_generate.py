@@ -29,9 +29,7 @@ def overfitted():
     codes = [random.integers(0, SPECIAL[1], (frames, 3)) for frames in (4, 9, 1, 7)]
     ids, lengths = text.pad_batch([text.encode(each) for each in SPOKEN])
     sequences = [delay.apply(each, CONFIG.delay_pattern, *SPECIAL) for each in codes]
-    longest = max(map(len, sequences))
-    sequences = [np.pad(s, ((0, longest - len(s)), (0, 0)), constant_values=SPECIAL[2]) for s in sequences]
-    tokens = np.stack(sequences)
+    tokens = _padded(sequences)
     wide = replace(CONFIG.decoder, hidden_size=48, intermediate_size=96, initializer_range=0.08)
     encoder = replace(CONFIG.encoder, initializer_range=0.08)
     graph, weights = nnx.split(Dia(replace(CONFIG, decoder=wide, encoder=encoder), nnx.Rngs(0)))
@@ -39,6 +37,14 @@ def overfitted():
     counted = delay.learnable(tokens[:, 1:], SPECIAL[0], SPECIAL[2])
     np.testing.assert_array_equal(np.argmax(logits, -1)[counted], tokens[:, 1:][counted])
     return nnx.merge(graph, weights), ids, lengths, codes
+
+
+def _padded(sequences):
+    longest = max(map(len, sequences))
+    pads = [((0, longest - len(each)), (0, 0)) for each in sequences]
+    return np.stack(
+        [np.pad(s, pad, constant_values=SPECIAL[2]) for s, pad in zip(sequences, pads, strict=True)]
+    )
 
 
 def _train(graph, weights, ids, lengths, tokens):
@@ -99,12 +105,12 @@ def test_greedy_choices_are_those_of_the_teacher_forced_model(config):
     prompts = [np.random.default_rng(n).integers(0, SPECIAL[1], (n, 3)) for n in (0, 3, 5)]
     made = generate(dia, ids, lengths, max_frames=6, prompts=prompts, **GREEDY)
     whole = [np.concatenate(pair) for pair in zip(prompts, made.codes, strict=True)]
-    for row, codes in enumerate(whole):
-        sequence = delay.apply(codes, config.delay_pattern, *SPECIAL)
-        scores = dia(ids[row : row + 1], lengths[row : row + 1], sequence[None, :-1])
-        best = np.asarray(jnp.argmax(sampling.filter_end(scores, SPECIAL[1]), -1))[0]
-        again, _ = delay.undo(np.concatenate([sequence[:1], best]), config.delay_pattern, SPECIAL[1] + 1)
-        np.testing.assert_array_equal(again[len(prompts[row]) : len(codes)], made.codes[row])
+    sequences = _padded([delay.apply(codes, config.delay_pattern, *SPECIAL) for codes in whole])
+    forced = jax.jit(lambda *inputs: sampling.filter_end(dia(*inputs), SPECIAL[1]).argmax(-1))
+    for row, best in enumerate(np.asarray(forced(ids, lengths, sequences[:, :-1]))):
+        sequence = np.concatenate([sequences[row, :1], best])
+        again, _ = delay.undo(sequence, config.delay_pattern, SPECIAL[1] + 1)
+        np.testing.assert_array_equal(again[len(prompts[row]) : len(whole[row])], made.codes[row])
 
 
 def test_a_row_depends_on_its_own_seed_alone():
@@ -151,10 +157,14 @@ def test_other_lengths_and_settings_do_not_compile_again():
 
 def test_the_unconditional_text_is_all_zeros_of_any_length():
     dia, (ids, lengths, tokens) = model(), batch()
-    encoded = dia.encode(ids, lengths)
-    folded = jax.tree.map(lambda x: x[len(ids) :], module._with_unconditional(dia, encoded))
-    ours = dia.logits(dia.decode(tokens, folded))
-    np.testing.assert_allclose(ours, dia(0 * ids, lengths, tokens), atol=1e-4)
+
+    @jax.jit
+    def both(ids, lengths, tokens):
+        encoded = dia.encode(ids, lengths)
+        folded = jax.tree.map(lambda x: x[len(ids) :], module._with_unconditional(dia, encoded))
+        return dia.logits(dia.decode(tokens, folded)), dia(0 * ids, lengths, tokens)
+
+    np.testing.assert_allclose(*both(ids, lengths, tokens), atol=1e-4)
 
 
 @pytest.mark.parametrize(

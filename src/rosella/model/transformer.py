@@ -8,7 +8,7 @@ Parameters and states are float32; `dtype` is what a matrix product's factors ar
 from __future__ import annotations
 
 import operator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,10 @@ from flax import nnx
 
 from rosella.model.attention import HIDDEN, Attention, Weight, product, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+
+# Stacks of at most so many layers are not looped over but unrolled: on a CPU a training step of the mini model then
+# takes a fifth less time, and compiles no slower.
+SHALLOW = 8
 
 
 class Text(NamedTuple):
@@ -174,9 +178,9 @@ class Dia(nnx.Module):
         def one(states, weights):
             layer = nnx.merge(graph, weights)
             known = layer.cross_attention.keys_values(text.states)
-            return layer(states, angles, bias, None, known, text.bias)[0], None
+            return layer(states, angles, bias, None, known, text.bias)[0]
 
-        states, _ = jax.lax.scan(self._saved(one), self._embed(tokens), layers)
+        states = self._through(one, self._embed(tokens), layers, self.config.decoder)
         return self.decoder.norm(states)
 
     def logits(self, states: jax.Array) -> jax.Array:
@@ -224,10 +228,10 @@ class Dia(nnx.Module):
         graph, layers = nnx.split(self.encoder.layers)
 
         def one(states, weights):
-            return nnx.merge(graph, weights)(states, angles, bias), None
+            return nnx.merge(graph, weights)(states, angles, bias)
 
         states = self.encoder.embedding[...][text_ids]
-        states, _ = jax.lax.scan(self._saved(one), states, layers)
+        states = self._through(one, states, layers, self.config.encoder)
         return Text(self.encoder.norm(states), bias)
 
     def _with_padding_key(self, text: Text, lengths: jax.Array) -> Text:
@@ -251,5 +255,13 @@ class Dia(nnx.Module):
     ) -> tuple[jax.Array, jax.Array]:
         return rotary(positions, settings.head_dim, settings.rope_theta)
 
-    def _saved(self, layer):
-        return jax.checkpoint(layer) if self.remat else layer
+    def _through(
+        self, one, states: jax.Array, layers: Any, settings: EncoderConfig | DecoderConfig
+    ) -> jax.Array:
+        """States after `one(states, weights)` for the weights of each layer in turn."""
+
+        def carried(states, weights):
+            return one(states, weights), None
+
+        body = jax.checkpoint(carried) if self.remat else carried
+        return jax.lax.scan(body, states, layers, unroll=settings.num_hidden_layers <= SHALLOW)[0]
