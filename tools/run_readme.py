@@ -16,12 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "my-podcast/manifest.jsonl": str(ROOT / "src/rosella/mini/podcast/manifest.jsonl"),
-    "descript/dac_44khz": "mini",
+    "descript/dac_44khz": "mini --max-seconds 10",
     "nari-labs/Dia-1.6B-0626": "mini",
     "runs/demo/train/model": "mini",
     "recipes/dia.yaml": str(ROOT / "recipes/dia.yaml"),
     "data.export=my-corpus": "data.export=my-corpus model.weights=mini steps=2 optimizer.warmup=0 "
-    "data.max_frames=1600 data.batch_frames=1600 data.max_text_bytes=512 data.buckets=1",
+    "data.max_frames=600 data.batch_frames=600 data.max_text_bytes=512 data.buckets=1",
 }
 
 
