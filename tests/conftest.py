@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 import pytest
@@ -11,6 +12,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, als
 os.environ.setdefault(
     "JAX_PLATFORMS", "cpu"
 )  # the tests marked `accelerator` are run with this set otherwise
+
+
+# A shell's background jobs ignore Ctrl-C, and their children inherit it; the tests send it to children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
