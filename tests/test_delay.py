@@ -31,6 +31,7 @@ def test_the_picture_in_the_module():
 def test_a_prefix_marks_what_is_still_to_come():
     codes = np.array([[0, 1], [3, 4]])
     assert delay.apply(codes, [0, 2], B, None, P).tolist() == [[B, B], [0, B], [3, B], [P, 1], [P, 4]]
+    assert delay.apply(codes[:0], [0, 2], B, None, P).tolist() == [[B, B], [P, B], [P, B]]
 
 
 @given(patterns, frames)
