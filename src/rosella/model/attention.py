@@ -29,16 +29,16 @@ def weight(rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str, ...], scale:
 
 
 def rotary(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine, float32 [B, T, 1, H/2], of integer positions [B, T] (RoFormer, arXiv 2104.09864)."""
+    """Cosine and sine, float32 [B, 1, T, H/2], of integer positions [B, T] (RoFormer, arXiv 2104.09864)."""
     frequencies = 1.0 / theta ** (jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
-    angles = positions[..., None, None].astype(jnp.float32) * frequencies
+    angles = positions[:, None, :, None].astype(jnp.float32) * frequencies
     return jnp.cos(angles), jnp.sin(angles)
 
 
-def rotate(x_BTNH: jax.Array, cos_sin: tuple[jax.Array, jax.Array]) -> jax.Array:
+def rotate(x_BNTH: jax.Array, cos_sin: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Turns each pair (x[i], x[i + H/2]) by its angle."""
     cos, sin = cos_sin
-    first, second = jnp.split(x_BTNH, 2, axis=-1)
+    first, second = jnp.split(x_BNTH, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
@@ -67,14 +67,14 @@ product.defvjp(_product_forward, _product_backward)
 
 
 def attend(
-    dtype: jnp.dtype, q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, bias: jax.Array
+    dtype: jnp.dtype, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array
 ) -> jax.Array:
-    """Softmax attention [B, T, N, H]; query head n reads key head n // (N / K)."""
-    batch, steps, heads, width = q_BTNH.shape
-    q_BTKGH = q_BTNH.reshape(batch, steps, k_BSKH.shape[2], -1, width)
-    scores = product("BTKGH,BSKH->BKGTS", dtype, q_BTKGH, k_BSKH)
+    """Softmax attention [B, N, T, H]; query head n reads key head n // (N / K)."""
+    batch, heads, steps, width = q_BNTH.shape
+    q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
+    scores = product("BKGTH,BKSH->BKGTS", dtype, q_BKGTH, k_BKSH)
     chances = jax.nn.softmax(scores + bias[:, :, None], axis=-1)
-    return product("BKGTS,BSKH->BTKGH", dtype, chances, v_BSKH).reshape(batch, steps, heads, width)
+    return product("BKGTS,BKSH->BKGTH", dtype, chances, v_BKSH).reshape(batch, heads, steps, width)
 
 
 class Attention(nnx.Module):
@@ -105,13 +105,13 @@ class Attention(nnx.Module):
         )
 
     def queries(self, x_BTD: jax.Array) -> jax.Array:
-        return product("BTD,DNH->BTNH", self.dtype, x_BTD, self.query[...])
+        return product("BTD,DNH->BNTH", self.dtype, x_BTD, self.query[...])
 
     def keys_values(self, x_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        k_BSKH = product("BSD,DKH->BSKH", self.dtype, x_BSD, self.key[...])
-        return k_BSKH, product("BSD,DKH->BSKH", self.dtype, x_BSD, self.value[...])
+        k_BKSH = product("BSD,DKH->BKSH", self.dtype, x_BSD, self.key[...])
+        return k_BKSH, product("BSD,DKH->BKSH", self.dtype, x_BSD, self.value[...])
 
-    def output(self, q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, bias: jax.Array) -> jax.Array:
+    def output(self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array) -> jax.Array:
         """What the queries read [B, T, D]."""
-        read = attend(self.dtype, q_BTNH, k_BSKH, v_BSKH, bias)
-        return product("BTNH,NHD->BTD", self.dtype, read, self.out[...])
+        read = attend(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias)
+        return product("BNTH,NHD->BTD", self.dtype, read, self.out[...])

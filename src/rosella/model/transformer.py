@@ -32,9 +32,9 @@ class Text(NamedTuple):
 class Cache(NamedTuple):
     """What decoding keeps. Slot j of row b holds step j - start[b]; slots before start[b] are padding."""
 
-    keys: tuple[jax.Array, ...]  # per layer [B, M, K, H]
+    keys: tuple[jax.Array, ...]  # per layer [B, K, M, H]
     values: tuple[jax.Array, ...]
-    text_keys: tuple[jax.Array, ...]  # per layer [B, S, K, H], computed once
+    text_keys: tuple[jax.Array, ...]  # per layer [B, K, S, H], computed once
     text_values: tuple[jax.Array, ...]
     text_bias: jax.Array
     start: jax.Array  # int32 [B]
@@ -116,9 +116,9 @@ class DecoderLayers(nnx.Module):
         keys, values = self.self_attention.keys_values(normed)
         keys = rotate(keys, angles)
         if past is not None:
-            keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys.astype(past[0].dtype), past[2], axis=1)
+            keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys.astype(past[0].dtype), past[2], axis=2)
             values = jax.lax.dynamic_update_slice_in_dim(
-                past[1], values.astype(past[1].dtype), past[2], axis=1
+                past[1], values.astype(past[1].dtype), past[2], axis=2
             )
         queries = rotate(self.self_attention.queries(normed), angles)
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias)
@@ -198,7 +198,7 @@ class Dia(nnx.Module):
     def start(self, text: Text, start: jax.Array, slots: int, layers: tuple[DecoderLayers, ...]) -> Cache:
         """An empty cache of `slots` steps; row b is padded on the left by start[b] of them."""
         settings = self.config.decoder
-        shape = (len(start), slots, settings.num_key_value_heads, settings.head_dim)
+        shape = (len(start), settings.num_key_value_heads, slots, settings.head_dim)
         empty = tuple(jnp.zeros(shape, self.dtype) for _ in layers)
         keys, values = zip(*(layer.cross_attention.keys_values(text.states) for layer in layers), strict=True)
         return Cache(empty, empty, keys, values, text.bias, start, jnp.int32(0))
@@ -208,7 +208,7 @@ class Dia(nnx.Module):
     ) -> tuple[jax.Array, Cache]:
         """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them."""
         slots = cache.filled + jnp.arange(tokens.shape[1])
-        every = jnp.arange(cache.keys[0].shape[1])
+        every = jnp.arange(cache.keys[0].shape[2])
         visible = (every >= cache.start[:, None, None]) & (every <= slots[:, None])
         bias = jnp.where(visible, 0.0, HIDDEN)[:, None]
         angles = self._angles(self.config.decoder, slots - cache.start[:, None])
