@@ -54,6 +54,11 @@ def test_the_fingerprint_is_that_of_the_weights(tmp_path):
     assert first.fingerprint != other.fingerprint
 
 
+def test_neither_a_directory_nor_a_hub_name_is_refused_without_asking_the_hub():
+    with pytest.raises(UserError, match="no codec directory nobody"):
+        load_codec("nobody")
+
+
 def test_a_name_that_cannot_be_had_is_one_sentence():
     with pytest.raises(UserError, match="could not be loaded: give the path"):
         load_codec("nobody/no-such-codec")

@@ -59,6 +59,7 @@ def test_the_verbs_train_and_evaluate(tmp_path, clip):
 
     (tmp_path / "speech").mkdir()
     soundfile.write(tmp_path / "speech" / "clip.wav", clip, 16_000)
+    (tmp_path / "speech" / "cut.flac").write_bytes(b"fLaC")
     MelNetwork(MelCodecConfig(mels=20, num_codebooks=2, codebook_size=8, width=16, blocks=1)).save(
         tmp_path / "codec"
     )
@@ -67,9 +68,16 @@ def test_the_verbs_train_and_evaluate(tmp_path, clip):
         ["codec", "evaluate", str(tmp_path / "speech"), "--codec", str(tmp_path / "codec"), "--json"],
     )
     assert run.exit_code == 0, run.output
+    assert "left out" in run.stderr and "cut.flac" in run.stderr
     assert set(json.loads(run.stdout)) == {"mean_stoi", "stoi", "codebook_use", "seconds", "bits_per_second"}
 
 
 def test_no_audio_is_one_sentence(tmp_path):
     run = CliRunner().invoke(build_app(), ["codec", "train", str(tmp_path), "--out", str(tmp_path / "codec")])
     assert "No audio found" in str(run.exception)
+
+
+def test_audio_that_is_all_unusable_is_one_sentence(tmp_path):
+    (tmp_path / "a.wav").touch()
+    run = CliRunner().invoke(build_app(), ["codec", "evaluate", str(tmp_path)])
+    assert "None of the 1 files can be used" in str(run.exception)

@@ -28,8 +28,12 @@ rob robert sandro shelby steph travis victor zac
 UNHEARD_VOICES = """
 m7 f5 Alex belinda boris Reed steph2 klatt3
 """.split()
-SPEAKING_VOICES = {"en": Voice("en+f2"), "nl": Voice("nl+m3")}
-LONGEST_SENTENCE = 7  # words, for the speaking model to learn its letters on
+SPEAKING_VOICES = {"en": Voice("en+f2"), "nl": Voice("nl+m3")}  # the model's own, where no clip shows another
+PARTNERS = {"en": Voice("en+m3"), "nl": Voice("nl+f2")}  # who answers them
+CLONED_VOICES = "m1 m2 m3 m4 m5 m6 f1 f2 f3 f4 Andy Annie Alicia Michael linda adam".split()
+KINDS = {"alone": 25, "continued": 50, "dialogue": 25}  # percent of exchanges
+STRINGS = 0.4  # of the sentences, word strings: what teaches spelling rather than sentences
+LAUGHTER = 0.03  # of the turns
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,14 @@ def codec_clips(
 
 
 def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 77) -> Path:
-    """Write recordings of single sentences in one voice per language; returns their manifest."""
+    """Write recordings of exchanges in English and Dutch by turns; returns their manifest."""
     folder.mkdir(parents=True, exist_ok=True)
+    words = {language: listed_words(language, heard=True) for language in SPEAKING_VOICES}
     seconds, lines = 0.0, []
     while seconds < hours * 3600:
         chance = random.Random(f"{seed}-{len(lines)}")
         language = ("en", "nl")[len(lines) % 2]
-        exchanges = [
-            [Turn(SPEAKING_VOICES[language], _short_sentence(language, chance))] for _ in range(EXCHANGES)
-        ]
+        exchanges = [_exchange(language, words[language], chance) for _ in range(EXCHANGES)]
         name = f"{language}-{len(lines):04d}.flac"
         turns, duration = write_recording(espeak, exchanges, folder / name, len(lines))
         seconds += duration
@@ -86,10 +89,30 @@ def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 
     return manifest
 
 
-def _short_sentence(language: str, chance: random.Random) -> str:
-    while len((sentence := grammar_sentence(language, chance)).split()) > LONGEST_SENTENCE:
-        pass
-    return sentence
+def _exchange(language: str, words: list[str], chance: random.Random) -> list[Turn]:
+    """A sentence in the model's own voice, two or three by one voice, or a dialogue of two."""
+    (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
+    if kind == "alone":
+        voices = [SPEAKING_VOICES[language]]
+    elif kind == "continued":
+        voices = [_cloned_voice(language, chance)] * chance.choice((2, 2, 3))
+    else:
+        own = (SPEAKING_VOICES[language], PARTNERS[language])
+        pair = chance.choice((own, (_cloned_voice(language, chance), _cloned_voice(language, chance))))
+        voices = [pair[index % 2] for index in range(chance.choice((2, 2, 3)))]
+    return [_turn(voice, language, words, chance) for voice in voices]
+
+
+def _cloned_voice(language: str, chance: random.Random) -> Voice:
+    variant = chance.choice(CLONED_VOICES)
+    return Voice(f"{language}+{variant}", chance.choice((155, 165)), chance.choice((40, 50, 60)), 55)
+
+
+def _turn(voice: Voice, language: str, words: list[str], chance: random.Random) -> Turn:
+    text = word_string(words, chance) if chance.random() < STRINGS else grammar_sentence(language, chance)
+    if chance.random() < LAUGHTER:
+        return Turn(voice, f"(laughs) {text}", f"ha ha ha. {text}")
+    return Turn(voice, text)
 
 
 def write_recording(

@@ -81,7 +81,10 @@ def evaluate(
 
 
 def load_audio(paths: Sequence[Path], sample_rate: int) -> list[np.ndarray]:
-    """Decode files, and the audio files below folders, to mono at `sample_rate` and the loudness codecs are given."""
+    """Decode files, and the audio files below folders, to mono at `sample_rate` and the loudness codecs are given.
+
+    Files that cannot be decoded are named and left out; a UserError when none is left.
+    """
     from rosella.audio import decode, normalise_loudness
 
     files = [file for path in paths for file in _audio_files(path)]
@@ -89,7 +92,17 @@ def load_audio(paths: Sequence[Path], sample_rate: int) -> list[np.ndarray]:
         raise UserError(
             "No audio found: give files, or a folder that holds .wav, .flac, .ogg, .opus, .mp3 or .m4a."
         )
-    return [normalise_loudness(decode(file, sample_rate), sample_rate) for file in files]
+    waves, faults = [], []
+    for file in files:
+        try:
+            waves.append(normalise_loudness(decode(file, sample_rate), sample_rate))
+        except UserError as fault:
+            faults.append(str(fault))
+    if not waves:
+        raise UserError(f"None of the {len(files)} files can be used; the first: {faults[0]}")
+    for fault in faults:
+        typer.echo(f"left out: {fault}", err=True)
+    return waves
 
 
 def _audio_files(path: Path) -> list[Path]:

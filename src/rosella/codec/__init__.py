@@ -42,6 +42,10 @@ def load_codec(name_or_path: str | Path, device: str = "cpu") -> Codec:
         from rosella.codec.mel import MelCodec
 
         return MelCodec.load(directory, device)
+    if directory is None and str(name_or_path).count("/") != 1:
+        raise UserError(
+            f"There is no codec directory {name_or_path}; give a directory or a name such as descript/dac_44khz."
+        )
     from rosella.codec.dac import DacCodec
 
     return DacCodec.load(name_or_path, device)
