@@ -1,0 +1,85 @@
+"""What a Transformers folder needs beside its weights: tokenizer, feature extractor, codec and processor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rosella import text
+from rosella.errors import UserError
+from rosella.model.config import DiaConfig
+
+if TYPE_CHECKING:
+    from rosella.codec import Codec
+
+
+def complete(directory: Path, config: DiaConfig, codec: str | None = None) -> None:
+    """Adds to a directory with weights, `config.json` and `generation_config.json` all else that Transformers needs.
+
+    `AutoProcessor.from_pretrained(directory, trust_remote_code=True)` and `DiaForConditionalGeneration.from_pretrained`
+    then speak as Rosella does, offline and wherever the directory is moved. `codec` replaces the one that `config`
+    names. Raises UserError when the codec cannot be loaded or is not the model's.
+    """
+    from rosella.codec import load_codec
+    from rosella.convert.processing_rosella import RosellaProcessor
+
+    loaded = load_codec(codec or config.codec)
+    _check(loaded, config)
+    decoder = config.decoder
+    settings = {
+        "delay_pattern": list(config.delay_pattern),
+        "eos_token_id": decoder.eos_token_id,
+        "pad_token_id": decoder.pad_token_id,
+        "bos_token_id": decoder.bos_token_id,
+    }
+    RosellaProcessor.register_for_auto_class()
+    processor = RosellaProcessor(
+        _feature_extractor(loaded),
+        _tokenizer(config),
+        _audio_tokenizer(loaded),
+        settings,
+        config.trained_text_length,
+    )
+    processor.save_pretrained(directory)
+    _compute_in_float32(directory / "config.json")
+
+
+def _tokenizer(config: DiaConfig) -> Any:
+    """Bytes, and the ids that `rosella.text` gives the tags; added tokens that are named by id survive saving."""
+    from transformers import AddedToken, DiaTokenizer
+
+    longest = config.encoder.max_position_embeddings
+    tags = {number: AddedToken(tag) for number, tag in enumerate(text.TAGS, start=1)}
+    return DiaTokenizer(max_length=longest, model_max_length=longest, added_tokens_decoder=tags)
+
+
+def _feature_extractor(codec: Codec) -> Any:
+    from transformers import DiaFeatureExtractor
+
+    return DiaFeatureExtractor(sampling_rate=codec.sample_rate, hop_length=codec.hop)
+
+
+def _audio_tokenizer(codec: Codec) -> Any:
+    from rosella.codec.dac import DacCodec
+    from rosella.convert.processing_rosella import MelTokenizer
+
+    return codec.model if isinstance(codec, DacCodec) else MelTokenizer(codec)
+
+
+def _check(codec: Codec, config: DiaConfig) -> None:
+    has, needs = (
+        (codec.num_codebooks, codec.codebook_size),
+        (config.decoder.num_channels, config.decoder.eos_token_id),
+    )
+    if has != needs:
+        raise UserError(
+            f"The codec has {has[0]} codebooks of {has[1]} entries, the model speaks {needs[0]} of {needs[1]}: "
+            "name the model's own codec."
+        )
+
+
+def _compute_in_float32(path: Path) -> None:
+    """Transformers computes in the type that `config.json` names; Rosella in float32, whatever the files hold."""
+    values = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**values, "dtype": "float32"}, indent=2, sort_keys=True) + "\n", "utf-8")

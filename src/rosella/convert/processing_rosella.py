@@ -1,0 +1,207 @@
+"""The processor of a speaking model made with Rosella; this file lies beside the weights and needs Transformers alone.
+
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    model = DiaForConditionalGeneration.from_pretrained(folder)
+    inputs = processor(text=["[S1] Hello. [S2] Hi!"])
+    waves = processor.batch_decode(model.generate(**inputs))
+
+Only models that speak through Rosella's mel codec also need the package `rosella-tts`, which holds that codec.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from transformers import BatchFeature, DacModel, DiaProcessor, ProcessorMixin
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import cached_file
+
+CODEC = "codec"
+"""The codec's folder inside the model's."""
+
+TAGS = ("[S1]", "[S2]", "[S3]", "[S4]")
+_TAG = re.compile(r"\[\s*S\s*\d+\s*\]", re.IGNORECASE)
+_SPACES = str.maketrans(dict.fromkeys("\n\r\t\u2028\u2029", " "))
+_HUB = ("cache_dir", "force_download", "token", "local_files_only", "revision")
+
+
+class RosellaProcessor(DiaProcessor):
+    """DiaProcessor with the model's own delays, ids, sample rate, codec and rules for text.
+
+    `audio_settings` holds `delay_pattern`, `eos_token_id`, `pad_token_id` and `bos_token_id`. `trained_text_length` is
+    set for models whose decoder was trained to see the padding of texts; their inputs must go through `attend`.
+    """
+
+    def __init__(
+        self,
+        feature_extractor,
+        tokenizer,
+        audio_tokenizer,
+        audio_settings: dict[str, Any],
+        trained_text_length: int | None = None,
+    ) -> None:
+        ProcessorMixin.__init__(self, feature_extractor, tokenizer)
+        self.audio_tokenizer = audio_tokenizer
+        self.audio_settings = audio_settings
+        self.trained_text_length = trained_text_length
+
+    def __call__(
+        self, text: str | list[str], audio=None, output_labels: bool = False, **kwargs
+    ) -> BatchFeature:
+        """Model inputs of texts, and of the audio prompts to go on from if there are any.
+
+        A text without a speaker tag is said by [S1]. ValueError for text that the model cannot read: empty, too long,
+        with an unknown tag or with control characters.
+        """
+        texts = [_spoken(each) for each in ([text] if isinstance(text, str) else text)]
+        longest, limit = (
+            max(len(self.tokenizer.encode(each)) for each in texts),
+            self.tokenizer.model_max_length,
+        )
+        if longest > limit:
+            raise ValueError(
+                f"A text has {longest} bytes and the model reads at most {limit}; shorten or split it."
+            )
+        inputs = super().__call__(text=texts, audio=audio, output_labels=output_labels, **kwargs)
+        if self.trained_text_length:
+            # `generate` refuses an input that it does not know, so nobody forgets `attend`.
+            inputs["trained_text_length"] = torch.tensor(self.trained_text_length)
+        return inputs
+
+    @torch.no_grad()
+    def attend(self, model, inputs: BatchFeature, guidance_scale: float | None = None) -> BatchFeature:
+        """Inputs with the `encoder_outputs` that a model needs whose decoder was trained to see the padding of texts.
+
+        After the states of its text, each row gets the state of a lone padding id up to `trained_text_length`.
+        `guidance_scale` is what `generate` will be given, by default the model's own; above 1 the unconditional rows
+        follow the others. Use 1 for the model's forward. Inputs of other models are returned as they are.
+        """
+        if self.trained_text_length is None:
+            return inputs
+        ids, mask = inputs["input_ids"].to(model.device), inputs["attention_mask"].to(model.device)
+        encode = model.get_encoder()
+        states = encode(input_ids=ids, attention_mask=mask).last_hidden_state
+        nothing = encode(input_ids=torch.zeros_like(ids[:1, :1])).last_hidden_state
+        width = max(self.trained_text_length, ids.shape[1])
+        whole = nothing.repeat(len(ids), width, 1)
+        whole[:, : ids.shape[1]] = torch.where(mask[..., None].bool(), states, whole[:, : ids.shape[1]])
+        seen = mask.sum(1, keepdim=True).clamp(min=self.trained_text_length)
+        scale = model.generation_config.guidance_scale if guidance_scale is None else guidance_scale
+        if (scale or 1) > 1:
+            whole = torch.cat([whole, nothing.expand_as(whole)])
+        changed = {
+            "encoder_outputs": BaseModelOutput(last_hidden_state=whole),
+            "attention_mask": (torch.arange(width, device=model.device) < seen).long(),
+        }
+        kept = {name: value for name, value in inputs.items() if name != "trained_text_length"}
+        return BatchFeature({**kept, **changed})
+
+    def batch_decode(
+        self, decoder_input_ids, audio_prompt_len: int | None = None, **kwargs
+    ) -> list[torch.Tensor]:
+        """Float waveforms [samples] of generated sequences; one that ended at once is empty."""
+        ids = decoder_input_ids
+        bos, eos = self.audio_settings["bos_token_id"], self.audio_settings["eos_token_id"]
+        begin = (
+            (ids[:, :, 0] == bos).sum(1)
+            if audio_prompt_len is None
+            else torch.full((len(ids),), audio_prompt_len)
+        )
+        spoken = [row[start, 0] != eos for row, start in zip(ids, begin, strict=True)]
+        return [
+            super(RosellaProcessor, self).batch_decode(row[None], audio_prompt_len, **kwargs)[0].reshape(-1)
+            if speaks
+            else torch.zeros(0)
+            for row, speaks in zip(ids, spoken, strict=True)
+        ]
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        """Writes all that `from_pretrained` needs, the codec included."""
+        self.audio_tokenizer.save_pretrained(Path(save_directory) / CODEC)
+        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+    @classmethod
+    def get_processor_dict(cls, pretrained_model_name_or_path, **kwargs):
+        hub = {name: kwargs[name] for name in _HUB if kwargs.get(name) is not None}
+        values, rest = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        return {**values, "audio_tokenizer": _load_codec(pretrained_model_name_or_path, **hub)}, rest
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings without the codec, which lies in a folder of its own."""
+        codec = self.__dict__.pop("audio_tokenizer")
+        try:
+            return super().to_dict()
+        finally:
+            self.audio_tokenizer = codec
+
+    def _merge_kwargs(self, *arguments, audio_kwargs: dict | None = None, **kwargs) -> dict[str, dict]:
+        # Every method of DiaProcessor asks here for its settings, and would get those of Dia-1.6B.
+        own = {
+            **self.audio_settings,
+            "sampling_rate": self.feature_extractor.sampling_rate,
+            **(audio_kwargs or {}),
+        }
+        own = {name: value for name, value in own.items() if name not in kwargs}
+        return super()._merge_kwargs(*arguments, audio_kwargs=own, **kwargs)
+
+
+class MelTokenizer:
+    """Rosella's mel codec, answering as DiaProcessor expects of a DacModel; `codec` is a `rosella.codec.MelCodec`."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, codec) -> None:
+        self.codec = codec
+        self.config = SimpleNamespace(downsampling_ratios=[codec.hop])
+
+    def encode(self, waves: torch.Tensor) -> SimpleNamespace:
+        """Codes [B, codebooks, frames] of waveforms [B, 1, samples]."""
+        codes = self.codec.encode(list(waves[:, 0].numpy()))
+        return SimpleNamespace(
+            audio_codes=torch.stack([torch.from_numpy(each.T.astype("int64")) for each in codes])
+        )
+
+    def decode(self, audio_codes: torch.Tensor) -> SimpleNamespace:
+        """Waveforms [B, samples] of codes [B, codebooks, frames]."""
+        waves = self.codec.decode(list(audio_codes.transpose(1, 2).numpy()))
+        return SimpleNamespace(audio_values=torch.stack([torch.from_numpy(each) for each in waves]))
+
+    def save_pretrained(self, directory: Path) -> None:
+        self.codec.network.save(directory)
+
+
+def _load_codec(name_or_path, **hub) -> DacModel | MelTokenizer:
+    """The codec in the folder or hub repository of a model."""
+    config = cached_file(name_or_path, "config.json", subfolder=CODEC, **hub)
+    if json.loads(Path(config).read_text("utf-8"))["model_type"] == "dac":
+        return DacModel.from_pretrained(name_or_path, subfolder=CODEC, **hub)
+    try:
+        from rosella.codec import load_codec
+    except ImportError as error:
+        raise ImportError(
+            "This model speaks through Rosella's mel codec: install it with `pip install rosella-tts`."
+        ) from error
+    cached_file(name_or_path, "model.safetensors", subfolder=CODEC, **hub)
+    return MelTokenizer(load_codec(Path(config).parent))
+
+
+def _spoken(text: str) -> str:
+    """The text as the model was trained to read it: NFC, spaces for other white space, a speaker's tag first."""
+    text = unicodedata.normalize("NFC", text.translate(_SPACES))
+    control = next((each for each in text if unicodedata.category(each) in ("Cc", "Cs", "Cn")), None)
+    if control:
+        raise ValueError(f"The text holds U+{ord(control):04X}, which is no character to say; remove it.")
+    if "<pad>" in text:
+        raise ValueError("The text holds a literal <pad>, which would become padding; remove it.")
+    unknown = next((tag for tag in _TAG.findall(text) if tag not in TAGS), None)
+    if unknown:
+        raise ValueError(f"The speaker tag {unknown} is unknown; use one of {', '.join(TAGS)}.")
+    if not _TAG.sub("", text).strip():
+        raise ValueError("The text is empty; write something to say beside speaker tags and spaces.")
+    return text if text.lstrip().startswith(TAGS) else f"{TAGS[0]} {text}"
