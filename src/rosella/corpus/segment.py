@@ -49,7 +49,7 @@ def cut(
     rejects = [Reject(t.start, t.end, reason) for t in inside if (reason := _unusable(t, cutting))]
     utterances = []
     for first, last in _groups(inside, cutting):
-        start, end = _span(inside, first, last, recording.duration, cutting)
+        start, end = span(inside, first, last, recording.duration, cutting)
         segment = Segment(recording.id, start, end, tuple(inside[first : last + 1]))
         utterances.append(transcribed(segment, recording.language))
     return utterances, rejects
@@ -87,7 +87,7 @@ def _fits(group: Sequence[Turn], turn: Turn, cutting: Cutting) -> bool:
     )
 
 
-def _span(
+def span(
     turns: Sequence[Turn], first: int, last: int, duration: float, cutting: Cutting
 ) -> tuple[float, float]:
     """Start and end with their margins, in whole milliseconds and within `max_seconds`."""
