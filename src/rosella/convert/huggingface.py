@@ -26,23 +26,12 @@ def complete(directory: Path, config: DiaConfig, codec: str | None = None) -> No
 
     loaded = load_codec(codec or config.codec)
     _check(loaded, config)
-    decoder = config.decoder
-    settings = {
-        "delay_pattern": list(config.delay_pattern),
-        "eos_token_id": decoder.eos_token_id,
-        "pad_token_id": decoder.pad_token_id,
-        "bos_token_id": decoder.bos_token_id,
-    }
+    ids = {name: getattr(config.decoder, name) for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
+    settings = {"delay_pattern": list(config.delay_pattern), **ids}
+    parts = _feature_extractor(loaded), _tokenizer(config), _audio_tokenizer(loaded)
     RosellaProcessor.register_for_auto_class()
-    processor = RosellaProcessor(
-        _feature_extractor(loaded),
-        _tokenizer(config),
-        _audio_tokenizer(loaded),
-        settings,
-        config.trained_text_length,
-    )
-    processor.save_pretrained(directory)
-    _compute_in_float32(directory / "config.json")
+    RosellaProcessor(*parts, settings, config.trained_text_length).save_pretrained(directory)
+    _let_it_speak_as_here(directory, config)
 
 
 def _tokenizer(config: DiaConfig) -> Any:
@@ -79,7 +68,14 @@ def _check(codec: Codec, config: DiaConfig) -> None:
         )
 
 
-def _compute_in_float32(path: Path) -> None:
-    """Transformers computes in the type that `config.json` names; Rosella in float32, whatever the files hold."""
-    values = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps({**values, "dtype": "float32"}, indent=2, sort_keys=True) + "\n", "utf-8")
+def _let_it_speak_as_here(directory: Path, config: DiaConfig) -> None:
+    # Transformers computes in the type that config.json names; Rosella in float32, whatever the files hold.
+    _update(directory / "config.json", dtype="float32")
+    # To this it adds the largest delay and the prompt: then both end where the model holds no more.
+    longest = config.decoder.max_position_embeddings - max(config.delay_pattern)
+    _update(directory / "generation_config.json", max_length=longest)
+
+
+def _update(path: Path, **changes: Any) -> None:
+    values = {**json.loads(path.read_text("utf-8")), **changes}
+    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf-8")
