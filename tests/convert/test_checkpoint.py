@@ -10,7 +10,8 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from rosella.convert import mapping
-from rosella.convert.checkpoint import INDEX, WEIGHTS, load_model, save_model
+from rosella.convert.checkpoint import load_model, save_model
+from rosella.convert.tensors import INDEX, WEIGHTS
 from rosella.errors import UserError
 from tiny_dia import CONFIG, model
 
@@ -33,12 +34,14 @@ def test_a_model_survives_the_disk_bit_for_bit(saved):
     assert not list(saved.glob(".*"))
 
 
-def test_the_table_names_every_parameter_once():
-    stacked = {path: leaf.shape for path, leaf in weights(model()).items()}
-    layers = {"encoder": CONFIG.encoder.num_hidden_layers, "decoder": CONFIG.decoder.num_hidden_layers}
-    wanted = {(p, i) for p in stacked for i in (range(layers[p[0]]) if "layers" in p else [None])}
-    found = [(place.path, place.layer) for place in mapping.places(CONFIG).values()]
-    assert sorted(found, key=str) == sorted(wanted, key=str)
+@pytest.mark.parametrize("layout", mapping.LAYOUTS)
+def test_the_table_names_every_parameter_once(layout):
+    """Whole, or in all its parts."""
+    found = [(place.path, place.index) for place in mapping.places(layout, CONFIG).values()]
+    assert len(set(found)) == len(found)
+    for path, value in weights(model()).items():
+        numbers = [number for name, number in found if name == path]
+        assert numbers in ([None], list(range(len(value)))), path
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
@@ -86,13 +89,16 @@ def test_missing_unexpected_and_misshaped_tensors_are_all_named(saved):
 
 
 def test_directories_that_are_no_model_are_refused(saved, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="no model directory"):
+    with pytest.raises(UserError, match="no model"):
         load_model(tmp_path / "absent")
+    (saved / "config.json").write_text('{"model_type": "whisper"}')
+    with pytest.raises(UserError, match="not 'dia'"):
+        load_model(saved)
     (saved / WEIGHTS).write_bytes((saved / WEIGHTS).read_bytes()[:1000])
     with pytest.raises(UserError, match="damaged"):
         load_model(saved)
-    (saved / "config.json").write_text('{"model_type": "whisper"}')
-    with pytest.raises(UserError, match="not 'dia'"):
+    (saved / WEIGHTS).unlink()
+    with pytest.raises(UserError, match="lacks model.safetensors"):
         load_model(saved)
     shutil.rmtree(saved)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -104,7 +110,7 @@ def test_a_failed_write_leaves_the_old_model(saved, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         save_model(saved, model(seed=1), CONFIG)
     np.testing.assert_array_equal(

@@ -70,29 +70,13 @@ def run_recipe(recipe: Recipe, run: RunDirectory) -> Outcome:
 def start_model(recipe: ModelRecipe, seed: int) -> tuple[Dia, DiaConfig]:
     """The model a recipe starts from: loaded weights, or random ones of a preset with overrides."""
     from rosella.convert.checkpoint import load_model
-    from rosella.model import config as configs
+    from rosella.model.config import preset
     from rosella.training.state import initial_model
 
     if recipe.weights is not None:
         return load_model(recipe.weights)
-    preset = {"mini": configs.mini, "dia_1_6b": configs.dia_1_6b}[recipe.preset or "mini"]()
-    config = configs.DiaConfig.from_dict(_merge(preset.to_dict(), recipe.overrides))
+    config = preset(recipe.preset or "mini", recipe.overrides)
     return initial_model(config, seed), config
-
-
-def _merge(
-    values: dict[str, Any], changes: dict[str, Any], prefix: str = "model.overrides"
-) -> dict[str, Any]:
-    from rosella.errors import UserError
-
-    unknown = changes.keys() - values.keys()
-    if unknown:
-        raise UserError(f"The key {prefix}.{min(unknown)} is unknown: it may be {', '.join(values)}.")
-    nested = {
-        key: _merge(values[key], change, f"{prefix}.{key}") if isinstance(values[key], dict) else change
-        for key, change in changes.items()
-    }
-    return {**values, **nested}
 
 
 def _reporter(update: Callable[[int, str], None]) -> Callable[[dict[str, Any]], None]:

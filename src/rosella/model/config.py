@@ -146,6 +146,23 @@ def mini() -> DiaConfig:
     )
 
 
+def preset(name: str, overrides: dict[str, Any]) -> DiaConfig:
+    """The preset `mini` or `dia_1_6b`, with single values of its `config.json` replaced; UserError for others."""
+    values = {"mini": mini, "dia_1_6b": dia_1_6b}[name]().to_dict()
+    return DiaConfig.from_dict(_merge(values, overrides, "model.overrides"))
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any], prefix: str) -> dict[str, Any]:
+    unknown = changes.keys() - values.keys()
+    if unknown:
+        raise UserError(f"The key {prefix}.{min(unknown)} is unknown: it may be {', '.join(values)}.")
+    nested = {
+        key: _merge(values[key], change, f"{prefix}.{key}") if isinstance(values[key], dict) else change
+        for key, change in changes.items()
+    }
+    return {**values, **nested}
+
+
 def _checks(config: DiaConfig) -> list[tuple[bool, str]]:
     encoder, decoder = config.encoder, config.decoder
     attend, length = config.cross_attention_padding == "attend", config.trained_text_length

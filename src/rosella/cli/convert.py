@@ -1,0 +1,76 @@
+"""`rosella convert`: a model from one home to another."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Target(StrEnum):
+    transformers = "transformers"
+    nari = "nari"
+    rosella = "rosella"
+    reference = "reference"
+
+
+class Dtype(StrEnum):
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("convert")(convert)
+
+
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="mini, a model directory, a checkpoint, a .pth or a hub name."),
+    ],
+    destination: Annotated[Path, typer.Argument(metavar="DST", help="A new directory.")],
+    to: Annotated[Target, typer.Option(help="Whose format to write.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Store the weights so (default: as they are).")] = None,
+    codec: Annotated[str | None, typer.Option(help="Another codec than the model's own.")] = None,
+    trained_text_length: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The decoder was trained on so many text positions, padding included (1024 for the weights of the "
+            "JAX reference, which are recognised where they come as Orbax directories).",
+        ),
+    ] = None,
+) -> None:
+    """Convert a model between Rosella, Transformers, Nari's Dia and the JAX reference."""
+    from rosella.cli.progress import progress
+    from rosella.convert import conversion
+
+    start = time.perf_counter()
+    with progress("converting", 100) as update:
+        done = conversion.convert(
+            source,
+            destination,
+            to,
+            dtype,
+            trained_text_length,
+            codec,
+            lambda number, total: update(100 * number // total, f"tensor {number} of {total}"),
+        )
+    warning = conversion.warning(done.config, to)
+    if warning:
+        typer.echo(f"Beware: {warning}", err=True)
+    typer.echo(
+        f"{destination}: {done.parameters / 1e6:,.1f} M parameters from {done.kind} to {to} in "
+        f"{time.perf_counter() - start:.1f} s, at most {_peak() / 2**30:.2f} GiB of memory."
+    )
+
+
+def _peak() -> int:
+    """The most memory that this process has held, in bytes; Linux counts in KiB, macOS in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

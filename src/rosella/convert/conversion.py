@@ -1,0 +1,139 @@
+"""From any home of a model to any other, one tensor at a time."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rosella.convert import huggingface, mapping, settings, trees
+from rosella.convert.checkpoint import write_directory
+from rosella.convert.homes import Home, find_directory, open_home, wanted, widest
+from rosella.convert.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
+from rosella.errors import UserError
+from rosella.model.config import DiaConfig
+
+LAYOUT = {"transformers": "transformers", "rosella": "transformers", "nari": "nari", "reference": "reference"}
+
+
+class Converted(NamedTuple):
+    """The kind and path of the source, the configuration written, and how many parameters there are."""
+
+    kind: str
+    source: Path
+    config: DiaConfig
+    parameters: int
+
+
+def convert(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    to: str,
+    dtype: str | None = None,
+    trained_text_length: int | None = None,
+    codec: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Converted:
+    """Writes the model at `source` to the new directory `destination`, a home of kind `to`.
+
+    Tensors keep their stored types unless `dtype` names another. `trained_text_length` says that the decoder was
+    trained on so many text positions, padding included, as the JAX reference does; its own checkpoints need no
+    telling. `codec` replaces the one that the model names. `progress(done, total)` counts tensors.
+    The directory appears whole or not at all. Raises UserError for what cannot be read, is no whole model, holds
+    NaN or infinities, or does not fit `dtype`.
+    """
+    path = find_directory(source)
+    home = open_home(path)
+    config = home.config
+    if trained_text_length is not None:
+        config = settings.attending(config, trained_text_length)
+    with _new_directory(Path(destination)) as directory:
+        _write(directory, home, config, to, dtype, progress)
+        if to == "transformers":
+            huggingface.complete(directory, config, codec)
+    count = sum(math.prod(stored.shape) for stored in home.tensors.stored.values())
+    return Converted(home.kind, path, config, count)
+
+
+def warning(config: DiaConfig, to: str) -> str | None:
+    """What a home cannot say of a model: how other programs will treat text padding there."""
+    attends = config.cross_attention_padding == "attend"
+    if to == "nari" and attends:
+        return "Nari's Dia masks text padding, which this model was trained to see, so it degrades there."
+    if to == "reference" and not attends:
+        return "The JAX reference shows text padding to the decoder, and this model never saw any, so it degrades there."
+    return None
+
+
+def _write(
+    directory: Path,
+    home: Home,
+    config: DiaConfig,
+    to: str,
+    dtype: str | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    tensors, broken = _rewritten(home, LAYOUT[to], dtype, progress)
+    kept = widest(list(tensors.stored.values())).name
+    if to == "reference":
+        constants = settings.timescales(config)
+        shapes = {name: Stored(value.shape, value.dtype) for name, value in constants.items()}
+        read = lambda name: constants[name] if name in constants else tensors.read(name)  # noqa: E731
+        trees.write_tree(directory, Tensors(tensors.stored | shapes, read))
+    elif to == "nari":
+        directory.mkdir()
+        write_safetensors(directory / WEIGHTS, tensors)
+    else:
+        write_directory(directory, tensors, config, kept)
+    if to in ("nari", "reference"):
+        settings.write_json(directory / "config.json", settings.nari_config(config, kept))
+    if broken:
+        raise UserError(
+            f"The weights hold NaN or infinities{f' as {dtype}' if dtype else ''} ({', '.join(sorted(broken))}); "
+            f"{'choose a wider --dtype, or ' if dtype else ''}convert a checkpoint from before they broke."
+        )
+
+
+def _rewritten(
+    home: Home, layout: str, dtype: str | None, progress: Callable[[int, int], None]
+) -> tuple[Tensors, list[str]]:
+    """The home's tensors in a layout, and the names of those that turn out to hold NaN or infinities when read."""
+    places, broken = mapping.places(layout, home.config), []
+    stored = {
+        name: Stored(shape, DTYPES[dtype] if dtype else home.dtype(places[name].path, places[name].index))
+        for name, shape in wanted(layout, home.config).items()
+    }
+    # Wider types first, so that every tensor of a safetensors file begins at a multiple of its size.
+    stored = dict(sorted(stored.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize))
+    names = {name: number for number, name in enumerate(stored, start=1)}
+
+    def read(name: str) -> np.ndarray:
+        place = places[name]
+        with np.errstate(over="ignore"):
+            value = home.piece(place.path, place.index).astype(stored[name].dtype, copy=False)
+        if not np.isfinite(value).all():
+            broken.append(name)
+        progress(names[name], len(names))
+        return mapping.to_stored(layout, place, value)
+
+    return Tensors(stored, read), broken
+
+
+@contextmanager
+def _new_directory(destination: Path) -> Iterator[Path]:
+    """A directory under another name that becomes `destination` when the block succeeds, and vanishes when not."""
+    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+        raise UserError(f"{destination} exists already; name a new directory, or remove it first.")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(destination)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
