@@ -1,0 +1,1 @@
+"""Annotated speech -> examples: one file per source format, notation, cutting and the report."""

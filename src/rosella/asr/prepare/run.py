@@ -1,0 +1,157 @@
+"""`asr prepare`: a source of annotated speech becomes a directory of examples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from rosella.asr.examples import Example, Split, write_examples
+from rosella.asr.prepare.annotated import Annotated
+from rosella.asr.prepare.cutting import Heard, cut
+from rosella.asr.prepare.notation import Notation, Tally, load_notation
+from rosella.asr.prepare.report import MARKDOWN, Log, markdown, report, rules
+from rosella.asr.prepare.sources import recognise
+from rosella.audio import probe
+from rosella.corpus.clean import clean, fillers
+from rosella.corpus.durable import atomic
+from rosella.corpus.segment import Cutting
+from rosella.errors import UserError
+from rosella.records import Turn, Utterance
+
+HELD_OUT = 0.05
+"""Share of the recordings in `validation`, and again in `test`."""
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int, str], None]]]
+"""`progress(title, total)` yields `update(done, note)`."""
+
+
+@contextmanager
+def silent(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """Progress that nobody is shown."""
+    yield lambda done, note: None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How to prepare. `language` is that of recordings whose source names none; `clean` adds clean transcripts by rule."""
+
+    cutting: Cutting = field(default_factory=Cutting)
+    language: str | None = None
+    clean: bool = True
+    notation: Path | None = None
+
+
+def prepare(source: Path, out: Path, how: Preparation, progress: Progress) -> dict[str, Any]:
+    """Write the examples of `source` and their report into `out`; returns the report.
+
+    A recording that cannot be used is left out and named in the report; a UserError when none can.
+    """
+    format = recognise(source)
+    notation = load_notation(how.notation, format.notation) if how.notation else format.notation
+    recordings = format.recordings(notation)
+    with progress("preparing", len(recordings)) as update:
+        examples, log = _collect(recordings, notation, how, update)
+    if not examples:
+        raise UserError(_nothing(source, len(recordings), log))
+    said = rules(notation, how.cutting, how.clean)
+    values = report(str(source), format.name, said, len(recordings), examples, log)
+    write_examples(out, examples, values)
+    with atomic(out / MARKDOWN) as temporary:
+        temporary.write_text(markdown(values), "utf-8")
+    return values
+
+
+def _collect(
+    recordings: Sequence[Annotated], notation: Notation, how: Preparation, update: Callable[[int, str], None]
+) -> tuple[list[Example], Log]:
+    log = Log()
+    cuts: dict[str, tuple[Path, list[Utterance]]] = {}
+    for number, recording in enumerate(recordings, 1):
+        try:
+            cuts[recording.name] = _cut(recording, notation, how, log)
+        except UserError as error:
+            log.failed.append((recording.name, str(error).rstrip(".")))
+        update(number, recording.name)
+    splits = assign_splits([name for name, (_, utterances) in cuts.items() if utterances])
+    examples = [
+        _example(utterance, audio, splits[name])
+        for name, (audio, utterances) in cuts.items()
+        for utterance in utterances
+    ]
+    return examples, log
+
+
+def _cut(
+    recording: Annotated, notation: Notation, how: Preparation, log: Log
+) -> tuple[Path, list[Utterance]]:
+    applied = Tally()
+    audio, turns = recording.read(applied)
+    language = recording.language or how.language
+    duration = probe(audio).duration
+    gone = notation.fillers or fillers(language)
+    heard = [_heard(turn, notation, gone if how.clean else None, applied) for turn in turns]
+    wordy = [one for one in heard if one.turn.text or one.fault]
+    applied["turns without words"] += len(heard) - len(wordy)
+    utterances, rejects = cut(recording.name, wordy, duration, language, how.cutting)
+    log.applied += applied
+    log.rejects += [(recording.name, reject) for reject in rejects]
+    return audio, utterances
+
+
+def _heard(turn: Turn, notation: Notation, gone: Collection[str] | None, applied: Tally) -> Heard:
+    """The turn in verbatim notation, with its clean text: the source's own, or the verbatim without `gone`."""
+    try:
+        said = notation.verbatim(turn.text, applied)
+    except UserError as error:
+        return Heard(turn, str(error).rstrip("."))
+    tidy = turn.text_clean if turn.text_clean is not None or gone is None else clean(said, gone)
+    return Heard(replace(turn, text=said, text_clean=tidy))
+
+
+def _example(utterance: Utterance, audio: Path, split: Split) -> Example:
+    return Example(
+        id=utterance.id,
+        audio=audio,
+        start=utterance.start,
+        end=utterance.end,
+        text=utterance.text,
+        text_clean=utterance.text_clean,
+        speakers=utterance.speakers,
+        language=utterance.language,
+        split=split,
+    )
+
+
+def assign_splits(names: Sequence[str]) -> dict[str, Split]:
+    """Recording -> split, by the hash of its name, so that it keeps its side when others come.
+
+    Of two recordings or more at least one is for validation, of three or more one for the test.
+    """
+    ranked = sorted(names, key=_fraction)
+    shares = [_fraction(name) for name in ranked]
+    validation = max(sum(share < HELD_OUT for share in shares), min(1, len(names) // 2))
+    test = max(sum(HELD_OUT <= share < 2 * HELD_OUT for share in shares), min(1, len(names) // 3))
+    validation = min(validation, max(len(names) - test - 1, 0))
+    held_out: list[Split] = [*repeat("validation", validation), *repeat("test", test)]
+    splits: dict[str, Split] = dict.fromkeys(names, "train")
+    return splits | dict(zip(ranked, held_out, strict=False))
+
+
+def _fraction(name: str) -> float:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+def _nothing(source: Path, recordings: int, log: Log) -> str:
+    if not recordings:
+        return f"{source} lists no recordings: check that its annotations are there."
+    if log.failed:
+        name, reason = log.failed[0]
+        return f"None of the {recordings} recordings of {source} can be used. The first, {name}: {reason}."
+    reasons = Tally(reject.reason for _, reject in log.rejects).most_common(1)
+    most = f"most spans were rejected as {reasons[0][0]}" if reasons else "no turn holds any words"
+    return f"No example could be cut from {source}: {most}."
