@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rosella import delay, mini, text
+from rosella import audio, delay, mini, text
 from rosella.codec import load_codec
 from rosella.codec.mel import MelCodecConfig, MelNetwork
 from rosella.convert.checkpoint import load_model, save_model
@@ -110,14 +110,19 @@ def test_it_goes_on_in_the_voice_of_a_clip(tiny):
     clip = np.random.default_rng(0).normal(0, 0.1, 1000).astype(np.float32)
     spoken = speaker.speak(TEXTS[:2], Voice(clip, 8000, "[S2] acht"), max_seconds=0.3, **GREEDY)
     texts = [f"[S2] acht {each}" for each in TEXTS[:2]]
-    from rosella.audio import normalise_loudness
-
-    inputs = processor(text=texts, audio=[normalise_loudness(clip, 8000)] * 2, sampling_rate=8000)
+    inputs = processor(text=texts, audio=[audio.normalise_loudness(clip, 8000)] * 2, sampling_rate=8000)
     length = processor.get_audio_prompt_len(inputs["decoder_attention_mask"])
     assert length == 1 + 13
     _, waves = speech(processor, dia, inputs, frames=30, audio_prompt_len=length)
     for ours, theirs in zip(spoken, waves, strict=True):
         np.testing.assert_allclose(ours.waveform, theirs.numpy(), atol=ROUNDING)
+
+
+def test_audio_is_written_at_the_models_rate(tiny, tmp_path):
+    import soundfile
+
+    tiny[1].save_audio(torch.zeros(800), tmp_path / "out.wav")
+    assert soundfile.info(tmp_path / "out.wav").samplerate == 8000
 
 
 def test_a_clip_at_another_rate_is_refused(tiny):
@@ -227,8 +232,8 @@ def test_production_settings_need_neither_rosella_nor_our_processor(production, 
     texts = ["[S1] één [S3] drie", "[S4] vier"]
     random = np.random.default_rng(0)
     clips = [random.normal(0, 0.1, samples).astype(np.float32) for samples in (3000, 1500)]
-    for audio in (None, clips):
-        inputs, same = ours(text=texts, audio=audio), stock(text=texts, audio=audio)
+    for prompts in (None, clips):
+        inputs, same = ours(text=texts, audio=prompts), stock(text=texts, audio=prompts)
         assert inputs.keys() == same.keys()
         assert all(torch.equal(inputs[name], same[name]) for name in inputs)
         made, waves = speech(ours, dia, inputs, frames=8)
