@@ -43,7 +43,7 @@ class Example:
 
     @property
     def seconds(self) -> float:
-        return self.end - self.start
+        return round(self.end - self.start, 3)  # spans are whole milliseconds
 
 
 def read_examples(directory: str | Path, split: Split | None = None) -> list[Example]:

@@ -41,9 +41,10 @@ class Notation(BaseModel):
             "singing|screams|whistles|claps|applause|burps|beep|clears throat"
         ).split("|")
     )
-    labels: dict[str, str] = dict.fromkeys(
-        ("laugh", "laughter", "laughing", "lacht", "lachen", "gelach"), "(laughs)"
-    )
+    labels: dict[str, str] = {
+        **dict.fromkeys("laugh laughter laughing lacht lachen gelach".split(), "(laughs)"),
+        **{name: f"({name}s)" for name in "chuckle cough sigh gasp sniff sneeze".split()},
+    }
     words: dict[str, str] = {}
     unintelligible: tuple[str, ...] = ("xxx",)
     codes: dict[str, str] = {}
@@ -52,8 +53,8 @@ class Notation(BaseModel):
 
     def verbatim(self, written: str, tally: Tally) -> str:
         """What a turn says in verbatim notation, perhaps nothing; a UserError with the reason it cannot be used."""
-        parts = [self._coded(part, tally) for part in written.split()]
-        text = _BRACKETED.sub(lambda match: self._event(match[0], tally), " ".join(parts))
+        bracketless = _BRACKETED.sub(lambda match: self._event(match[0], tally), " ".join(written.split()))
+        text = " ".join(self._coded(part, tally) for part in bracketless.split())
         text = _LOOSE_PUNCTUATION.sub("", " ".join(text.split()))
         return dialogue.normalise(text).strip() if any(map(str.isalnum, text)) else ""
 
