@@ -119,6 +119,7 @@ def read_config(path: Path) -> DiaConfig:
     return open_home(path).config if beside is None else settings.read_config(beside)
 
 
+@lru_cache(maxsize=8)
 def shapes(config: DiaConfig) -> dict[mapping.Path, tuple[int, ...]]:
     """The shape of each of our parameters."""
     from flax import nnx
