@@ -35,7 +35,8 @@ def asked(monkeypatch):
     def generate(model, text_ids, lengths, **settings):
         calls.append((text_ids, lengths, settings))
         codes = [np.full((2 * (row != 1), 3), row % 16, np.uint16) for row in range(len(lengths))]
-        return generation.Generation(codes, np.arange(len(lengths)) != 1)
+        tokens = np.zeros((len(lengths), 2, 3), np.int32)
+        return generation.Generation(codes, np.arange(len(lengths)) != 1, tokens)
 
     monkeypatch.setattr(generation, "generate", generate)
     return calls

@@ -1,104 +1,210 @@
-"""Our logits against Transformers', on tiny random weights and padded batches."""
+"""`rosella parity`: that it finds our exports the same, and each known way to spoil a model."""
 
 from __future__ import annotations
 
-import jax
+import json
+import shutil
+from dataclasses import replace
+
+import ml_dtypes
 import numpy as np
 import pytest
-from flax import nnx
+from safetensors.numpy import load_file, save_file
 
-from rosella import delay
-from rosella.convert.checkpoint import load_model, save_model
-from rosella.inference.generate import generate
-from tiny_dia import CONFIG, batch, model
+import tiny_dia
+from rosella.cli import main
+from rosella.convert import huggingface, parity, trace
+from rosella.convert.checkpoint import WEIGHTS, load_model, save_model
+from rosella.convert.trace import Case, Greedy, make_inputs, margins, rosella_trace
+from rosella.convert.trace_transformers import transformers_trace
+from rosella.errors import UserError
+from rosella.model.config import DiaConfig
 
 pytestmark = pytest.mark.parity
 
+FRAMES = 8
+CONFIG = replace(
+    tiny_dia.CONFIG,
+    decoder=replace(
+        tiny_dia.CONFIG.decoder,
+        vocab_size=260,
+        num_channels=8,
+        eos_token_id=256,
+        pad_token_id=257,
+        bos_token_id=258,
+    ),
+    delay_pattern=(0, 2, 3, 4, 5, 6, 7, 8),
+)
+
+
+def export(folder, config: DiaConfig = CONFIG):
+    save_model(folder, tiny_dia.model(config), config)
+    huggingface.complete(folder, config)
+    return folder
+
+
+def quiet():
+    pass
+
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """Our model and Transformers' reading of the directory that we wrote."""
-    from transformers import DiaForConditionalGeneration
-
-    directory = tmp_path_factory.mktemp("ours")
-    save_model(directory, model(), CONFIG)
-    theirs, report = DiaForConditionalGeneration.from_pretrained(directory, output_loading_info=True)
-    assert not report["missing_keys"]
-    assert not report["unexpected_keys"]
-    return model(), theirs.eval()
+def exported(tmp_path_factory):
+    return export(tmp_path_factory.mktemp("exported"))
 
 
-def their_logits(theirs, ids, mask, tokens):
-    import torch
-
-    with torch.no_grad():
-        out = theirs(
-            torch.tensor(ids), attention_mask=torch.tensor(mask), decoder_input_ids=torch.tensor(tokens)
-        )
-    channels = tokens.shape[2]
-    return out.logits.reshape(len(ids), channels, tokens.shape[1], -1).transpose(1, 2).numpy()
+@pytest.fixture(scope="module")
+def inputs():
+    return make_inputs(CONFIG, FRAMES)
 
 
-def relative(ours, theirs):
-    return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+@pytest.fixture(scope="module")
+def ours(inputs):
+    return rosella_trace(tiny_dia.model(CONFIG), inputs, "float32", quiet)
 
 
-def test_padded_batch(pair):
-    ids, lengths, tokens = batch()
-    mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
-    theirs = their_logits(pair[1], ids, mask, tokens.astype(np.int64))
-    assert relative(np.asarray(pair[0](ids, lengths, tokens)), theirs) < 1e-5
-    assert theirs.std() > 0.5
+@pytest.fixture
+def table(ours, inputs):
+    """The rows of our model against a Transformers folder."""
+
+    def compared(folder):
+        rows = parity.compare_traces(ours, transformers_trace(folder, inputs, "float32", quiet), parity.BOUND)
+        return parity.Parity(("", ""), rows)
+
+    return compared
 
 
-def test_dropped_text_keeps_its_length(pair):
-    ids, lengths, tokens = batch()
-    mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
-    theirs = their_logits(pair[1], 0 * ids, mask, tokens.astype(np.int64))
-    assert relative(np.asarray(pair[0](0 * ids, lengths, tokens)), theirs) < 1e-5
+def test_an_export_is_the_same_model(table, exported):
+    found = table(exported)
+    assert found.divergence is None, found.divergence
+    layers = [trace.layer_name(number) for number in range(2)]
+    stages = [trace.TEXT_IDS, trace.AUDIO_IDS, trace.ENCODER, *layers, trace.LOGITS, trace.LOSS]
+    assert [row.stage for row in found.rows] == stages + [str(case) for case in trace.CASES]
+    assert all(row.error > 0 for row in found.rows[2:6])
+    assert not any("tie" in row.remark for row in found.rows)
 
 
-def test_their_directory_loads_here(pair, tmp_path):
-    pair[1].save_pretrained(tmp_path, max_shard_size="20KB")
-    assert len(list(tmp_path.glob("*.safetensors"))) > 1
-    loaded, config = load_model(tmp_path)
-    assert config.decoder == CONFIG.decoder
-    for ours, wanted in zip(
-        jax.tree.leaves(nnx.state(loaded)), jax.tree.leaves(nnx.state(pair[0])), strict=True
-    ):
-        np.testing.assert_array_equal(ours, wanted)
+def test_the_inputs_are_nasty(ours, inputs):
+    ids, rows = ours.stages[trace.TEXT_IDS], ours.stages[trace.AUDIO_IDS]
+    assert len({len(each) for each in ids}) == len({len(row) for row in rows}) == len(ids) == 4
+    assert {1, 2, 3, 4} <= set(np.concatenate(ids))
+    assert max(map(max, ids)) >= 0xF0
+    assert not ids[trace.DROPPED].any()
+    assert len({len(prompt) for prompt in inputs.prompts} - {0}) == 4
 
 
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_greedy_generation(pair, guidance):
-    """The same ids, with padded text and the end rules of the delay pattern; no prompt."""
-    import torch
+@pytest.fixture
+def spoilt(exported, tmp_path):
+    """A copy of the export to spoil."""
+    return shutil.copytree(exported, tmp_path / "spoilt")
 
-    ids, lengths, _ = batch()
-    mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
-    decoder, delays = CONFIG.decoder, CONFIG.delay_pattern
-    nothing = np.zeros((0, len(delays)), np.int64)
-    begin = delay.apply(nothing, delays, decoder.bos_token_id, None, decoder.pad_token_id)
-    begin = np.tile(begin, (len(ids), 1, 1)).astype(np.int64)
-    steps = 20
-    theirs = (
-        pair[1]
-        .generate(
-            torch.tensor(ids).long(),
-            attention_mask=torch.tensor(mask),
-            decoder_input_ids=torch.tensor(begin),
-            decoder_attention_mask=torch.ones(begin.shape[:2], dtype=torch.long),
-            do_sample=False,
-            guidance_scale=guidance,
-            top_k=6,
-            max_new_tokens=steps,
-        )
-        .numpy()
-    )
-    frames = steps - max(delays) - 1
-    settings = {"guidance": guidance, "temperature": 0.0, "top_k": 6}
-    ours = generate(pair[0], ids, lengths, max_frames=frames, **settings)
-    for row, codes in enumerate(ours.codes):
-        wanted, _ = delay.undo(theirs[row], delays, decoder.eos_token_id)
-        np.testing.assert_array_equal(codes, wanted)
-    assert all(len(codes) for codes in ours.codes)
+
+def through_bfloat16(folder):
+    tensors = load_file(folder / WEIGHTS)
+    rounded = {name: each.astype(ml_dtypes.bfloat16).astype(np.float32) for name, each in tensors.items()}
+    save_file(rounded, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def test_the_references_mask_bug_is_found_in_cross_attention(table, exported, monkeypatch):
+    from transformers.models.dia.modeling_dia import DiaCrossAttention
+
+    masked = DiaCrossAttention.forward
+
+    def unmasked(self, *arguments, attention_mask=None, **settings):
+        return masked(self, *arguments, attention_mask=None, **settings)
+
+    monkeypatch.setattr(DiaCrossAttention, "forward", unmasked)
+    found = table(exported)
+    assert found.divergence.stage == "decoder layer 1"
+    assert found.divergence.error > 0.1
+    assert found.divergence.remark == "texts 2, 4"  # 1 has no padding, and all of 3 is like padding
+    assert not any(row.broken for row in found.rows if row.stage == trace.ENCODER)
+
+
+def test_a_tokenizer_of_two_tags_is_found_in_the_text_ids(table, spoilt):
+    from transformers import DiaTokenizer
+
+    DiaTokenizer(model_max_length=64).save_pretrained(spoilt)
+    found = table(spoilt)
+    assert found.divergence.stage == trace.TEXT_IDS
+    assert found.divergence.remark.endswith("3 and 91")
+
+
+def test_weights_rounded_to_bfloat16_are_found_in_the_encoder(table, spoilt):
+    through_bfloat16(spoilt)
+    found = table(spoilt)
+    assert found.divergence.stage == trace.ENCODER
+    assert 1e-4 < found.divergence.error < 1e-1
+
+
+def test_a_wrong_delay_is_found_in_the_audio_ids(table, spoilt):
+    path = spoilt / "processor_config.json"
+    settings = json.loads(path.read_text())
+    settings["audio_settings"]["delay_pattern"] = [0, 1, 3, 4, 5, 6, 7, 8]
+    path.write_text(json.dumps(settings))
+    assert table(spoilt).divergence.stage == trace.AUDIO_IDS
+
+
+def test_the_command(exported, spoilt, tmp_path, capfd):
+    """Ours against the export, as JSON; against a spoilt one, as a table and with exit code 1."""
+    save_model(tmp_path / "ours", tiny_dia.model(CONFIG), CONFIG)
+    arguments = ["parity", str(tmp_path / "ours"), "--frames", str(FRAMES)]
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, str(exported), "--json"])
+    assert not stop.value.code
+    found = json.loads(capfd.readouterr().out)
+    assert found["same"]
+    assert [home.split("(")[1] for home in found["homes"]] == ["Rosella)", "Transformers)"]
+    through_bfloat16(spoilt)
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, str(spoilt)])
+    assert stop.value.code == 1
+    out, err = capfd.readouterr()
+    assert "differ from the encoder output on" in err
+    marked = [line.split()[:3] for line in out.splitlines() if ">" in line]
+    assert marked == [[">", "encoder", "output"]]
+
+
+def test_homes_that_cannot_be_compared_are_refused(exported, spoilt, tmp_path):
+    wide = replace(CONFIG, decoder=replace(CONFIG.decoder, intermediate_size=44))
+    save_model(tmp_path / "wide", tiny_dia.model(wide), wide)
+    with pytest.raises(UserError, match="decoder intermediate_size 40 and 44"):
+        parity._check_sizes(CONFIG, load_model(tmp_path / "wide")[1])
+    with pytest.raises(UserError, match="200 frames .* 1 to 106"):
+        make_inputs(CONFIG, 200)
+    (spoilt / "processing_rosella.py").write_text("print('anything')")
+    with pytest.raises(UserError, match="is not this version's"):
+        transformers_trace(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
+    (spoilt / "processing_rosella.py").unlink()
+    with pytest.raises(UserError, match="knows only Dia-1.6B's delays"):
+        transformers_trace(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
+
+
+def test_a_tie_ends_the_comparison_of_its_row_alone():
+    a, margin = np.zeros((2, 4, 2), int), np.ones((2, 4, 2))
+    b = a.copy()
+    b[0, 1:] = 5
+    b[1, 3, 0] = 5
+    margin[0, 1] = 1e-7
+    row = parity.compare_greedy(trace.CASES[0], Greedy(a, margin), Greedy(b), 1e-6, 1e-5)
+    assert (row.error, row.remark) == (1 / 10, "10 ids, 1 rows up to a tie")
+    assert row.broken
+    assert parity.compare_greedy(trace.CASES[0], Greedy(a, margin), Greedy(b), 0.0, 1e-5).error == 7 / 16
+    short = Greedy(a[:, :2], margin)
+    assert parity.compare_greedy(trace.CASES[0], short, Greedy(a[:, :3]), 0.0, 1e-5).error == 0
+    assert parity.compare_greedy(trace.CASES[0], short, Greedy(a), 0.0, 1e-5).broken
+
+
+def test_margins_are_those_of_the_best_two_and_of_the_top_k():
+    conditional = np.array([[[1.0, 4.0, 3.5, 9.0, 0.0], [1.0, 4.0, 3.0, 9.0, 0.0]]])
+    plain = margins(conditional, 0 * conditional, Case(1.0, 1, False), eos=3)
+    np.testing.assert_allclose(plain, [[5.0, 1.0]])  # the second codebook cannot end
+    guided = margins(conditional, conditional, Case(3.0, 3, False), eos=3)
+    np.testing.assert_allclose(guided, [[2.5 / 7, 2.0 / 7]], rtol=1e-6)
+    assert np.isinf(margins(conditional, conditional, Case(3.0, 5, False), eos=0)).all()
+
+
+def test_what_is_no_number_breaks_the_bound():
+    nothing = [np.full((2, 3), np.nan, np.float32)]
+    row = parity._compare_stage(trace.LOGITS, nothing, nothing, 1e-5)
+    assert row.broken
+    assert json.loads(json.dumps(parity.Parity(("", ""), [row]).to_dict()))["rows"][0]["error"] is None

@@ -13,7 +13,7 @@ import typer
 import rosella
 from rosella.errors import RosellaError, UserError
 
-VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "evaluate", "doctor")
+VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "parity", "evaluate", "doctor")
 
 INTERRUPTED = 130
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT}

@@ -35,6 +35,7 @@ class Generation:
 
     codes: list[np.ndarray]  # uint16 [frames, C]
     stopped: np.ndarray  # bool [B], the row ended by itself
+    tokens: np.ndarray  # int32 [B, steps, C], the sequences as written: delayed, ends and padding included
 
 
 class Prefill(NamedTuple):
@@ -115,7 +116,7 @@ def generate(
     )
     rows = np.asarray(written)[: int(steps)].transpose(1, 0, 2)
     codes = [_codes(row, prompt, config)[:max_frames] for row, prompt in zip(rows, prompts, strict=True)]
-    return Generation(codes, np.asarray(stopped))
+    return Generation(codes, np.asarray(stopped), rows)
 
 
 @partial(jax.jit, static_argnames=("graph", "choice", "steps"))
