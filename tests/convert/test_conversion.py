@@ -19,6 +19,7 @@ from rosella.convert import conversion
 from rosella.convert.checkpoint import load_model, save_model
 from rosella.convert.conversion import convert
 from rosella.convert.homes import open_home
+from rosella.convert.settings import read_config
 from rosella.convert.tensors import WEIGHTS
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
@@ -83,6 +84,49 @@ def test_a_pickle_of_nari(pickled, tmp_path):
     convert(pickled, tmp_path / "attending", "rosella", trained_text_length=32)
     wanted = replace(ATTEND, codec="descript/dac_44khz")
     assert_same_model(tmp_path / "attending", wanted)
+
+
+def test_the_first_release_of_nari_had_other_names_in_its_config(pickled):
+    encoder, decoder = CONFIG.encoder, CONFIG.decoder
+    values = {
+        "version": "0.1",
+        "model": {
+            "encoder": {"n_layer": 2, "n_embd": 16, "n_hidden": 24, "n_head": 2, "head_dim": 8},
+            "decoder": {
+                "n_layer": 2,
+                "n_embd": 24,
+                "n_hidden": 40,
+                "gqa_query_heads": 4,
+                "kv_heads": 2,
+                "gqa_head_dim": 8,
+                "cross_query_heads": 2,
+                "cross_head_dim": 4,
+            },
+            "src_vocab_size": 256,
+            "tgt_vocab_size": 20,
+            "normalization_layer_epsilon": 1e-6,
+            "rope_max_timescale": 500,
+        },
+        "data": {
+            "text_length": 64,
+            "audio_length": 128,
+            "channels": 3,
+            "audio_eos_value": 16,
+            "audio_pad_value": 17,
+            "audio_bos_value": 18,
+            "delay_pattern": [0, 2, 3],
+        },
+    }
+    path = pickled.parent / "config.json"
+    path.write_text(json.dumps(values))
+    same = {"norm_eps": 1e-6, "rope_theta": 500}
+    cross = {"cross_num_attention_heads": 2, "cross_num_key_value_heads": 2}
+    wanted = DiaConfig(replace(encoder, **same), replace(decoder, **same, **cross), CONFIG.delay_pattern)
+    assert read_config(path) == wanted
+    del values["data"]["channels"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match="does not say channels"):
+        load_model(pickled)
 
 
 def test_a_checkpoint_of_the_reference_attends_to_padding(reference):

@@ -104,7 +104,11 @@ def find_directory(name_or_path: str | os.PathLike[str]) -> Path:
     try:
         found = Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
         if not list(found.glob("*.safetensors")):
-            found = Path(snapshot_download(name, allow_patterns=["*.json", "*.pth"]))
+            found = Path(
+                snapshot_download(
+                    name, allow_patterns=["*.json", *(f"*{suffix}" for suffix in tensors.PICKLES)]
+                )
+            )
         return found
     except Exception as error:  # the hub client raises many kinds; all mean that the model is not at hand
         raise UserError(

@@ -19,8 +19,13 @@ _IDS = ("eos_token_id", "pad_token_id", "bos_token_id")
 
 
 def read_config(path: Path) -> DiaConfig:
-    """A `config.json` of Transformers, of Rosella or of Nari's Dia, which names the special ids at its top."""
+    """A `config.json` of Transformers, of Rosella or of Nari's Dia, which had other names in its first release.
+
+    Nari's and older versions of Transformers have the special ids at the top.
+    """
     values = read_json(path)
+    if "data" in values and "model" in values:
+        return _first_release(path, values["model"], values["data"])
     ids = {name: values[name] for name in _IDS if values.get(name) is not None}
     decoder = {**ids, **(values.get("decoder_config") or {})}
     return DiaConfig.from_dict({**values, "decoder_config": decoder})
@@ -105,6 +110,50 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, values: dict[str, Any]) -> None:
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _first_release(path: Path, model: dict[str, Any], data: dict[str, Any]) -> DiaConfig:
+    try:
+        encoder, decoder = model["encoder"], model["decoder"]
+        shared = {
+            "norm_eps": model.get("normalization_layer_epsilon", 1e-5),
+            "rope_theta": model.get("rope_max_timescale", 10000.0),
+        }
+        return DiaConfig(
+            encoder=EncoderConfig(
+                hidden_size=encoder["n_embd"],
+                num_hidden_layers=encoder["n_layer"],
+                num_attention_heads=encoder["n_head"],
+                num_key_value_heads=encoder["n_head"],
+                head_dim=encoder["head_dim"],
+                intermediate_size=encoder["n_hidden"],
+                max_position_embeddings=data["text_length"],
+                vocab_size=model["src_vocab_size"],
+                **shared,
+            ),
+            decoder=DecoderConfig(
+                hidden_size=decoder["n_embd"],
+                num_hidden_layers=decoder["n_layer"],
+                num_attention_heads=decoder["gqa_query_heads"],
+                num_key_value_heads=decoder["kv_heads"],
+                head_dim=decoder["gqa_head_dim"],
+                cross_num_attention_heads=decoder["cross_query_heads"],
+                cross_num_key_value_heads=decoder["cross_query_heads"],
+                cross_head_dim=decoder["cross_head_dim"],
+                cross_hidden_size=encoder["n_embd"],
+                intermediate_size=decoder["n_hidden"],
+                max_position_embeddings=data["audio_length"],
+                vocab_size=model["tgt_vocab_size"],
+                num_channels=data["channels"],
+                eos_token_id=data["audio_eos_value"],
+                pad_token_id=data["audio_pad_value"],
+                bos_token_id=data["audio_bos_value"],
+                **shared,
+            ),
+            delay_pattern=tuple(data["delay_pattern"]),
+        )
+    except KeyError as error:
+        raise UserError(f"The file {path} does not say {error.args[0]}; copy the model again.") from error
 
 
 def _encoder(shapes: dict[str, tuple[int, ...]], counts: dict[str, int]) -> EncoderConfig:
