@@ -47,13 +47,15 @@ class Speech:
 def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker:
     """A speaker from the embedded model (`mini`), a model directory or a hub name.
 
-    `codec` replaces the codec the model's `config.json` names.
+    `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names.
     """
     from rosella.codec import load_codec
     from rosella.convert.checkpoint import load_model
+    from rosella.convert.homes import find_directory
 
     model, config = load_model(name_or_path)
-    return Speaker(model, config, load_codec(codec or config.codec))
+    own = find_directory(name_or_path) / "codec"
+    return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec)))
 
 
 class Speaker:

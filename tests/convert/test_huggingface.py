@@ -19,7 +19,7 @@ from rosella.convert.huggingface import complete
 from rosella.errors import UserError
 from rosella.inference.generate import generate
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
-from rosella.speak import Speaker, Voice, load
+from rosella.speak import Voice, load
 from tiny_dia import ATTEND, CONFIG, model
 
 TEXTS = ["[S1] één [S2] twee", "[S3] drie (laughs) [S4] vier, vijf en zes", "zeven"]
@@ -95,7 +95,7 @@ def speech(processor, dia, inputs, frames, guidance=3.0, **others):
 
 def test_the_folder_speaks_as_rosella_does(tiny):
     folder, processor, dia = tiny
-    speaker = Speaker(*load_model(folder), load_codec(folder / "codec"))
+    speaker = load(folder)
     spoken = speaker.speak(TEXTS, **{**GREEDY, "guidance": 1.0})
     _, waves = speech(processor, dia, processor(text=TEXTS), frames=None, guidance=1.0)
     for ours, theirs in zip(spoken, waves, strict=True):
@@ -106,7 +106,7 @@ def test_the_folder_speaks_as_rosella_does(tiny):
 
 def test_it_goes_on_in_the_voice_of_a_clip(tiny):
     folder, processor, dia = tiny
-    speaker = Speaker(*load_model(folder), load_codec(folder / "codec"))
+    speaker = load(folder)
     clip = np.random.default_rng(0).normal(0, 0.1, 1000).astype(np.float32)
     spoken = speaker.speak(TEXTS[:2], Voice(clip, 8000, "[S2] acht"), max_seconds=0.3, **GREEDY)
     texts = [f"[S2] acht {each}" for each in TEXTS[:2]]

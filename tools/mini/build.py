@@ -1,6 +1,6 @@
 """`make mini`: rebuild the embedded family with Rosella's own commands. Every step is skipped when its result exists.
 
-usage: python tools/mini/build.py [--work build/mini] [--hours 2.2] [STEP ...]
+usage: python tools/mini/build.py [--work build/mini] [--hours 10] [STEP ...]
 """
 
 from __future__ import annotations
@@ -46,21 +46,28 @@ def codec(work: Path, hours: float) -> None:
 
 
 def dialogue(work: Path, hours: float) -> None:
-    speech.speaking_recordings(Espeak(), hours, work / "dialogue")
+    """Recordings for the speaking model: first lessons of single sentences, then conversations."""
+    espeak = Espeak()
+    speech.speaking_recordings(espeak, hours / 5, work / "lessons", speech.short_sentence)
+    speech.speaking_recordings(espeak, hours, work / "conversations", speech.conversation)
 
 
 def corpus(work: Path, hours: float) -> None:
-    where = ("--corpus", work / "corpus")
-    rosella("corpus", "add", work / "dialogue/manifest.jsonl", *where)
-    rosella("corpus", "run", *where, "--codec", work / "codec", "--max-seconds", 10)
-    rosella("corpus", "export", *where)
+    for name in ("lessons", "conversations"):
+        where = ("--corpus", work / f"{name}-corpus")
+        rosella("corpus", "add", work / name / "manifest.jsonl", *where)
+        rosella("corpus", "run", *where, "--codec", work / "codec", "--max-seconds", 9)
+        rosella("corpus", "export", *where)
 
 
 def model(work: Path, hours: float) -> None:
-    data = (f"data.export={work / 'corpus'}", f"codec={work / 'codec'}")
-    rosella("train", RECIPES / "mini.yaml", *data, "--run", work / "run")
-    start = f"model.weights={work / 'run/model'}"
-    rosella("train", RECIPES / "mini-finish.yaml", *data, start, "--run", work / "finish")
+    """Each recipe goes on from the model of the one before."""
+    start: tuple[str, ...] = ()
+    for name in ("mini-1-lessons", "mini-2-conversations", "mini-3-finish"):
+        part = "lessons" if name == "mini-1-lessons" else "conversations"
+        data = (f"data.export={work / f'{part}-corpus'}", f"codec={work / 'codec'}")
+        rosella("train", RECIPES / f"{name}.yaml", *data, *start, "--run", work / name)
+        start = (f"model.weights={work / name / 'model'}",)
 
 
 def install(work: Path, hours: float) -> None:
@@ -71,7 +78,7 @@ def install(work: Path, hours: float) -> None:
     from rosella.convert.checkpoint import load_model, save_model
 
     MelNetwork.load(work / "codec").save(FAMILY / "codec", half_vocoder=True)
-    weights, config = load_model(work / "finish/model")
+    weights, config = load_model(work / "mini-3-finish/model")
     shutil.rmtree(FAMILY / "model", ignore_errors=True)
     save_model(
         FAMILY / "model",
@@ -107,7 +114,7 @@ def main() -> None:
         "steps", nargs="*", metavar="STEP", help=f"which of {', '.join(STEPS)} (default: all)"
     )
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/mini")
-    parser.add_argument("--hours", type=float, default=2.2, help="recordings for the speaking model")
+    parser.add_argument("--hours", type=float, default=10.0, help="recordings for the speaking model")
     options = parser.parse_args()
     for name in options.steps or STEPS:
         done = options.work / f"{name}.done"

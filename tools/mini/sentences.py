@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from functools import cache
 
 GRAMMAR = {
     "en": {
@@ -77,16 +78,14 @@ def _grammar_sentence(language: str, random: random.Random) -> str:
     return written(" ".join(phrases))
 
 
+@cache
 def listed_words(language: str, heard: bool) -> list[str]:
     """The most frequent words of a language; `heard` words are trained on, the others are for the open-vocabulary score."""
     from wordfreq import top_n_list
 
+    seen = seen_words(language)
     words = [word for word in top_n_list(language, LISTED) if word.isalpha() and len(word) > 2]
-    return [
-        word
-        for index, word in enumerate(words)
-        if (index % UNHEARD != 0) == heard and word not in seen_words(language)
-    ]
+    return [word for index, word in enumerate(words) if (index % UNHEARD != 0) == heard and word not in seen]
 
 
 def word_string(words: list[str], random: random.Random) -> str:

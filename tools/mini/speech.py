@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,12 @@ m7 f5 Alex belinda boris Reed steph2 klatt3
 """.split()
 SPEAKING_VOICES = {"en": Voice("en+f2"), "nl": Voice("nl+m3")}  # the model's own, where no clip shows another
 PARTNERS = {"en": Voice("en+m3"), "nl": Voice("nl+f2")}  # who answers them
-CLONED_VOICES = "m1 m2 m3 m4 m5 m6 f1 f2 f3 f4 Andy Annie Alicia Michael linda adam".split()
+CLONED_VOICES = "m1 m3 m4 f2 f3 f4 Andy Annie".split()
 KINDS = {"alone": 25, "continued": 50, "dialogue": 25}  # percent of exchanges
 STRINGS = 0.4  # of the sentences, word strings: what teaches spelling rather than sentences
 LAUGHTER = 0.03  # of the turns
+LONGEST_SENTENCE = 7  # words, of the first lessons
+SEED = 77
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Turn:
     spoken: str | None = None
     clean: str | None = None
     speaker: str | None = None
+
+
+Exchange = Callable[[str, random.Random], list[Turn]]
+"""Makes the turns of one exchange in a language."""
 
 
 def codec_clips(
@@ -71,16 +77,15 @@ def codec_clips(
                 yield wave + noise(len(wave), chance.getrandbits(32))
 
 
-def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 77) -> Path:
+def speaking_recordings(espeak: Espeak, hours: float, folder: Path, exchange: Exchange) -> Path:
     """Write recordings of exchanges in English and Dutch by turns; returns their manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = {language: listed_words(language, heard=True) for language in SPEAKING_VOICES}
     seconds, lines = 0.0, []
     while seconds < hours * 3600:
-        chance = random.Random(f"{seed}-{len(lines)}")
+        chance = random.Random(f"{SEED}-{len(lines)}")
         language = ("en", "nl")[len(lines) % 2]
-        exchanges = [_exchange(language, words[language], chance) for _ in range(EXCHANGES)]
         name = f"{language}-{len(lines):04d}.flac"
+        exchanges = [exchange(language, chance) for _ in range(EXCHANGES)]
         turns, duration = write_recording(espeak, exchanges, folder / name, len(lines))
         seconds += duration
         lines.append({"audio": name, "show": f"show-{len(lines) % 25}", "language": language, "turns": turns})
@@ -89,7 +94,14 @@ def speaking_recordings(espeak: Espeak, hours: float, folder: Path, seed: int = 
     return manifest
 
 
-def _exchange(language: str, words: list[str], chance: random.Random) -> list[Turn]:
+def short_sentence(language: str, chance: random.Random) -> list[Turn]:
+    """A sentence of few and seen words in the model's own voice, to learn its letters on."""
+    while len((sentence := grammar_sentence(language, chance)).split()) > LONGEST_SENTENCE:
+        pass
+    return [Turn(SPEAKING_VOICES[language], sentence)]
+
+
+def conversation(language: str, chance: random.Random) -> list[Turn]:
     """A sentence in the model's own voice, two or three by one voice, or a dialogue of two."""
     (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
     if kind == "alone":
@@ -100,16 +112,18 @@ def _exchange(language: str, words: list[str], chance: random.Random) -> list[Tu
         own = (SPEAKING_VOICES[language], PARTNERS[language])
         pair = chance.choice((own, (_cloned_voice(language, chance), _cloned_voice(language, chance))))
         voices = [pair[index % 2] for index in range(chance.choice((2, 2, 3)))]
-    return [_turn(voice, language, words, chance) for voice in voices]
+    return [_turn(voice, language, chance) for voice in voices]
 
 
 def _cloned_voice(language: str, chance: random.Random) -> Voice:
-    variant = chance.choice(CLONED_VOICES)
-    return Voice(f"{language}+{variant}", chance.choice((155, 165)), chance.choice((40, 50, 60)), 55)
+    return Voice(f"{language}+{chance.choice(CLONED_VOICES)}")
 
 
-def _turn(voice: Voice, language: str, words: list[str], chance: random.Random) -> Turn:
-    text = word_string(words, chance) if chance.random() < STRINGS else grammar_sentence(language, chance)
+def _turn(voice: Voice, language: str, chance: random.Random) -> Turn:
+    if chance.random() < STRINGS:
+        text = word_string(listed_words(language, heard=True), chance)
+    else:
+        text = grammar_sentence(language, chance)
     if chance.random() < LAUGHTER:
         return Turn(voice, f"(laughs) {text}", f"ha ha ha. {text}")
     return Turn(voice, text)
