@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +21,9 @@ Positive = Annotated[int, Field(gt=0)]
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Part)
 
 
 class ModelRecipe(Part):
@@ -139,7 +142,7 @@ class Recipe(Part):
         return self
 
 
-MAY_CHANGE_ON_RESUME = ("steps", "checkpoint", "evaluate", "samples", "log_every")
+MAY_CHANGE_ON_RESUME = ("steps", "checkpoint", "evaluate", "samples", "log_every", "workers")
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -147,20 +150,25 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises UserError with one sentence that names the key, what it is and what it may be.
     """
+    return load_recipe_of(Recipe, path, overrides)
+
+
+def load_recipe_of(kind: type[AnyRecipe], path: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
+    """`load_recipe` for another kind of run."""
     values = _read(Path(path))
     for override in overrides:
         _apply(values, override)
     try:
-        return Recipe.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{path}: {_sentence(error)}.") from None
+        raise UserError(f"{path}: {_sentence(error, kind)}.") from None
 
 
-def save_recipe(recipe: Recipe, path: str | Path) -> None:
+def save_recipe(recipe: Part, path: str | Path) -> None:
     Path(path).write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True), "utf-8")
 
 
-def check_same_run(recipe: Recipe, saved: Recipe, where: str | Path) -> None:
+def check_same_run(recipe: Part, saved: Part, where: str | Path) -> None:
     """Refuse to continue a run with another model, other data or another optimizer than it began with."""
     new, old = _flat(recipe.model_dump()), _flat(saved.model_dump())
     for key in sorted(new.keys() | old.keys()):
@@ -205,20 +213,20 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise UserError(f"Cannot read the value {text!r} of {key}: write it as YAML.") from None
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, kind: type[Part]) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"the key {key} is unknown{_suggestion(first['loc'])}"
+        return f"the key {key} is unknown{_suggestion(first['loc'], kind)}"
     if first["type"] == "missing":
         return f"the key {key} is missing: add it, or give {key}=… on the command line"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message if first["type"] == "value_error" else f"{key} {message}, but is {first['input']!r}"
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
+def _suggestion(location: tuple[int | str, ...], kind: type[Part]) -> str:
     """`: did you mean lr?`, from the fields of the part that holds the unknown key."""
-    part: Any = Recipe
+    part: Any = kind
     for name in location[:-1]:
         part = part.model_fields[str(name)].annotation
     if not (isinstance(part, type) and issubclass(part, Part)):

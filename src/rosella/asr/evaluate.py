@@ -1,0 +1,166 @@
+"""How well a recogniser writes down what was said, and what it makes of silence and noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rosella.asr.examples import Example
+from rosella.asr.scores import Pair, score, word_errors
+from rosella.corpus.recogniser import Kind, Recogniser
+from rosella.corpus.transcribe import Clip, Transcriber, Transcription
+
+LENGTHS = (2.0, 5.0, 10.0, 20.0)
+"""Bounds of the groups by length, seconds."""
+
+NOISE = {"silence": None, "faint noise": -70.0, "noise": -30.0}
+"""What takes the place of speech to catch a recogniser that recites, with its level in dBFS."""
+
+NOISE_EXAMPLES = 100
+COMPRESSION_LIMIT = 2.4
+
+
+@dataclass(frozen=True)
+class Row:
+    """An example with what was written; `wer` counts tags and events, `no_speech` and the others are confidences."""
+
+    id: str
+    speakers: tuple[str, ...]
+    seconds: float
+    reference: str
+    hypothesis: str
+    language: str | None
+    wer: float
+    log_probability: float
+    no_speech: float
+    compression: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of the whole, by group (`by speaker`, `by length`, ...) and with the audio replaced (`noise`)."""
+
+    kind: Kind
+    summary: dict[str, Any]
+    groups: dict[str, dict[str, dict[str, Any]]]
+    noise: dict[str, dict[str, Any]]
+    rows: list[Row]
+    rejects: dict[str, str]
+
+    def save(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "scores.json").write_text(
+            json.dumps(asdict(self), ensure_ascii=False, indent=1), "utf-8"
+        )
+
+
+def evaluate(
+    recogniser: Recogniser, examples: Sequence[Example], kind: Kind, report: Callable[[int], None]
+) -> Evaluation:
+    """Transcribe examples and score them; `report` hears how many are done."""
+    transcriber, known = Transcriber({kind: recogniser}), _with_text(examples, kind)
+    outcome = transcriber.transcribe(map(clip_of, known.values()), report)
+    rows = [_row(known[name], made, kind) for name, made in outcome.transcriptions.items()]
+    summary = _summary(rows)
+    summary["compressed"] = sum(row.compression > COMPRESSION_LIMIT for row in rows)
+    noise = {name: _noise(transcriber, list(known.values()), kind, level) for name, level in NOISE.items()}
+    return Evaluation(kind, summary, _groups(rows), noise, rows, outcome.rejects)
+
+
+def transcribe_examples(
+    recogniser: Recogniser, examples: Sequence[Example], kind: Kind, batch_size: int | None = None
+) -> dict[str, Pair]:
+    """What was said and what the recogniser wrote, by id."""
+    known = _with_text(examples, kind)
+    outcome = Transcriber({kind: recogniser}, batch_size=batch_size).transcribe(map(clip_of, known.values()))
+    return {
+        name: Pair(text_of(known[name], kind), made.transcripts[kind].text, known[name].language)
+        for name, made in outcome.transcriptions.items()
+    }
+
+
+def clip_of(example: Example) -> Clip:
+    return Clip(example.id, example.audio, example.start, example.end, example.language)
+
+
+def text_of(example: Example, kind: Kind) -> str:
+    """The transcript of a kind, "" where the example has none."""
+    return (example.text if kind == "verbatim" else example.text_clean) or ""
+
+
+def _with_text(examples: Iterable[Example], kind: Kind) -> dict[str, Example]:
+    return {example.id: example for example in examples if text_of(example, kind)}
+
+
+def _row(example: Example, made: Transcription, kind: Kind) -> Row:
+    written, said = made.transcripts[kind], text_of(example, kind)
+    pair = Pair(said, written.text, example.language)
+    return Row(
+        example.id,
+        example.speakers,
+        example.seconds,
+        said,
+        written.text,
+        example.language,
+        word_errors(pair).rate or 0.0,
+        written.log_probability,
+        made.no_speech,
+        written.compression,
+    )
+
+
+def _summary(rows: Iterable[Row]) -> dict[str, Any]:
+    return score(Pair(row.reference, row.hypothesis, row.language) for row in rows).summary()
+
+
+def _groups(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Scores by speaker (a dialogue counts for each of its speakers), length and language."""
+    bounds = [0.0, *LENGTHS, np.inf]
+    names = [
+        f"{low:.0f} to {high:.0f} s" if high < np.inf else f"over {low:.0f} s"
+        for low, high in pairwise(bounds)
+    ]
+    keys: dict[str, Callable[[Row], Iterable[str]]] = {
+        "by speaker": lambda row: row.speakers,
+        "by length": lambda row: [names[int(np.searchsorted(LENGTHS, row.seconds, "right"))]],
+        "by language": lambda row: [row.language or "unknown"],
+    }
+    return {
+        title: {
+            name: _summary(row for row in rows if name in key(row))
+            for name in (
+                names if title == "by length" else sorted({name for row in rows for name in key(row)})
+            )
+            if any(name in key(row) for row in rows)
+        }
+        for title, key in keys.items()
+    }
+
+
+def _noise(
+    transcriber: Transcriber, examples: Sequence[Example], kind: Kind, level: float | None
+) -> dict[str, Any]:
+    """What is written where nothing is said: examples whose audio is silence or noise of the same length."""
+    chance, pairs = np.random.default_rng(0), list[Pair]()
+    some = examples[:: max(1, len(examples) // NOISE_EXAMPLES)][:NOISE_EXAMPLES]
+    for start in range(0, len(some), transcriber.batch_size):
+        batch = some[start : start + transcriber.batch_size]
+        waves = [_filler(example.seconds, level, chance) for example in batch]
+        made = transcriber.write([clip_of(example) for example in batch], waves)
+        pairs += [Pair(text_of(e, kind), made[e.id].transcripts[kind].text, e.language) for e in batch]
+    scores = score(pairs)
+    written = sum(bool(pair.hypothesis) for pair in pairs)
+    return {"examples": len(pairs), "with_text": written, "wer": scores.words.rate, "loops": scores.loops}
+
+
+def _filler(seconds: float, level: float | None, chance: np.random.Generator) -> np.ndarray:
+    samples = int(seconds * 16_000)
+    if level is None:
+        return np.zeros(samples, np.float32)
+    return (10 ** (level / 20) * chance.standard_normal(samples)).astype(np.float32)

@@ -1,0 +1,210 @@
+"""From clips of recordings to their verbatim and clean transcripts, in batches of alike lengths.
+
+Results are keyed by the clip's id, whatever order, gaps and failures there are on the way.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from rosella import audio
+from rosella.corpus.clean import clean as without_disfluencies
+from rosella.corpus.clean import fillers
+from rosella.corpus.recogniser import Kind, Recogniser, Written, same_encoder
+from rosella.errors import UserError
+
+BATCH = {"cpu": 16, "mps": 16, "cuda": 64}
+"""Clips transcribed at once, by kind of device."""
+
+TOLERANCE = 0.01
+"""Seconds by which a clip may exceed the window (times are rounded); it is cut there."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A span of a recording, seconds; a language of None is found out."""
+
+    id: str
+    audio: Path
+    start: float
+    end: float
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """`log_probability` is the mean over tokens; `compression` is text over compressed text, high where text repeats."""
+
+    text: str
+    log_probability: float
+    compression: float
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """What a clip says. `no_speech` is the probability that it says nothing."""
+
+    language: str
+    no_speech: float
+    transcripts: dict[Kind, Transcript]
+
+
+@dataclass
+class Outcome:
+    """Transcriptions and reasons for what has none, both by the clip's id."""
+
+    transcriptions: dict[str, Transcription] = field(default_factory=dict)
+    rejects: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Listener:
+    """Recognisers that hear alike, by what each is asked to write: one pass of the encoder serves them all."""
+
+    writers: dict[Kind, Recogniser]
+
+    @property
+    def any(self) -> Recogniser:
+        return next(iter(self.writers.values()))
+
+
+class Transcriber:
+    """Writes the transcripts that it has a recogniser for; the same one may serve for both.
+
+    With `rules`, the clean transcript is the verbatim one without fillers and restarts (see `corpus.clean`).
+    """
+
+    def __init__(
+        self, recognisers: Mapping[Kind, Recogniser], rules: bool = False, batch_size: int | None = None
+    ) -> None:
+        if rules and list(recognisers) != ["verbatim"]:
+            raise UserError(
+                "Rules make the clean transcript from the verbatim one: give one recogniser for that."
+            )
+        self.rules = rules
+        self.listeners = _listeners(recognisers)
+        self.batch_size = batch_size or BATCH[self.listeners[0].any.model.device.type]
+        self.window = min(recogniser.window for recogniser in recognisers.values())
+        self.languages = set.intersection(*(set(recogniser.languages) for recogniser in recognisers.values()))
+
+    def transcribe(self, clips: Iterable[Clip], report: Callable[[int], None] = lambda done: None) -> Outcome:
+        """Transcribe clips in any order; those without a transcript have a reason. `report` hears how many are done."""
+        outcome = Outcome()
+        fitting = [clip for clip in unique(clips) if not self._refused(clip, outcome)]
+        ordered = sorted(fitting, key=lambda clip: clip.end - clip.start, reverse=True)
+        size = self.batch_size
+        with ThreadPoolExecutor(1) as pool:  # reads the next batch while this one is transcribed
+            ahead = pool.submit(self._read, ordered[:size])
+            for first in range(0, len(ordered), size):
+                waves, faults = ahead.result()
+                ahead = pool.submit(self._read, ordered[first + size : first + 2 * size])
+                batch = [clip for clip in ordered[first : first + size] if clip.id in waves]
+                outcome.rejects |= faults
+                outcome.transcriptions |= self.write(batch, [waves[clip.id] for clip in batch])
+                report(len(outcome.transcriptions) + len(outcome.rejects))
+        return outcome
+
+    def write(self, clips: Sequence[Clip], waves: Sequence[np.ndarray]) -> dict[str, Transcription]:
+        """Transcribe one batch of clips whose audio, mono at the recogniser's rate, is at hand."""
+        if not clips:
+            return {}
+        languages = [clip.language for clip in clips]
+        silence: list[float] = []
+        made: list[dict[Kind, Transcript]] = [{} for _ in clips]
+        for listener in self.listeners:
+            states = listener.any.encode(listener.any.features(waves))
+            if not silence:
+                heard, silence = listener.any.listen(states)
+                languages = [known or guess for known, guess in zip(languages, heard, strict=True)]
+            for kind, transcripts in _written(listener, states, [str(name) for name in languages]).items():
+                for place, transcript in enumerate(transcripts):
+                    made[place][kind] = transcript
+        return {
+            clip.id: Transcription(str(language), silent, self._ruled(transcripts, language))
+            for clip, language, silent, transcripts in zip(clips, languages, silence, made, strict=True)
+        }
+
+    def _ruled(self, made: dict[Kind, Transcript], language: str | None) -> dict[Kind, Transcript]:
+        if not self.rules:
+            return made
+        verbatim = made["verbatim"]
+        text = without_disfluencies(verbatim.text, fillers(language))
+        return {**made, "clean": replace(verbatim, text=text, compression=compression_ratio(text))}
+
+    def _refused(self, clip: Clip, outcome: Outcome) -> bool:
+        seconds = clip.end - clip.start
+        if seconds <= 0:
+            outcome.rejects[clip.id] = "holds no audio"
+        elif seconds > self.window + TOLERANCE:
+            outcome.rejects[clip.id] = (
+                f"{seconds:.1f} s, longer than the recogniser's window of {self.window:.0f} s"
+            )
+        elif clip.language is not None and clip.language not in self.languages:
+            outcome.rejects[clip.id] = f"the recogniser knows no language {clip.language}"
+        return clip.id in outcome.rejects
+
+    def _read(self, clips: Sequence[Clip]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        waves, faults, rate = {}, {}, self.listeners[0].any.sample_rate
+        for clip in clips:
+            try:
+                waves[clip.id] = audio.decode(clip.audio, rate, clip.start, clip.end)[
+                    : round(self.window * rate)
+                ]
+            except UserError as fault:
+                faults[clip.id] = str(fault)
+        return waves, faults
+
+
+def unique(clips: Iterable[Clip]) -> list[Clip]:
+    """The clips; UserError where two have one id, whose results could not be told apart."""
+    clips = list(clips)
+    seen = Counter(clip.id for clip in clips)
+    twice = [name for name, count in seen.items() if count > 1]
+    if twice:
+        raise UserError(f"{len(twice)} clips share their id with another ({twice[0]}): give each its own.")
+    return clips
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes over compressed bytes, as Whisper has it (Radford 2022): above 2.4 a text repeats itself; 0 for none."""
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw)) if raw else 0.0
+
+
+def _listeners(recognisers: Mapping[Kind, Recogniser]) -> list[_Listener]:
+    """Recognisers grouped by their encoders."""
+    groups: list[_Listener] = []
+    for kind, recogniser in recognisers.items():
+        for group in groups:
+            if same_encoder(group.any, recogniser):
+                group.writers[kind] = recogniser
+                break
+        else:
+            groups.append(_Listener({kind: recogniser}))
+    return groups
+
+
+def _written(listener: _Listener, states: Tensor, languages: Sequence[str]) -> dict[Kind, list[Transcript]]:
+    """Transcripts of a batch by kind; one decoder writes all of its kinds side by side."""
+    made: dict[Kind, list[Transcript]] = {}
+    for recogniser in {id(writer): writer for writer in listener.writers.values()}.values():
+        kinds: list[Kind] = [kind for kind, writer in listener.writers.items() if writer is recogniser]
+        prompts = [recogniser.prompt(kind, language) for kind in kinds for language in languages]
+        written = recogniser.write(states.repeat(len(kinds), 1, 1), prompts)
+        for number, kind in enumerate(kinds):
+            part = written[number * len(languages) : (number + 1) * len(languages)]
+            made[kind] = [_transcript(recogniser, row) for row in part]
+    return made
+
+
+def _transcript(recogniser: Recogniser, row: Written) -> Transcript:
+    text = recogniser.text(row.ids)
+    return Transcript(text, row.mean_log_probability, compression_ratio(text))
