@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import itertools
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
 
 from mini import podcast
 from mini.espeak import Espeak, Voice
@@ -34,7 +37,9 @@ LONGEST = 9.4  # seconds of an exchange: the recogniser's window less the margin
 FILLERS = {"nl": ("eh", "uhm"), "en": ("uh", "uhm")}
 LAUGHS = ("ha ha ha.", "ha ha ha ha.", "ha ha.")
 FILLER, STUTTER, LAUGH, GRAMMAR = 0.35, 0.2, 0.1, 0.3  # shares of the turns
-CODED = 0.4  # of the training recordings have been through the mini codec, as what the speaking model says has
+CODED = (
+    0.4  # of the training recordings have been through the mini codec, as what the speaking model says has
+)
 RATES, PITCHES = (135, 185), (30, 70)
 TEST_EXAMPLES, VALIDATION_EXAMPLES = 120, 40  # per language
 SEED = 4_711
@@ -52,7 +57,8 @@ class Script:
     def exchange(self, voices: list[Voice]) -> list[Turn]:
         while True:
             turns = [self.turn(voice) for voice in voices]
-            if not (self.reserved and self.reserved & grams(turns)):
+            texts = (" ".join(turn.text for turn in turns), " ".join(turn.clean or "" for turn in turns))
+            if not any(self.reserved & grams(text) for text in texts):
                 return turns
 
     def turn(self, voice: Voice) -> Turn:
@@ -95,14 +101,10 @@ def capital(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def grams(turns: Iterable[Turn], size: int = 4) -> set[tuple[str, ...]]:
-    """Four words in a row, in the verbatim or the clean transcript of an exchange."""
-    turns = list(turns)
-    found = set()
-    for text in (" ".join(turn.text for turn in turns), " ".join(turn.clean or "" for turn in turns)):
-        words = plain_words(text)
-        found |= {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
-    return found
+def grams(text: str, size: int = 4) -> set[tuple[str, ...]]:
+    """Four words in a row, across turns, without tags and events."""
+    words = plain_words(text)
+    return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
 
 
 def vocabulary(espeak: Espeak, language: str) -> list[str]:
@@ -126,17 +128,19 @@ def phonemes(espeak: Espeak, word: str, language: str) -> str:
     return said(ctypes.byref(ctypes.c_char_p(word.encode())), 1, 0).decode()
 
 
-def voices(language: str, names: list[str], chance: random.Random) -> list[Voice]:
+def voices(language: str, names: Sequence[str], chance: random.Random) -> list[Voice]:
     """Who speaks in an exchange: one to three turns of one or two voices."""
     pair = [
-        Voice(f"{language}+{name}", chance.randint(*RATES), chance.randint(*PITCHES), chance.randint(*PITCHES))
+        Voice(
+            f"{language}+{name}", chance.randint(*RATES), chance.randint(*PITCHES), chance.randint(*PITCHES)
+        )
         for name in chance.sample(names, 2)
     ]
     return chance.choice(([pair[0]], pair, pair, [pair[0], pair[1], pair[0]]))
 
 
 def recording(
-    espeak: Espeak, script: Script, names: list[str], path: Path, split: Split, count: int, seed: int
+    espeak: Espeak, script: Script, names: Sequence[str], path: Path, split: Split, count: int, seed: int
 ) -> list[Example]:
     """Speak `count` exchanges into one file."""
     exchanges = []
@@ -164,29 +168,31 @@ def example(
     tags = [f"[S{speakers.index(turn.voice.name) + 1}]" for turn in turns]
     verbatim = " ".join(f"{tag} {turn.text}" for tag, turn in zip(tags, turns, strict=True))
     clean = " ".join(f"{tag} {turn.clean}" for tag, turn in zip(tags, turns, strict=True))
-    return Example(name, path, round(start, 3), round(end, 3), verbatim, clean, tuple(speakers), language, split)
+    return Example(
+        name, path, round(start, 3), round(end, 3), verbatim, clean, tuple(speakers), language, split
+    )
 
 
 def through_codec(path: Path) -> None:
     """Replace a recording by what the mini codec makes of it."""
     codec = load_codec("mini")
     wave = audio.decode(path, codec.sample_rate)
-    pieces = [wave[start : start + 10 * codec.sample_rate] for start in range(0, len(wave), 10 * codec.sample_rate)]
+    pieces = [
+        wave[start : start + 10 * codec.sample_rate] for start in range(0, len(wave), 10 * codec.sample_rate)
+    ]
     made = [codec.decode(codec.encode([piece]))[0][: len(piece)] for piece in pieces]
-    import numpy as np
-
     audio.write(path, np.concatenate(made), codec.sample_rate)
 
 
 def recordings(
-    espeak: Espeak, folder: Path, scripts: dict[str, Script], names: list[str], split: Split, counts: Iterable[int]
-) -> Iterator[Example]:
-    """Recordings of so many exchanges each, in the languages by turns."""
+    espeak: Espeak, folder: Path, scripts: dict[str, Script], names: Sequence[str], split: Split, count: int
+) -> Iterator[list[Example]]:
+    """The examples of one recording after another, `count` exchanges each, in the languages by turns, without end."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, count in enumerate(counts):
+    for number in itertools.count():
         language = LANGUAGES[number % len(LANGUAGES)]
         path = folder / f"{split}-{language}-{number:04d}.flac"
-        yield from recording(espeak, scripts[language], names, path, split, count, SEED + number)
+        yield recording(espeak, scripts[language], names, path, split, count, SEED + number)
         if split == "train" and scripts[language].chance.random() < CODED:
             through_codec(path)
 
@@ -196,44 +202,37 @@ def build(folder: Path, hours: float) -> None:
     scripts = {
         name: Script(name, vocabulary(espeak, name), random.Random(f"{SEED} {name}")) for name in LANGUAGES
     }
-    held = {
-        split: list(recordings(espeak, folder / home, scripts, UNHEARD_VOICES, split, [count] * len(LANGUAGES)))
-        for split, home, count in (
-            ("test", "test", TEST_EXAMPLES),
-            ("validation", "train", VALIDATION_EXAMPLES),
-        )
-    }
-    reserved = {gram for examples in held.values() for made in examples for gram in example_grams(made)}
+    test = held_out(recordings(espeak, folder / "test", scripts, UNHEARD_VOICES, "test", TEST_EXAMPLES))
+    unseen = recordings(espeak, folder / "train", scripts, UNHEARD_VOICES, "validation", VALIDATION_EXAMPLES)
+    validation = held_out(unseen)
+    reserved = four_grams([*test, *validation])
     for script in scripts.values():
         script.reserved = reserved
     heard, train, seconds = sorted(set(CODEC_VOICES) - set(UNHEARD_VOICES)), list[Example](), 0.0
-    count = 0
-    while seconds < hours * 3600:
-        language = LANGUAGES[count % len(LANGUAGES)]
-        path = folder / "train" / f"train-{language}-{count:04d}.flac"
-        made = recording(espeak, scripts[language], heard, path, "train", EXCHANGES, SEED + 1000 + count)
-        if scripts[language].chance.random() < CODED:
-            through_codec(path)
+    for made in recordings(espeak, folder / "train", scripts, heard, "train", EXCHANGES):
         train += made
-        seconds, count = seconds + sum(one.seconds for one in made), count + 1
-        print(f"{count} recordings, {seconds / 3600:.2f} h", flush=True)
-    assert not reserved & {gram for one in train for gram in example_grams(one)}, "training holds test four-grams"
+        seconds += sum(one.seconds for one in made)
+        print(f"{seconds / 3600:.2f} of {hours:.2f} h", flush=True)
+        if seconds > hours * 3600:
+            break
+    assert not reserved & four_grams(train), "training holds four words in a row of the test"
     report = {
         "words": {name: len(script.words) for name, script in scripts.items()},
         "reserved_four_grams": len(reserved),
         "hours": seconds / 3600,
         "voices": {"train": heard, "held_out": UNHEARD_VOICES},
     }
-    write_examples(folder / "train", [*train, *held["validation"]], report)
-    write_examples(folder / "test", held["test"], report)
+    write_examples(folder / "train", [*train, *validation], report)
+    write_examples(folder / "test", test, report)
 
 
-def example_grams(made: Example) -> set[tuple[str, ...]]:
-    found = set()
-    for text in (made.text, made.text_clean or ""):
-        words = plain_words(text)
-        found |= {tuple(words[start : start + 4]) for start in range(len(words) - 3)}
-    return found
+def held_out(made: Iterator[list[Example]]) -> list[Example]:
+    """One recording of each language."""
+    return [example for _, examples in zip(LANGUAGES, made, strict=False) for example in examples]
+
+
+def four_grams(examples: Iterable[Example]) -> set[tuple[str, ...]]:
+    return {gram for made in examples for text in (made.text, made.text_clean or "") for gram in grams(text)}
 
 
 def main() -> None:

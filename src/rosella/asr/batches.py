@@ -149,12 +149,12 @@ class Batches:
         order = chance.sample(range(len(self.items)), len(self.items))
         size, batches = self.recipe.batch_size, []
         order = (order * math.ceil(size / len(order)))[: max(1, len(order) // size) * size]
-        for start in range(0, len(order), size * POOL):
-            pool = sorted(
-                order[start : start + size * POOL], key=lambda index: self.items[index].example.seconds
-            )
-            batches += [pool[first : first + size] for first in range(0, len(pool), size)]
-        return chance.sample(batches, len(batches))
+        rising = self.recipe.short_first and epoch == 0
+        pool = len(order) if rising else size * POOL
+        for start in range(0, len(order), pool):
+            alike = sorted(order[start : start + pool], key=lambda index: self.items[index].example.seconds)
+            batches += [alike[first : first + size] for first in range(0, len(alike), size)]
+        return batches if rising else chance.sample(batches, len(batches))
 
 
 def stream(batches: Batches, first: int, workers: int) -> Iterator[list[Batch]]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rosella.asr.examples import Example
+from rosella.asr.examples import SPLITS, Example, read_examples
 from rosella.asr.scores import Pair, score, word_errors
 from rosella.corpus.recogniser import Kind, Recogniser
 from rosella.corpus.transcribe import Clip, Transcriber, Transcription
+from rosella.errors import UserError
 
 LENGTHS = (2.0, 5.0, 10.0, 20.0)
 """Bounds of the groups by length, seconds."""
@@ -53,6 +54,10 @@ class Evaluation:
     rows: list[Row]
     rejects: dict[str, str]
 
+    def scores(self) -> dict[str, Any]:
+        """All but the examples."""
+        return {name: value for name, value in asdict(self).items() if name != "rows"}
+
     def save(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "scores.json").write_text(
@@ -61,7 +66,10 @@ class Evaluation:
 
 
 def evaluate(
-    recogniser: Recogniser, examples: Sequence[Example], kind: Kind, report: Callable[[int], None]
+    recogniser: Recogniser,
+    examples: Sequence[Example],
+    kind: Kind,
+    report: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
     """Transcribe examples and score them; `report` hears how many are done."""
     transcriber, known = Transcriber({kind: recogniser}), _with_text(examples, kind)
@@ -71,6 +79,23 @@ def evaluate(
     summary["compressed"] = sum(row.compression > COMPRESSION_LIMIT for row in rows)
     noise = {name: _noise(transcriber, list(known.values()), kind, level) for name, level in NOISE.items()}
     return Evaluation(kind, summary, _groups(rows), noise, rows, outcome.rejects)
+
+
+def examples_with(
+    directory: Path, split: str, transcript: str | None, kinds: Sequence[Kind]
+) -> tuple[Kind, list[Example]]:
+    """The transcript to score, and the examples of a split that have it; UserError for what there is not."""
+    if split not in SPLITS:
+        raise UserError(f"There is no split {split!r}: use one of {', '.join(SPLITS)}.")
+    kind = transcript or kinds[0]
+    if kind not in kinds:
+        raise UserError(f"This recogniser writes no {kind} transcripts: use {' or '.join(kinds)}.")
+    examples = list(_with_text(read_examples(directory, split), kind).values())
+    if not examples:
+        raise UserError(
+            f"{directory} has no {kind} transcripts in the {split} split: name another with --split."
+        )
+    return kind, examples
 
 
 def transcribe_examples(

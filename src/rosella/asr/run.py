@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import signal
 import threading
 import time
@@ -42,8 +43,11 @@ class AsrRun:
     @classmethod
     @contextmanager
     def locked(cls, path: str | Path) -> Iterator[AsrRun]:
-        """Create the directory if need be and keep every other run out of it."""
+        """Create the directory if need be and keep every other run out of it; the first of several processes does."""
         run = cls(path)
+        if os.environ.get("RANK", "0") != "0":
+            yield run
+            return
         try:
             run.path.mkdir(parents=True, exist_ok=True)
             lock = (run.path / ".lock").open("w")
@@ -60,9 +64,12 @@ class AsrRun:
 
     def begin(self, recipe: AsrRecipe) -> None:
         """Refuse a recipe that contradicts the checkpoints already here, then save it."""
+        self.check(recipe)
+        save_recipe(recipe, self.recipe)
+
+    def check(self, recipe: AsrRecipe) -> None:
         if self.recipe.exists() and self._saved():
             check_same_run(recipe, load_recipe_of(AsrRecipe, self.recipe), self.path)
-        save_recipe(recipe, self.recipe)
 
     def finished(self, recipe: AsrRecipe) -> bool:
         """True when the run's last step and its model are here."""

@@ -224,9 +224,9 @@ def _sum(job: Job, value: float) -> float:
 
 def _precision(job: Job) -> Any:
     """Autocast to bfloat16, by default where the device computes in it."""
-    device = job.accelerator.device.type
-    capable = torch.cuda.is_bf16_supported() if device == "cuda" else False
-    wanted = job.recipe.precision
+    device, wanted = job.accelerator.device.type, job.recipe.precision
+    fast = {"cuda": torch.cuda.is_bf16_supported, "cpu": torch.ops.mkldnn._is_mkldnn_bf16_supported}
+    capable = device in fast and fast[device]()
     return torch.autocast(
         device, torch.bfloat16, enabled=wanted == "bfloat16" or (wanted == "auto" and capable)
     )

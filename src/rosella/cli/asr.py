@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 SHOWN = 5
+INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
     verbs = typer.Typer(help="Teach a recogniser to write down what was really said.", no_args_is_help=True)
-    verbs.command("prepare")(prepare)
+    for verb in (prepare, train, evaluate):
+        verbs.command(verb.__name__)(verb)
     app.add_typer(verbs, name="asr")
 
 
@@ -56,3 +59,81 @@ def prepare(
     )
     for failure in report["failed"][:SHOWN]:
         typer.echo(f"failed: {failure['recording']}: {failure['reason']}")
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe; see recipes/asr-*.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to it, as key=value.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run directory (default: runs/<recipe>).")] = None,
+) -> None:
+    """Train a recogniser; the same command again continues an interrupted run."""
+    from rosella.asr.recipe import AsrRecipe
+    from rosella.asr.run import AsrRun
+    from rosella.asr.train import train as train_recogniser
+    from rosella.cli.progress import progress
+    from rosella.config import load_recipe_of
+
+    chosen = load_recipe_of(AsrRecipe, recipe, overrides or [])
+    with AsrRun.locked(run or Path("runs") / recipe.stem) as directory:
+        directory.check(chosen)
+        if directory.finished(chosen):
+            typer.echo(f"Already done: {chosen.steps} steps; the recogniser is in {directory.model}.")
+            return
+        with progress("training", chosen.steps) as update:
+            outcome = train_recogniser(chosen, directory, _reporter(update))
+    if not outcome.finished:
+        typer.echo(f"Saved at step {outcome.step} of {chosen.steps}.", err=True)
+        raise typer.Exit(INTERRUPTED)
+    typer.echo(f"Trained {outcome.step} steps; the recogniser is in {directory.model}.")
+
+
+def evaluate(
+    examples: Annotated[Path, typer.Argument(help="Examples directory, made with `asr prepare`.")],
+    model: Annotated[str, typer.Option(help="A recogniser's directory, or a Whisper on the hub.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for scores.json and a page with the worst examples.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    transcript: Annotated[
+        str | None, typer.Option(help="verbatim or clean (default: verbatim if it writes that).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Score a recogniser: word errors, fillers, stutters, speakers, events, and what it makes of silence."""
+    from rosella.asr.evaluate import evaluate as score
+    from rosella.asr.evaluate import examples_with
+    from rosella.cli.progress import progress
+    from rosella.corpus.recogniser import Recogniser
+    from rosella.evaluate import recognition
+
+    recogniser = Recogniser.load(model)
+    kind, chosen = examples_with(examples, split, transcript, recogniser.kinds)
+    if as_json:
+        evaluation = score(recogniser, chosen, kind)
+    else:
+        with progress("transcribing", len(chosen)) as update:
+            evaluation = score(recogniser, chosen, kind, lambda done: update(done, ""))
+    if out is not None:
+        evaluation.save(out)
+        recognition.write_page(evaluation, {example.id: example for example in chosen}, out / "report.html")
+    typer.echo(
+        json.dumps(evaluation.scores(), ensure_ascii=False, indent=2)
+        if as_json
+        else recognition.table(evaluation)
+    )
+
+
+def _reporter(update: Callable[[int, str], None]) -> Callable[[dict[str, Any]], None]:
+    validation = ""
+
+    def report(values: dict[str, Any]) -> None:
+        nonlocal validation
+        if "note" in values:
+            typer.echo(values["note"])
+        elif values["split"] == "validation":
+            validation = f", validation WER {values['wer']:.1%}"
+        else:
+            loss = "not finite" if values["loss"] is None else f"{values['loss']:.3f}"
+            update(values["step"], f"loss {loss}{validation}, {values['examples_per_second']:.1f} examples/s")
+
+    return report
