@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 from flax import nnx
 
+import tiny_dia
 from rosella.model.config import DiaConfig
-from tiny_dia import CONFIG, model
+from rosella.model.transformer import Dia
+from tiny_dia import CONFIG
 
 NAMES = {
     "self_norm": "pre_sa_norm",
@@ -23,6 +26,14 @@ NAMES = {
     "gate_up": "wi_fused",
     "down": "wo",
 }
+
+
+def model(config: DiaConfig = CONFIG) -> Dia:
+    """The tiny Dia with norms that can be told apart, since its own are all ones."""
+    graph, state = nnx.split(tiny_dia.model(config))
+    random = np.random.default_rng(1)
+    spread = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), state)
+    return nnx.merge(graph, spread)
 
 
 def weights(dia) -> dict[tuple[str, ...], np.ndarray]:

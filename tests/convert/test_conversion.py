@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from foreign_homes import nari_state, reference_tree, weights, write_nari_config, write_reference
+from foreign_homes import model, nari_state, reference_tree, weights, write_nari_config, write_reference
 from rosella.convert import conversion
 from rosella.convert.checkpoint import load_model, save_model
 from rosella.convert.conversion import convert
@@ -23,7 +23,7 @@ from rosella.convert.settings import read_config
 from rosella.convert.tensors import WEIGHTS
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
-from tiny_dia import ATTEND, CONFIG, model
+from tiny_dia import ATTEND, CONFIG
 
 
 @pytest.fixture
