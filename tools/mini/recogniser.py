@@ -192,9 +192,10 @@ def recordings(
     for number in itertools.count():
         language = LANGUAGES[number % len(LANGUAGES)]
         path = folder / f"{split}-{language}-{number:04d}.flac"
-        yield recording(espeak, scripts[language], names, path, split, count, SEED + number)
+        made = recording(espeak, scripts[language], names, path, split, count, SEED + number)
         if split == "train" and scripts[language].chance.random() < CODED:
             through_codec(path)
+        yield made
 
 
 def build(folder: Path, hours: float) -> None:
@@ -236,7 +237,7 @@ def four_grams(examples: Iterable[Example]) -> set[tuple[str, ...]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--hours", type=float, default=12.0, help="of speech to train on, pauses left out")
     options = parser.parse_args()

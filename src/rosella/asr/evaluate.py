@@ -87,9 +87,10 @@ def examples_with(
     """The transcript to score, and the examples of a split that have it; UserError for what there is not."""
     if split not in SPLITS:
         raise UserError(f"There is no split {split!r}: use one of {', '.join(SPLITS)}.")
-    kind = transcript or kinds[0]
-    if kind not in kinds:
-        raise UserError(f"This recogniser writes no {kind} transcripts: use {' or '.join(kinds)}.")
+    wanted = [kind for kind in kinds if transcript in (None, kind)]
+    if not wanted:
+        raise UserError(f"This recogniser writes no {transcript} transcripts: use {' or '.join(kinds)}.")
+    kind = wanted[0]
     examples = list(_with_text(read_examples(directory, split), kind).values())
     if not examples:
         raise UserError(

@@ -172,7 +172,7 @@ def stutters(said: Sequence[str]) -> list[bool]:
     following = [*said[1:], ""]
     return [
         word.endswith("-") or (word == after and word not in DOUBLED and not _MARK.fullmatch(word))
-        for word, after in zip(said, following, strict=True)
+        for word, after in zip(said, following, strict=False)
     ]
 
 

@@ -45,7 +45,7 @@ def prepare(recogniser: Recogniser, recipe: AsrRecipe) -> Callable[[], Recognise
     if recipe.freeze_encoder:
         model.model.encoder.requires_grad_(False)
     if recipe.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     if recipe.lora is None:
         return lambda: recogniser
     from peft import LoraConfig, get_peft_model

@@ -26,7 +26,7 @@ from rosella.asr.run import AsrRun, stop_signals
 from rosella.asr.scores import score
 from rosella.asr.start import prepare, start
 from rosella.config import OptimizerRecipe
-from rosella.corpus.recogniser import Kind, Recogniser, encode
+from rosella.corpus.recogniser import Kind, Recogniser, best_device, encode
 from rosella.errors import RosellaError, UserError
 
 Report = Callable[[dict[str, Any]], None]
@@ -99,7 +99,7 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = lambda values: None) 
     `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. SIGINT and SIGTERM finish the step, save
     and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
     """
-    accelerator = Accelerator()
+    accelerator = Accelerator(cpu=best_device().type == "cpu")
     if recipe.batch_size % accelerator.num_processes:
         raise UserError(
             f"batch_size {recipe.batch_size} cannot be shared evenly by {accelerator.num_processes} devices: "

@@ -52,14 +52,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class Written:
-    """Token ids a recogniser wrote, without prompt and end, and the sum of their log-probabilities, the end included."""
+    """Token ids a recogniser wrote, without prompt and end, and the sum of their log-probabilities, the end included.
+
+    Not `ended` means that the positions ran out.
+    """
 
     ids: tuple[int, ...]
     log_probability: float
+    ended: bool
 
     @property
     def mean_log_probability(self) -> float:
-        return self.log_probability / (len(self.ids) + 1)
+        return self.log_probability / (len(self.ids) + self.ended)
 
 
 @dataclass
@@ -227,13 +231,11 @@ class Recogniser:
                     break
                 rows, states, done, ids = rows[kept], states[kept], done[kept], ids[kept]
                 cache.batch_select_indices(kept)
-        return [
-            Written(self._until_end(row), score)
-            for row, score in zip(written.tolist(), scores.tolist(), strict=True)
-        ]
+        return [self._cut(row, score) for row, score in zip(written.tolist(), scores.tolist(), strict=True)]
 
-    def _until_end(self, ids: list[int]) -> tuple[int, ...]:
-        return tuple(ids[: ids.index(self.end)] if self.end in ids else ids)
+    def _cut(self, ids: list[int], score: float) -> Written:
+        ended = self.end in ids
+        return Written(tuple(ids[: ids.index(self.end)] if ended else ids), score, ended)
 
     def _logits(self, ids: Tensor, states: Tensor, cache: EncoderDecoderCache | None) -> Tensor:
         decoder = self.model.model.decoder
