@@ -1,0 +1,40 @@
+"""Every recipe for a recogniser can be read, and those for production work on a small Whisper of that kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rosella.asr.recipe import AsrRecipe
+from rosella.asr.run import AsrRun
+from rosella.asr.train import train
+from rosella.config import load_recipe_of
+from rosella.corpus.recogniser import Recogniser
+from support import ROOT
+
+RECIPES = sorted((ROOT / "recipes").glob("asr-*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_it_is_valid_and_says_how_it_is_run(path: Path):
+    load_recipe_of(AsrRecipe, path)
+    assert f"rosella asr train recipes/{path.name}" in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["asr-large", "asr-large-full"])
+def test_it_trains_a_small_whisper(name, tones, tiny, tmp_path):
+    tiny.change(prompts={"clean": "<|transcribe|>"})
+    tiny.save(tmp_path / "whisper")
+    changes = [
+        f"model.weights={tmp_path / 'whisper'}",
+        f"examples=[{tones}]",
+        "steps=2",
+        "optimizer.warmup=1",
+    ]
+    changes += ["batch_size=4", "micro_batch=2", "precision=float32", "optimizer.decay=0"]
+    recipe = load_recipe_of(AsrRecipe, ROOT / "recipes" / f"{name}.yaml", changes)
+    with AsrRun.locked(tmp_path / "run") as run:
+        assert train(recipe, run).finished
+    made = Recogniser.load(tmp_path / "run" / "model", "cpu")
+    assert made.kinds == ("verbatim",) and made.languages["vl"] == made.languages["nl"]
