@@ -6,8 +6,8 @@ import pytest
 
 from asr.tones import write_corpus
 from rosella.asr.recipe import AsrRecipe
+from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import new_recogniser
-from rosella.corpus.recogniser import Recogniser
 
 
 @pytest.fixture(scope="session")

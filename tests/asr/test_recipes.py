@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rosella.asr.recipe import AsrRecipe
+from rosella.asr.recogniser import Recogniser
 from rosella.asr.run import AsrRun
 from rosella.asr.train import train
 from rosella.config import load_recipe_of
-from rosella.corpus.recogniser import Recogniser
 from support import ROOT
 
 RECIPES = sorted((ROOT / "recipes").glob("asr-*.yaml"))

@@ -13,11 +13,11 @@ from asr.tones import write_corpus
 from rosella.asr.evaluate import evaluate, transcribe_examples
 from rosella.asr.examples import read_examples
 from rosella.asr.recipe import AsrRecipe
+from rosella.asr.recogniser import Recogniser
 from rosella.asr.run import AsrRun, read_metrics
 from rosella.asr.scores import score
 from rosella.asr.train import learning_rate, train
 from rosella.config import OptimizerRecipe, load_recipe_of, save_recipe
-from rosella.corpus.recogniser import Recogniser
 from rosella.errors import UserError
 from support import python
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import byte_tokenizer
-from rosella.corpus.recogniser import Recogniser
 
 TOKENIZER = byte_tokenizer(["en", "nl"])
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from rosella import audio
+from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import new_recogniser
-from rosella.corpus.recogniser import Kind, Recogniser
-from rosella.corpus.transcribe import Clip, Outcome, Transcriber
+from rosella.corpus.transcribe import Clip, Kind, Outcome, Transcriber
 from rosella.errors import UserError
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from rosella import audio
 from rosella.asr.examples import Example
 from rosella.asr.recipe import AsrRecipe, SpecAugmentRecipe
-from rosella.corpus.recogniser import Recogniser
+from rosella.asr.recogniser import Recogniser
 from rosella.errors import UserError
 
 IGNORED = -100

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from rosella.asr.examples import SPLITS, Example, read_examples
+from rosella.asr.recogniser import Recogniser
 from rosella.asr.scores import Pair, score, word_errors
-from rosella.corpus.recogniser import Kind, Recogniser
-from rosella.corpus.transcribe import Clip, Transcriber, Transcription
+from rosella.corpus.transcribe import Clip, Kind, Transcriber, Transcription
 from rosella.errors import UserError
 
 LENGTHS = (2.0, 5.0, 10.0, 20.0)
@@ -87,7 +87,7 @@ def examples_with(
     """The transcript to score, and the examples of a split that have it; UserError for what there is not."""
     if split not in SPLITS:
         raise UserError(f"There is no split {split!r}: use one of {', '.join(SPLITS)}.")
-    wanted = [kind for kind in kinds if transcript in (None, kind)]
+    wanted: list[Kind] = [kind for kind in kinds if transcript in (None, kind)]
     if not wanted:
         raise UserError(f"This recogniser writes no {transcript} transcripts: use {' or '.join(kinds)}.")
     kind = wanted[0]

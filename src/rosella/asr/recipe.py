@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from rosella.config import CheckpointRecipe, OptimizerRecipe, Part, Positive, Share
-from rosella.corpus.recogniser import Kind
+from rosella.corpus.transcribe import Kind
 
 
 class NewRecogniser(Part):

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from rosella.asr.recipe import AsrRecipe
+from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import new_recogniser
-from rosella.corpus.recogniser import Kind, Recogniser
+from rosella.corpus.transcribe import Kind
 from rosella.errors import UserError
 
 

@@ -20,7 +20,7 @@ from transformers import (
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from rosella import text
-from rosella.corpus.recogniser import FRAMES_PER_STATE, Recogniser
+from rosella.asr.recogniser import FRAMES_PER_STATE, Recogniser
 
 FRAMES_PER_SECOND = 100
 _HEAD = 64

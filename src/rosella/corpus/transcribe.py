@@ -11,21 +11,56 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
-from torch import Tensor
 
 from rosella import audio
 from rosella.corpus.clean import clean as without_disfluencies
 from rosella.corpus.clean import fillers
-from rosella.corpus.recogniser import Kind, Recogniser, Written, same_encoder
 from rosella.errors import UserError
 
-BATCH = {"cpu": 16, "mps": 16, "cuda": 64}
-"""Clips transcribed at once, by kind of device."""
+Kind = Literal["verbatim", "clean"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 TOLERANCE = 0.01
 """Seconds by which a clip may exceed the window (times are rounded); it is cut there."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Token ids a recogniser wrote, without prompt and end, and the sum of their log-probabilities, the end included.
+
+    Not `ended` means that the positions ran out.
+    """
+
+    ids: tuple[int, ...]
+    log_probability: float
+    ended: bool
+
+    @property
+    def mean_log_probability(self) -> float:
+        return self.log_probability / (len(self.ids) + self.ended)
+
+
+class Recogniser(Protocol):
+    """What is needed of `rosella.asr.recogniser.Recogniser`; features and states are its own affair."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def window(self) -> float: ...
+    @property
+    def languages(self) -> Mapping[str, int]: ...
+    def hears_like(self, other: Any) -> bool: ...
+    def prompt(self, kind: Kind, language: str) -> list[int]: ...
+    def features(self, waves: Sequence[np.ndarray]) -> Any: ...
+    def encode(self, features: Any) -> Any: ...
+    def listen(self, states: Any) -> tuple[list[str], list[float]]: ...
+    def write(self, states: Any, prompts: Sequence[Sequence[int]]) -> list[Written]: ...
+    def text(self, ids: Sequence[int]) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +126,7 @@ class Transcriber:
             )
         self.rules = rules
         self.listeners = _listeners(recognisers)
-        self.batch_size = batch_size or BATCH[self.listeners[0].any.model.device.type]
+        self.batch_size = batch_size or self.listeners[0].any.batch_size
         self.window = min(recogniser.window for recogniser in recognisers.values())
         self.languages = set.intersection(*(set(recogniser.languages) for recogniser in recognisers.values()))
 
@@ -184,7 +219,7 @@ def _listeners(recognisers: Mapping[Kind, Recogniser]) -> list[_Listener]:
     groups: list[_Listener] = []
     for kind, recogniser in recognisers.items():
         for group in groups:
-            if same_encoder(group.any, recogniser):
+            if group.any.hears_like(recogniser):
                 group.writers[kind] = recogniser
                 break
         else:
@@ -192,7 +227,7 @@ def _listeners(recognisers: Mapping[Kind, Recogniser]) -> list[_Listener]:
     return groups
 
 
-def _written(listener: _Listener, states: Tensor, languages: Sequence[str]) -> dict[Kind, list[Transcript]]:
+def _written(listener: _Listener, states: Any, languages: Sequence[str]) -> dict[Kind, list[Transcript]]:
     """Transcripts of a batch by kind; one decoder writes all of its kinds side by side."""
     made: dict[Kind, list[Transcript]] = {}
     for recogniser in {id(writer): writer for writer in listener.writers.values()}.values():

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +25,8 @@ from transformers import (
     WhisperTokenizer,
 )
 
+from rosella.corpus.transcribe import KINDS, Kind, Written
 from rosella.errors import UserError
-
-Kind = Literal["verbatim", "clean"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FRAMES_PER_STATE = 2
 """The encoder halves the frame rate."""
@@ -48,22 +46,6 @@ class Settings:
     prompts: dict[str, str]
     languages: dict[str, str]
     short_windows: bool
-
-
-@dataclass(frozen=True)
-class Written:
-    """Token ids a recogniser wrote, without prompt and end, and the sum of their log-probabilities, the end included.
-
-    Not `ended` means that the positions ran out.
-    """
-
-    ids: tuple[int, ...]
-    log_probability: float
-    ended: bool
-
-    @property
-    def mean_log_probability(self) -> float:
-        return self.log_probability / (len(self.ids) + self.ended)
 
 
 @dataclass
@@ -111,6 +93,11 @@ class Recogniser:
         return tuple(kind for kind in KINDS if kind in self.settings.prompts)
 
     @property
+    def batch_size(self) -> int:
+        """Clips it is best given at once."""
+        return 64 if self.model.device.type == "cuda" else 16
+
+    @property
     def sample_rate(self) -> int:
         return self.extractor.sampling_rate
 
@@ -131,6 +118,17 @@ class Recogniser:
             for name, number in (self.model.generation_config.lang_to_id or {}).items()
         }
         return {**tokens, **{name: tokens[other] for name, other in self.settings.languages.items()}}
+
+    def hears_like(self, other: Recogniser) -> bool:
+        """Whether the encoders are the same, so that one pass serves both."""
+        if self is other:
+            return True
+        weights, others = (one.model.model.encoder.state_dict() for one in (self, other))
+        return (
+            self.settings.short_windows == other.settings.short_windows
+            and weights.keys() == others.keys()
+            and all(torch.equal(value, others[name]) for name, value in weights.items())
+        )
 
     def prompt(self, kind: Kind, language: str) -> list[int]:
         """The ids a transcript begins with: start, language, task, no timestamps."""
@@ -269,18 +267,6 @@ def encode(model: WhisperForConditionalGeneration, features: Tensor) -> Tensor:
     for layer in encoder.layers:
         states = layer(states, None)
     return encoder.layer_norm(states)
-
-
-def same_encoder(one: Recogniser, other: Recogniser) -> bool:
-    """Whether two recognisers hear alike, so that one pass of the encoder serves both."""
-    if one is other:
-        return True
-    weights, others = (r.model.model.encoder.state_dict() for r in (one, other))
-    return (
-        one.settings.short_windows == other.settings.short_windows
-        and weights.keys() == others.keys()
-        and all(torch.equal(value, others[name]) for name, value in weights.items())
-    )
 
 
 def best_device() -> torch.device:
