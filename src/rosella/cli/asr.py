@@ -103,7 +103,7 @@ def evaluate(
     from rosella.asr.evaluate import evaluate as score
     from rosella.asr.evaluate import examples_with
     from rosella.cli.progress import progress
-    from rosella.corpus.recogniser import Recogniser
+    from rosella.asr.recogniser import Recogniser
     from rosella.evaluate import recognition
 
     recogniser = Recogniser.load(model)
