@@ -65,6 +65,25 @@ def test_a_row_is_the_same_alone_and_in_a_batch(recogniser):
         assert alone.log_probability == pytest.approx(row.log_probability, abs=1e-3)
 
 
+def test_a_row_that_has_ended_waits_unchanged_for_the_others(recogniser, monkeypatch):
+    """Rows end after 1, 3, 35 and never; the chances of what is heard decide what else is written."""
+    states = recogniser.encode(recogniser.features(waves(0.5, 1.0, 1.5, 2.0)))
+    ends, heard, steps = {1: 0, 3: 1, 35: 2}, recogniser._logits, iter(range(1, 99))
+
+    def logits(ids, now, cache):
+        made, step = heard(ids, now, cache), next(steps)
+        made[..., recogniser.end] = -1e4
+        if step in ends:
+            place = [torch.equal(row, states[ends[step]]) for row in now].index(True)
+            made[place, -1, recogniser.end] = 1e4
+        return made
+
+    monkeypatch.setattr(recogniser, "_logits", logits)
+    rows = recogniser.write(states, [recogniser.prompt("verbatim", "en")] * 4)
+    assert [(len(row.ids), row.ended) for row in rows] == [(0, True), (2, True), (34, True), (36, False)]
+    assert rows[0].log_probability == pytest.approx(0, abs=1e-6)
+
+
 def test_no_special_token_is_written(recogniser):
     states = recogniser.encode(recogniser.features(waves(1.0)))
     assert all(token < 260 for token in recogniser.write(states, [recogniser.prompt("clean", "nl")])[0].ids)

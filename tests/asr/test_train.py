@@ -136,7 +136,6 @@ def test_what_a_trained_recogniser_says_of_itself(recipe, tmp_path):
     both = Recogniser.load(tmp_path / "both" / "model", "cpu")
     assert both.kinds == ("verbatim", "clean") and both.settings.short_windows
     assert both.languages["fy"] == both.languages["nl"]
-    assert both.model.generation_config.suppress_tokens is None, "or it could write no bracket"
     one = recipe.model_copy(update={"steps": 1, "transcripts": ("verbatim",)})
     run_in(tmp_path / "one", one)
     assert Recogniser.load(tmp_path / "one" / "model", "cpu").settings.prompts == {
