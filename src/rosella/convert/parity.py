@@ -117,8 +117,8 @@ def compare_traces(a: Trace, b: Trace, bound: float | None) -> list[Row]:
     """A row for each stage, then for each greedy case."""
     rows = [_compare_stage(stage, a.stages[stage], b.stages[stage], bound) for stage in a.stages]
     logits = next(row for row in rows if row.stage == trace.LOGITS)
-    tie = 0.0
-    if not logits.broken:
+    tie = 0.0  # logits that may differ by anything would excuse any choice
+    if bound is not None and not logits.broken:
         pairs = zip(a.stages[trace.LOGITS], b.stages[trace.LOGITS], strict=True)
         tie = TIE * max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
     return rows + [compare_greedy(case, a.greedy[case], b.greedy[case], tie, bound) for case in a.greedy]
