@@ -35,7 +35,7 @@ def write_dac(folder: Path, **sizes: int) -> None:
     DacModel(DacConfig(**DAC, **sizes)).save_pretrained(folder)
 
 
-def write_dia(folder: Path, encoder: dict, decoder: dict) -> int:
+def write_dia(folder: Path, encoder: dict, decoder: dict, deviation: float = 0.02) -> int:
     """Transformers' own model and files, in shards; returns the number of parameters."""
     import torch
     from transformers import DiaConfig, DiaForConditionalGeneration
@@ -46,7 +46,7 @@ def write_dia(folder: Path, encoder: dict, decoder: dict) -> int:
         config = DiaConfig(encoder_config=encoder, decoder_config=decoder)
         model = DiaForConditionalGeneration(config).to(torch.bfloat16)
     for name, parameter in model.named_parameters():
-        parameter.data.normal_(1.0 if "norm" in name else 0.0, 0.02)
+        parameter.data.normal_(1.0 if "norm" in name else 0.0, deviation)
     model.save_pretrained(folder, max_shard_size="1GB" if not encoder else "50KB")
     assert len(list(folder.glob("*.safetensors"))) > 1
     return sum(parameter.numel() for parameter in model.parameters())

@@ -304,7 +304,7 @@ def test_the_full_size_with_the_stock_processor(tmp_path):
     """1.6 B random parameters of Dia-1.6B's configuration: 3 GB on disk, 14 in memory, minutes on two cores."""
     from transformers import AddedToken, DiaTokenizer
 
-    write_dia(tmp_path, {}, {})
+    write_dia(tmp_path, {}, {}, deviation=0.01)  # at 0.02 attention is so sharp that rounding grows by layers
     DiaTokenizer(added_tokens_decoder={3: AddedToken("[S3]"), 4: AddedToken("[S4]")}).save_pretrained(
         tmp_path
     )
