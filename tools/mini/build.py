@@ -83,7 +83,7 @@ def install(work: Path, hours: float) -> None:
     save_model(
         FAMILY / "model",
         weights,
-        replace(config, codec="mini", guidance=1.0, temperature=0.0),
+        replace(config, codec="mini"),
         dtype="float16",
     )
     shutil.rmtree(FAMILY / "podcast", ignore_errors=True)

@@ -116,11 +116,18 @@ def build(espeak: Espeak, folder: Path) -> None:
 
 
 def _recording(espeak: Espeak, name: str, script: str, folder: Path) -> dict:
-    turns = [parse(line) for line in script.strip().splitlines()]
+    turns = [parse(line) for line in sentences(script)]
     times, _ = write_recording(espeak, [turns], folder / f"{name}.opus", sum(name.encode()))
     language = turns[0].voice.name.split("+")[0]
     about = {"show": name, "language": language, "licence": "Apache-2.0", "consent": "synthetic speech"}
     return {"audio": f"{name}.opus", **about, "turns": times}
+
+
+def sentences(script: str) -> list[str]:
+    """The lines of a script, a sentence each: people pause between sentences too, and go on in their own voice."""
+    lines = (line.split(": ", 1) for line in script.strip().splitlines())
+    ends = r"(?<=[.?]) (?=[A-Z{])"
+    return [f"{speaker}: {said}" for speaker, text in lines for said in re.split(ends, text)]
 
 
 def parse(line: str) -> Turn:

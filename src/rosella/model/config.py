@@ -141,8 +141,8 @@ def mini() -> DiaConfig:
         ),
         delay_pattern=tuple(range(8)),
         codec="mini",
-        guidance=1.0,
-        temperature=0.0,
+        guidance=1.5,
+        temperature=0.8,
     )
 
 
