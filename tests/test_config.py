@@ -6,7 +6,11 @@ import yaml
 from rosella.config import check_same_run, load_recipe, save_recipe
 from rosella.errors import UserError
 
-RECIPES = [*(f"recipes/mini-{part}.yaml" for part in ("1-lessons", "2-conversations", "3-finish")), "recipes/dia.yaml", "src/rosella/mini/demo.yaml"]
+RECIPES = [
+    *(f"recipes/mini-{part}.yaml" for part in ("1-lessons", "2-conversations", "3-finish")),
+    "recipes/dia.yaml",
+    "src/rosella/mini/demo.yaml",
+]
 
 
 @pytest.fixture

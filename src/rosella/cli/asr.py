@@ -102,8 +102,8 @@ def evaluate(
     """Score a recogniser: word errors, fillers, stutters, speakers, events, and what it makes of silence."""
     from rosella.asr.evaluate import evaluate as score
     from rosella.asr.evaluate import examples_with
-    from rosella.cli.progress import progress
     from rosella.asr.recogniser import Recogniser
+    from rosella.cli.progress import progress
     from rosella.evaluate import recognition
 
     recogniser = Recogniser.load(model)
