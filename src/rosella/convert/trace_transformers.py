@@ -7,6 +7,7 @@ codes themselves, so that nothing need be encoded or downloaded to compare two m
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,7 +174,9 @@ def _quiet() -> Iterator[None]:
     notes.set_verbosity(logging.ERROR)
     notes.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="`max_length` is ignored")
+            yield
     finally:
         notes.set_verbosity(level)
         if bars:
