@@ -14,11 +14,12 @@ from rosella.asr.evaluate import evaluate, transcribe_examples
 from rosella.asr.examples import read_examples
 from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser
-from rosella.asr.run import AsrRun, read_metrics
+from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
 from rosella.asr.train import learning_rate, train
 from rosella.config import OptimizerRecipe, load_recipe_of, save_recipe
 from rosella.errors import UserError
+from rosella.runs import read_metrics
 from support import python
 
 CHILD = str(Path(__file__).with_name("child.py"))

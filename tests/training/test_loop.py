@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from rosella.errors import RosellaError, UserError
+from rosella.runs import read_metrics
 from rosella.training import batches, hooks, loop
-from rosella.training.directory import RunDirectory, read_metrics
+from rosella.training.directory import RunDirectory
 from rosella.training.optimizer import make_optimizer
 from rosella.training.state import Skeleton, fresh_state, steps
 from training import tiny

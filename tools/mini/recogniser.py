@@ -1,21 +1,26 @@
 """Dialogue to teach the embedded recogniser with, and unseen sentences of unseen voices to judge it by.
 
-usage: python tools/mini/recogniser.py OUT [--hours 12]
+usage: python tools/mini/recogniser.py OUT [--recordings 90]
 
 Writes examples directories OUT/train (splits train and validation) and OUT/test, as `rosella asr prepare` would. No
-four words in a row of the test or validation sets occur in training; this is checked when all is written.
+four words in a row of the test or validation sets occur in training; this is checked when all is written. Each
+recording depends on its number alone, and they are made by as many processes as there are cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import itertools
+import os
 import random
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process for each core makes recordings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -50,9 +55,9 @@ class Script:
     """Makes the turns of exchanges from a language's words; refuses sentences that hold a reserved four-gram."""
 
     language: str
-    words: list[str]
+    words: Sequence[str]
     chance: random.Random
-    reserved: set[tuple[str, ...]] = field(default_factory=set)
+    reserved: frozenset[tuple[str, ...]]
 
     def exchange(self, voices: list[Voice]) -> list[Turn]:
         while True:
@@ -107,6 +112,7 @@ def grams(text: str, size: int = 4) -> set[tuple[str, ...]]:
     return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
 
 
+@cache
 def vocabulary(espeak: Espeak, language: str) -> list[str]:
     """The words of the grammar and of the podcast, and frequent ones up to `WORDS`, none of which sound alike."""
     names = {name for name, voice in podcast.SPEAKERS.items() if voice.name.startswith(language)}
@@ -117,6 +123,7 @@ def vocabulary(espeak: Espeak, language: str) -> list[str]:
     for word in [*dict.fromkeys(wanted), *listed_words(language, heard=True)]:
         if len(sounds) < WORDS and word.isalpha():
             sounds.setdefault(phonemes(espeak, word, language), word)
+    assert len(sounds) == WORDS, f"only {len(sounds)} words of {language} sound different"
     return list(sounds.values())
 
 
@@ -139,37 +146,61 @@ def voices(language: str, names: Sequence[str], chance: random.Random) -> list[V
     return chance.choice(([pair[0]], pair, pair, [pair[0], pair[1], pair[0]]))
 
 
-def recording(
-    espeak: Espeak, script: Script, names: Sequence[str], path: Path, split: Split, count: int, seed: int
-) -> list[Example]:
-    """Speak `count` exchanges into one file."""
+@dataclass(frozen=True)
+class Task:
+    """A recording to make: `count` exchanges by voices among `names`, without a reserved four-gram."""
+
+    path: Path
+    language: str
+    split: Split
+    names: Sequence[str]
+    count: int
+    reserved: frozenset[tuple[str, ...]] = frozenset()
+
+
+@cache
+def engine() -> Espeak:
+    return Espeak()
+
+
+def recording(task: Task) -> list[Example]:
+    """Speak a recording's exchanges into its file."""
+    espeak, chance = engine(), random.Random(f"{SEED} {task.path.stem}")
+    script = Script(task.language, vocabulary(espeak, task.language), chance, task.reserved)
     exchanges = []
-    while len(exchanges) < count:
-        turns = script.exchange(voices(script.language, names, script.chance))
+    while len(exchanges) < task.count:
+        turns = script.exchange(voices(task.language, task.names, chance))
         seconds = sum(len(espeak.say(turn.spoken or turn.text, turn.voice)) for turn in turns) / SAMPLE_RATE
         if seconds + 0.3 * len(turns) <= LONGEST:
             exchanges.append(turns)
-    times, duration = write_recording(espeak, exchanges, path, seed)
+    times, duration = write_recording(espeak, exchanges, task.path, chance.getrandbits(32))
+    if task.split == "train" and chance.random() < CODED:
+        through_codec(task.path)
     examples, place = [], 0
-    for number, turns in enumerate(exchanges):
+    for turns in exchanges:
         spans = times[place : place + len(turns)]
         place += len(turns)
-        start = max(0.0, spans[0]["start"] - script.chance.uniform(0.0, 0.25))
-        end = min(duration, spans[-1]["end"] + script.chance.uniform(0.0, 0.25))
-        name = f"{path.stem}-{number:03d}"
-        examples.append(example(name, path, start, end, turns, script.language, split))
+        start = max(0.0, spans[0]["start"] - chance.uniform(0.0, 0.25))
+        end = min(duration, spans[-1]["end"] + chance.uniform(0.0, 0.25))
+        examples.append(example(task, len(examples), start, end, turns))
     return examples
 
 
-def example(
-    name: str, path: Path, start: float, end: float, turns: list[Turn], language: str, split: Split
-) -> Example:
+def example(task: Task, number: int, start: float, end: float, turns: list[Turn]) -> Example:
     speakers = list(dict.fromkeys(turn.voice.name for turn in turns))
     tags = [f"[S{speakers.index(turn.voice.name) + 1}]" for turn in turns]
     verbatim = " ".join(f"{tag} {turn.text}" for tag, turn in zip(tags, turns, strict=True))
     clean = " ".join(f"{tag} {turn.clean}" for tag, turn in zip(tags, turns, strict=True))
     return Example(
-        name, path, round(start, 3), round(end, 3), verbatim, clean, tuple(speakers), language, split
+        f"{task.path.stem}-{number:03d}",
+        task.path,
+        round(start, 3),
+        round(end, 3),
+        verbatim,
+        clean,
+        tuple(speakers),
+        task.language,
+        task.split,
     )
 
 
@@ -184,52 +215,38 @@ def through_codec(path: Path) -> None:
     audio.write(path, np.concatenate(made), codec.sample_rate)
 
 
-def recordings(
-    espeak: Espeak, folder: Path, scripts: dict[str, Script], names: Sequence[str], split: Split, count: int
-) -> Iterator[list[Example]]:
-    """The examples of one recording after another, `count` exchanges each, in the languages by turns, without end."""
+def tasks(
+    folder: Path, split: Split, names: Sequence[str], recordings: int, count: int, reserved=frozenset()
+) -> list[Task]:
+    """Recordings in the languages by turns."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count():
-        language = LANGUAGES[number % len(LANGUAGES)]
-        path = folder / f"{split}-{language}-{number:04d}.flac"
-        made = recording(espeak, scripts[language], names, path, split, count, SEED + number)
-        if split == "train" and scripts[language].chance.random() < CODED:
-            through_codec(path)
-        yield made
+    spoken = [LANGUAGES[number % len(LANGUAGES)] for number in range(recordings)]
+    return [
+        Task(folder / f"{split}-{language}-{number:04d}.flac", language, split, names, count, reserved)
+        for number, language in enumerate(spoken)
+    ]
 
 
-def build(folder: Path, hours: float) -> None:
-    espeak = Espeak()
-    scripts = {
-        name: Script(name, vocabulary(espeak, name), random.Random(f"{SEED} {name}")) for name in LANGUAGES
-    }
-    test = held_out(recordings(espeak, folder / "test", scripts, UNHEARD_VOICES, "test", TEST_EXAMPLES))
-    unseen = recordings(espeak, folder / "train", scripts, UNHEARD_VOICES, "validation", VALIDATION_EXAMPLES)
-    validation = held_out(unseen)
-    reserved = four_grams([*test, *validation])
-    for script in scripts.values():
-        script.reserved = reserved
-    heard, train, seconds = sorted(set(CODEC_VOICES) - set(UNHEARD_VOICES)), list[Example](), 0.0
-    for made in recordings(espeak, folder / "train", scripts, heard, "train", EXCHANGES):
-        train += made
-        seconds += sum(one.seconds for one in made)
-        print(f"{seconds / 3600:.2f} of {hours:.2f} h", flush=True)
-        if seconds > hours * 3600:
-            break
+def build(folder: Path, recordings: int) -> None:
+    heard, languages = sorted(set(CODEC_VOICES) - set(UNHEARD_VOICES)), len(LANGUAGES)
+    with ProcessPoolExecutor() as pool:
+
+        def made(*arguments) -> list[Example]:
+            return [example for examples in pool.map(recording, tasks(*arguments)) for example in examples]
+
+        test = made(folder / "test", "test", UNHEARD_VOICES, languages, TEST_EXAMPLES)
+        unseen = made(folder / "train", "validation", UNHEARD_VOICES, languages, VALIDATION_EXAMPLES)
+        reserved = frozenset(four_grams([*test, *unseen]))
+        train = made(folder / "train", "train", heard, recordings, EXCHANGES, reserved)
     assert not reserved & four_grams(train), "training holds four words in a row of the test"
     report = {
-        "words": {name: len(script.words) for name, script in scripts.items()},
+        "words": dict.fromkeys(LANGUAGES, WORDS),
         "reserved_four_grams": len(reserved),
-        "hours": seconds / 3600,
+        "hours": sum(one.seconds for one in train) / 3600,
         "voices": {"train": heard, "held_out": UNHEARD_VOICES},
     }
-    write_examples(folder / "train", [*train, *validation], report)
+    write_examples(folder / "train", [*train, *unseen], report)
     write_examples(folder / "test", test, report)
-
-
-def held_out(made: Iterator[list[Example]]) -> list[Example]:
-    """One recording of each language."""
-    return [example for _, examples in zip(LANGUAGES, made, strict=False) for example in examples]
 
 
 def four_grams(examples: Iterable[Example]) -> set[tuple[str, ...]]:
@@ -239,9 +256,9 @@ def four_grams(examples: Iterable[Example]) -> set[tuple[str, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--hours", type=float, default=12.0, help="of speech to train on, pauses left out")
+    parser.add_argument("--recordings", type=int, default=90, help="to train on, some seven minutes each")
     options = parser.parse_args()
-    build(options.out.resolve(), options.hours)
+    build(options.out.resolve(), options.recordings)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ from rosella.asr.evaluate import transcribe_examples
 from rosella.asr.examples import Split, read_examples
 from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser, best_device, encode
-from rosella.asr.run import AsrRun, stop_signals
+from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
 from rosella.asr.start import prepare, start
 from rosella.config import OptimizerRecipe
 from rosella.corpus.transcribe import Kind
 from rosella.errors import RosellaError, UserError
+from rosella.runs import stop_signals
 
 Report = Callable[[dict[str, Any]], None]
 

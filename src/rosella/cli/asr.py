@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -70,17 +69,22 @@ def train(
     from rosella.asr.recipe import AsrRecipe
     from rosella.asr.run import AsrRun
     from rosella.asr.train import train as train_recogniser
-    from rosella.cli.progress import progress
+    from rosella.cli.progress import progress, training_report
     from rosella.config import load_recipe_of
 
     chosen = load_recipe_of(AsrRecipe, recipe, overrides or [])
     with AsrRun.locked(run or Path("runs") / recipe.stem) as directory:
         directory.check(chosen)
-        if directory.finished(chosen):
+        if directory.finished(chosen.steps):
             typer.echo(f"Already done: {chosen.steps} steps; the recogniser is in {directory.model}.")
             return
         with progress("training", chosen.steps) as update:
-            outcome = train_recogniser(chosen, directory, _reporter(update))
+            report = training_report(
+                update,
+                validation=lambda values: f"WER {values['wer']:.1%}",
+                speed=lambda values: f"{values['examples_per_second']:.1f} examples/s",
+            )
+            outcome = train_recogniser(chosen, directory, report)
     if not outcome.finished:
         typer.echo(f"Saved at step {outcome.step} of {chosen.steps}.", err=True)
         raise typer.Exit(INTERRUPTED)
@@ -121,19 +125,3 @@ def evaluate(
         if as_json
         else recognition.table(evaluation)
     )
-
-
-def _reporter(update: Callable[[int, str], None]) -> Callable[[dict[str, Any]], None]:
-    validation = ""
-
-    def report(values: dict[str, Any]) -> None:
-        nonlocal validation
-        if "note" in values:
-            typer.echo(values["note"])
-        elif values["split"] == "validation":
-            validation = f", validation WER {values['wer']:.1%}"
-        else:
-            loss = "not finite" if values["loss"] is None else f"{values['loss']:.3f}"
-            update(values["step"], f"loss {loss}{validation}, {values['examples_per_second']:.1f} examples/s")
-
-    return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 PLAIN_INTERVAL = 15.0  # seconds between lines where there is no terminal
 
@@ -20,6 +21,27 @@ def progress(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
             yield update
     else:
         yield _lines(title, total)
+
+
+def training_report(
+    update: Callable[[int, str], None],
+    validation: Callable[[dict[str, Any]], str],
+    speed: Callable[[dict[str, Any]], str],
+) -> Callable[[dict[str, Any]], None]:
+    """Shows what a training reports: its notes as lines, its losses with the progress."""
+    validated = ""
+
+    def report(values: dict[str, Any]) -> None:
+        nonlocal validated
+        if "note" in values:
+            print(values["note"], flush=True)
+        elif values["split"] == "validation":
+            validated = f", validation {validation(values)}"
+        else:
+            loss = "not finite" if values["loss"] is None else f"{values['loss']:.3f}"
+            update(values["step"], f"loss {loss}{validated}, {speed(values)}")
+
+    return report
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,7 +36,7 @@ def train(
     chosen = load_recipe(recipe, overrides or [])
     with RunDirectory.locked(run or Path("runs") / recipe.stem) as directory:
         directory.check(chosen)
-        if directory.finished(chosen):
+        if directory.finished(chosen.steps):
             typer.echo(f"Already done: {chosen.steps} steps; the model is in {directory.model}.")
             return
         outcome = run_recipe(chosen, directory)
@@ -48,7 +48,7 @@ def train(
 
 def run_recipe(recipe: Recipe, run: RunDirectory) -> Outcome:
     """Train in a locked run directory with progress on the terminal; `model/` is written at the end."""
-    from rosella.cli.progress import progress
+    from rosella.cli.progress import progress, training_report
     from rosella.codec import load_codec
     from rosella.convert.checkpoint import save_model
     from rosella.corpus.shards import Export
@@ -59,9 +59,12 @@ def run_recipe(recipe: Recipe, run: RunDirectory) -> Outcome:
     codec = load_codec(config.codec)
     export = Export.open(recipe.data.export, codec.fingerprint)
     with progress("training", recipe.steps) as update:
-        outcome = train_model(
-            recipe, model, config, export, run, _reporter(update), _sampler(recipe, run, codec)
+        report = training_report(
+            update,
+            validation=lambda values: f"{values['loss']:.3f}",
+            speed=lambda values: f"{values['frames_per_second']:.0f} frames/s",
         )
+        outcome = train_model(recipe, model, config, export, run, report, _sampler(recipe, run, codec))
     if outcome.finished:
         save_model(run.model, outcome.model, config)
     return outcome
@@ -77,23 +80,6 @@ def start_model(recipe: ModelRecipe, seed: int) -> tuple[Dia, DiaConfig]:
         return load_model(recipe.weights)
     config = preset(recipe.preset or "mini", recipe.overrides)
     return initial_model(config, seed), config
-
-
-def _reporter(update: Callable[[int, str], None]) -> Callable[[dict[str, Any]], None]:
-    validation = ""
-
-    def report(values: dict[str, Any]) -> None:
-        nonlocal validation
-        if "note" in values:
-            typer.echo(values["note"])
-        elif values["split"] == "validation":
-            validation = f", validation {values['loss']:.3f}"
-        else:
-            loss = "not finite" if values["loss"] is None else f"{values['loss']:.3f}"
-            speed = values["frames_per_second"]
-            update(values["step"], f"loss {loss}{validation}, {speed:.0f} frames/s")
-
-    return report
 
 
 def _sampler(recipe: Recipe, run: RunDirectory, codec: Codec) -> Callable[[Dia, DiaConfig, int], None]:

@@ -89,7 +89,7 @@ def corpus_facts(directory: Path) -> CorpusFacts:
 
 def training_facts(metrics: Path) -> TrainingFacts:
     """The losses in a run's `metrics.jsonl`."""
-    from rosella.training.directory import read_metrics
+    from rosella.runs import read_metrics
 
     records = read_metrics(metrics)
     return TrainingFacts(

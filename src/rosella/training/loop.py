@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +15,7 @@ from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
+from rosella.runs import stop_signals
 from rosella.training import batches as data
 from rosella.training import state as checkpoints
 from rosella.training.alignment import diagonal_bias
@@ -58,7 +56,7 @@ def train(
     job, hooks = _prepare(recipe, model, config, export, run, report, sample)
     first = job.step
     step = make_step(job.skeleton, config, recipe)
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         while job.step < recipe.steps:
             job.state, metrics = step(job.state, _place(next(job.batches)))
             job.step += 1
@@ -209,24 +207,3 @@ def _describe(job: Job, train_split: data.Split, validation: data.Split, buckets
 
 def _place(batch: Any) -> Batch:
     return Batch(*(jnp.asarray(part) for part in batch))
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
