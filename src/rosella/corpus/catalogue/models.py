@@ -100,3 +100,27 @@ class RejectRow(Base):
     start: Mapped[float] = mapped_column(Float(53), primary_key=True)
     end: Mapped[float] = mapped_column(Float(53), primary_key=True)
     reason: Mapped[str] = mapped_column(Text)
+
+
+class JobRow(Base):
+    """A stage of a recording that a worker has taken, until it is finished or its lease runs out.
+
+    `expires` is in seconds of the database's clock; `attempts` counts workers that took it.
+    """
+
+    __tablename__ = "jobs"
+
+    recording: Mapped[str] = _recording()
+    stage: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(Text)
+    expires: Mapped[float] = mapped_column(Float(53))
+    attempts: Mapped[int] = mapped_column(Integer)
+
+
+class SettingRow(Base):
+    """A fact about the whole corpus, such as what its workers run, as JSON."""
+
+    __tablename__ = "settings"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[Any] = mapped_column(JSON)

@@ -15,6 +15,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from rosella.corpus.catalogue.connection import connect, explained
 from rosella.corpus.catalogue.models import (
     DONE,
     FAILED,
@@ -25,9 +26,7 @@ from rosella.corpus.catalogue.models import (
     TurnRow,
     UtteranceRow,
 )
-from rosella.corpus.durable import NoSpace
 from rosella.corpus.segment import Reject
-from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, Turn, Utterance
 
 SCAN, SEGMENT, TOKENIZE = "scan", "segment", "tokenize"
@@ -66,25 +65,14 @@ class Catalogue:
     @classmethod
     def open(cls, url: str) -> Self:
         """Open, and create or upgrade the tables where needed. A UserError says why it cannot be used."""
-        try:
-            engine = sa.create_engine(url)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
-            raise UserError(
-                f"The catalogue URL cannot be used ({error}); give sqlite:///… or "
-                "install rosella-tts[postgres]."
-            ) from None
-        if engine.dialect.name == "sqlite":
-            sa.event.listen(engine, "connect", _configure_sqlite)
-        with _explained(engine):
-            _upgrade(engine)
-        return cls(engine)
+        return cls(connect(url))
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        with _explained(self._engine), Session(self._engine) as session, session.begin():
+        with explained(self._engine), Session(self._engine) as session, session.begin():
             yield session
 
     def find(self, source: Source) -> Recording | None:
@@ -243,57 +231,6 @@ class Catalogue:
 def _kind(reason: str) -> str:
     """Reasons are counted without their numbers."""
     return " ".join(word for word in reason.split() if not any(c.isdigit() for c in word))
-
-
-def _configure_sqlite(connection: Any, _: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-@contextmanager
-def _explained(engine: sa.Engine) -> Iterator[None]:
-    """Turn what the database says into one sentence."""
-    try:
-        yield
-    except sa.exc.DatabaseError as error:
-        place = engine.url.render_as_string(hide_password=True)
-        text = str(error.orig)
-        if "disk is full" in text or "disk I/O error" in text:
-            raise NoSpace(
-                f"No space left for the catalogue {place}: free some and run the same command again, "
-                "what is done is kept."
-            ) from error
-        if isinstance(error, sa.exc.IntegrityError):
-            raise
-        if "not a database" in text or "malformed" in text:
-            raise UserError(
-                f"{place} is not a catalogue or is damaged: restore it or move it away."
-            ) from error
-        raise RosellaError(
-            f"The catalogue {place} cannot be used ({text.strip()}): check that it is there."
-        ) from error
-
-
-def _upgrade(engine: sa.Engine) -> None:
-    from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    script = ScriptDirectory.from_config(config)
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current == script.get_current_head():
-        return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
-        place = engine.url.render_as_string(hide_password=True)
-        raise UserError(f"{place} was made by a newer Rosella (revision {current}): install that version.")
-    from alembic import command
-
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
 
 
 def _before(stage: str) -> str:

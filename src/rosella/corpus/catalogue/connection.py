@@ -1,0 +1,93 @@
+"""How a catalogue's database is reached, brought up to date, and what its errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from rosella.corpus.durable import NoSpace
+from rosella.errors import RosellaError, UserError
+
+UPGRADE_LOCK = 0x526F73656C6C61
+
+
+class Unavailable(RosellaError):
+    """The database does not answer. What was committed is kept; the same again is safe once it is back."""
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine for SQLite or PostgreSQL, its tables made or upgraded. A UserError says why it cannot be."""
+    try:
+        engine = sa.create_engine(_with_driver(url), pool_pre_ping=True)
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise UserError(
+            f"The catalogue URL cannot be used ({error}); give sqlite:///… or install rosella-tts[postgres]."
+        ) from None
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _configure_sqlite)
+    with explained(engine):
+        _upgrade(engine)
+    return engine
+
+
+def _with_driver(url: str) -> str:
+    """`postgresql://` means psycopg 3: the driver that SQLAlchemy would take by default is not ours."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if separator and scheme in ("postgres", "postgresql") else url
+
+
+def _configure_sqlite(connection: Any, _: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def explained(engine: sa.Engine) -> Iterator[None]:
+    """Turn what the database says into one sentence."""
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        place = engine.url.render_as_string(hide_password=True)
+        text = " ".join(str(error.orig).split())
+        if "disk is full" in text or "disk I/O error" in text or "No space left" in text:
+            raise NoSpace(
+                f"No space left for the catalogue {place}: free some and run the same command again, "
+                "what is done is kept."
+            ) from error
+        if isinstance(error, sa.exc.IntegrityError):
+            raise
+        if "not a database" in text or "malformed" in text:
+            raise UserError(
+                f"{place} is not a catalogue or is damaged: restore it or move it away."
+            ) from error
+        raise Unavailable(
+            f"The catalogue {place} cannot be used ({text}): check that it is there."
+        ) from error
+
+
+def _upgrade(engine: sa.Engine) -> None:
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+        place = engine.url.render_as_string(hide_password=True)
+        raise UserError(f"{place} was made by a newer Rosella (revision {current}): install that version.")
+    from alembic import command
+
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # workers may start together
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
