@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from rosella.errors import UserError
 
@@ -76,6 +76,8 @@ class Utterance(Record):
     """The training example: a span of a recording and its transcripts (`[S1] … [S2] …`).
 
     `speakers` are the recording's own names in the order of their tags; `main_speaker` talks longest.
+    `transcript_source` is manifest, model or human. A model's transcript has a `confidence` (mean log-probability
+    of its tokens), a probability that nothing is said, and a `compression` (high where text repeats itself).
     """
 
     id: str
@@ -87,14 +89,20 @@ class Utterance(Record):
     speakers: tuple[str, ...] = ()
     main_speaker: str | None = None
     language: str | None = None
+    confidence: float | None = None
+    no_speech: float | None = None
+    compression: float | None = None
+    transcript_source: str = "manifest"
 
 
-def content_id(path: str | Path) -> str:
-    """SHA-256 of the file's bytes, 32 hexadecimal digits: the natural key of a recording."""
+def content_id(source: str | Path | BinaryIO) -> str:
+    """SHA-256 of a file's bytes, from where an open one stands, 32 hexadecimal digits: the natural key of a recording."""
+    if isinstance(source, str | Path):
+        with open(source, "rb") as file:
+            return content_id(file)
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    while block := source.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()[:32]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rosella.corpus.catalogue.store import TOKENIZE, Catalogue
-from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard
+from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard, written
 from rosella.corpus.tokenize import CodesCache, version
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
@@ -90,7 +90,7 @@ def _fraction(name: str) -> float:
 
 
 def _content(recording: Recording, utterances: list[Utterance], codec: CodecFacts) -> _Content:
-    facts = json.dumps([version(codec), [u.to_dict() for u in utterances]], sort_keys=True)
+    facts = json.dumps([version(codec), [written(u) for u in utterances]], sort_keys=True)
     return _Content(recording, utterances, hashlib.sha256(facts.encode()).hexdigest()[:16])
 
 

@@ -146,8 +146,14 @@ def _row_groups(
     return [group for group in groups if group]
 
 
+def written(utterance: Utterance) -> dict[str, Any]:
+    """What a shard holds of an utterance besides its codes."""
+    facts = utterance.to_dict()
+    return {name: facts[name] for name, _ in _TEXT_COLUMNS}
+
+
 def _table(rows: Sequence[tuple[Utterance, np.ndarray]], schema: pa.Schema) -> pa.Table:
-    records = [utterance.to_dict() for utterance, _ in rows]
+    records = [written(utterance) for utterance, _ in rows]
     columns: dict[str, Any] = {
         name: pa.array([record[name] for record in records], type) for name, type in _TEXT_COLUMNS
     }

@@ -8,6 +8,7 @@ from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, Meta
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 PENDING, DONE, FAILED = "pending", "done", "failed"
+MANIFEST, DIARIZER = "manifest", "diarizer"
 
 
 class Base(DeclarativeBase):
@@ -45,7 +46,7 @@ class RecordingRow(Base):
 
 
 class TurnRow(Base):
-    """A turn as its source (manifest, later a diarizer) gave it."""
+    """A turn as its `origin` gave it: the manifest, or a diarizer, which knows no texts."""
 
     __tablename__ = "turns"
 
@@ -56,6 +57,7 @@ class TurnRow(Base):
     speaker: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
     text_clean: Mapped[str | None] = mapped_column(Text)
+    origin: Mapped[str] = mapped_column(String(16), default=MANIFEST, server_default=MANIFEST)
 
 
 class StateRow(Base):
@@ -72,7 +74,11 @@ class StateRow(Base):
 
 
 class UtteranceRow(Base):
-    """An utterance and where its transcript comes from: manifest, model or human."""
+    """An utterance and where its transcript comes from: manifest, model or human.
+
+    Of a model's: mean log-probability of its tokens (`confidence`), probability that nothing is said
+    (`no_speech`), text over compressed text (`compression`). An utterance not yet transcribed has an empty text.
+    """
 
     __tablename__ = "utterances"
     __table_args__ = (Index("ix_utterances_recording", "recording"),)
@@ -87,6 +93,8 @@ class UtteranceRow(Base):
     main_speaker: Mapped[str | None] = mapped_column(Text)
     language: Mapped[str | None] = mapped_column(Text)
     confidence: Mapped[float | None] = mapped_column(Float(53))
+    no_speech: Mapped[float | None] = mapped_column(Float(53))
+    compression: Mapped[float | None] = mapped_column(Float(53))
     transcript_source: Mapped[str] = mapped_column(String(16))
 
 

@@ -257,10 +257,7 @@ def _replace_turns(session: Session, recording: str, turns: Sequence[Turn]) -> N
 
 def _replace_utterances(session: Session, recording: str, utterances: Sequence[Utterance]) -> None:
     session.execute(sa.delete(UtteranceRow).where(UtteranceRow.recording == recording))
-    session.add_all(
-        UtteranceRow(**{**u.to_dict(), "speakers": list(u.speakers)}, transcript_source="manifest")
-        for u in utterances
-    )
+    session.add_all(UtteranceRow(**{**u.to_dict(), "speakers": list(u.speakers)}) for u in utterances)
 
 
 def _recording_row(recording: Recording, source: Source) -> RecordingRow:
