@@ -1,7 +1,7 @@
 """Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile).
 
-Files are opened here and handed to FFmpeg as file objects, and decoded by content whatever their name. Only
-plain containers are allowed: playlists and whatever else would make FFmpeg open a second file are refused.
+Files, local or at a URL fsspec knows (`gs://`, `s3://`), are opened here and handed to FFmpeg as file objects,
+and decoded by content whatever their name. Only plain containers are allowed: playlists and whatever else would make FFmpeg open a second file are refused.
 """
 
 from __future__ import annotations
@@ -60,6 +60,15 @@ class _Stream:
     """Presentation time of the first sample, seconds; encoder delay makes it differ from zero."""
     first: Any
     """The first frame, already decoded. Seeking back to it would lose what the container says to skip."""
+
+
+def open_source(source: str | Path) -> BinaryIO:
+    """Open a file or URL for reading; a UserError says why that cannot be done."""
+    return _open_url(source) if isinstance(source, str) and is_url(source) else _open_file(Path(source))
+
+
+def is_url(path: str) -> bool:
+    return "://" in path
 
 
 def probe(source: str | Path | BinaryIO) -> AudioInfo:
@@ -145,13 +154,18 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
 
 @contextmanager
 def _open(source: str | Path | BinaryIO) -> Iterator[_Stream]:
+    if isinstance(source, str | Path):
+        with open_source(source) as file, _container(file, str(source)) as audio:
+            yield audio
+    else:
+        with _container(source, str(getattr(source, "name", None) or "The audio")) as audio:
+            yield audio
+
+
+@contextmanager
+def _container(source: BinaryIO, name: str) -> Iterator[_Stream]:
     import av
 
-    if isinstance(source, str | Path):
-        with _open_file(Path(source)) as file, _open(file) as audio:
-            yield audio
-        return
-    name = str(getattr(source, "name", None) or "The audio")
     try:
         # Only the object is read: a demuxer that wants another file finds no protocol and is not on the list.
         container = av.open(source, options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"})
@@ -162,6 +176,21 @@ def _open(source: str | Path | BinaryIO) -> Iterator[_Stream]:
         ) from error
     with container:
         yield _first_frame(container, name)
+
+
+def _open_url(url: str) -> BinaryIO:
+    import fsspec
+
+    try:
+        return fsspec.open(url, "rb").open()  # type: ignore[return-value]
+    except ImportError:
+        raise UserError(f"{url} cannot be opened here: install rosella-tts[cloud].") from None
+    except ValueError as error:
+        raise UserError(f"{url} cannot be opened ({error}): check the address.") from None
+    except FileNotFoundError:
+        raise UserError(f"{url} does not exist: check the address.") from None
+    except PermissionError as error:
+        raise UserError(f"{url} cannot be opened ({error}): check your credentials for it.") from None
 
 
 def _open_file(path: Path) -> BinaryIO:
