@@ -16,6 +16,12 @@ from support import ROOT, SOURCE
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CORE = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+OPTIONAL = {
+    canonicalize_name(Requirement(line).name)
+    for extra, lines in PROJECT["optional-dependencies"].items()
+    if extra != "dev"
+    for line in lines
+}
 DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
 PINS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line[:1] != "#"
@@ -37,7 +43,7 @@ def imported(folder: Path) -> set[str]:
 def test_every_import_of_the_package_is_a_declared_dependency_and_the_other_way_round() -> None:
     providers = packages_distributions()
     used = {name: {canonicalize_name(part) for part in providers.get(name, [])} for name in imported(SOURCE)}
-    assert {name for name, distributions in used.items() if not distributions & CORE} == set()
+    assert {name for name, distributions in used.items() if not distributions & (CORE | OPTIONAL)} == set()
     assert CORE - set().union(*used.values()) == set()
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -20,25 +18,20 @@ UTTERANCE = Utterance("u1", "a" * 32, 0.0, 2.0, "[S1] hoi", speakers=("anna",), 
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/c.sqlite"
-
-
-@pytest.fixture
-def catalogue(url):
-    opened = Catalogue.open(url)
+def catalogue(database_url):
+    opened = Catalogue.open(database_url)
     yield opened
     opened.close()
 
 
-def test_migrations_make_exactly_the_models(url, catalogue):
-    with sa.create_engine(url).connect() as connection:
+def test_migrations_make_exactly_the_models(catalogue):
+    with catalogue._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_sqlite_writes_ahead_and_checks_references(url, catalogue):
-    with catalogue._engine.connect() as connection:
+def test_sqlite_writes_ahead_and_checks_references(tmp_path):
+    with Catalogue.open(f"sqlite:///{tmp_path}/c.sqlite")._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
@@ -101,18 +94,17 @@ def test_results_of_a_removed_recording_are_dropped(catalogue):
     assert catalogue.status().recordings == 0
 
 
-def test_opening_again_keeps_what_is_there(url, catalogue):
+def test_opening_again_keeps_what_is_there(database_url, catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
     catalogue.close()
-    assert Catalogue.open(url).find(SOURCE) == RECORDING
+    assert Catalogue.open(database_url).find(SOURCE) == RECORDING
 
 
-def test_a_newer_catalogue_is_refused(url, catalogue, tmp_path):
-    catalogue.close()
-    with sqlite3.connect(tmp_path / "c.sqlite") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+def test_a_newer_catalogue_is_refused(database_url, catalogue):
+    with catalogue._engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(UserError, match="made by a newer Rosella"):
-        Catalogue.open(url)
+        Catalogue.open(database_url)
 
 
 def test_what_is_no_database_is_refused(tmp_path):

@@ -28,7 +28,7 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def corpus(tmp_path):
+def corpus(tmp_path, anywhere):
     with Corpus.open(tmp_path / "corpus", create=True) as opened:
         yield opened
 
