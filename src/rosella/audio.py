@@ -1,7 +1,8 @@
 """Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile).
 
 Files, local or at a URL fsspec knows (`gs://`, `s3://`), are opened here and handed to FFmpeg as file objects,
-and decoded by content whatever their name. Only plain containers are allowed: playlists and whatever else would make FFmpeg open a second file are refused.
+and decoded by content whatever their name. Only plain containers are allowed: playlists and whatever else would
+make FFmpeg open a second file are refused.
 """
 
 from __future__ import annotations

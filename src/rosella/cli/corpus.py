@@ -33,7 +33,11 @@ def register(app: typer.Typer) -> None:
 
 def add(
     source: Annotated[
-        Path, typer.Argument(help="A manifest, data folder, or audio with subtitles beside it.")
+        str,
+        typer.Argument(
+            help="Audio files, with subtitles beside them or without: a file, folder, 'glob', list or gs:// or s3:// "
+            "prefix; or a manifest or data set."
+        ),
     ],
     corpus: Directory,
     show: Annotated[str | None, typer.Option(help="The show the recordings belong to.")] = None,

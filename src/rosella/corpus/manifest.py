@@ -5,6 +5,7 @@ A source is validated whole before anything is added. What is wrong with it is l
 
 from __future__ import annotations
 
+import glob
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rosella import text
+from rosella.audio import is_url
 from rosella.errors import UserError
 from rosella.records import Turn, check_turns
 
@@ -50,8 +52,9 @@ AUDIO_SUFFIXES = frozenset(
 class Entry:
     """A recording as a source names it, before its audio has been looked at.
 
-    `where` says where it stands (`line 3`). Untimed text is one turn that ends at infinity. Audio inside a
-    data set has no path of its own: `embedded` returns its bytes and `audio` is the name it goes by.
+    `where` says where it stands (`line 3`). Without turns it has no transcript yet; untimed text is one turn that
+    ends at infinity. Audio inside a data set has no path of its own: `embedded` returns its bytes and `audio` is
+    the name it goes by, as it is for audio at a `url`.
     """
 
     audio: Path
@@ -63,6 +66,12 @@ class Entry:
     licence: str | None = None
     consent: str | None = None
     embedded: Callable[[], bytes] | None = None
+    url: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the audio is: its URL, or its path."""
+        return self.url or str(self.audio)
 
 
 class _TurnLine(BaseModel):
@@ -112,18 +121,27 @@ class Problems:
 
 
 def read_source(path: str | Path) -> list[Entry]:
-    """Read a manifest, a data set directory, or audio with subtitles beside it."""
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path} does not exist: name a manifest, a folder of data or an audio file.")
-    entries = _read_folder(path) if path.is_dir() else _read_file(path)
-    for entry in entries:
-        if not str(entry.audio).isprintable():
-            name = ascii(entry.audio.name)
-            raise UserError(
-                f"Nothing was added, the file name {name} holds unprintable characters: rename it."
-            )
-    return entries
+    """Read a manifest, a data set directory, audio with or without subtitles; a folder, glob, list or URL of it."""
+    from rosella.corpus.sources import places
+
+    name = str(path)
+    if name.startswith("file://"):
+        name = name.removeprefix("file://")
+    if is_url(name):
+        return places.read_url(name)
+    path = Path(name)
+    if not _exists(path):
+        if glob.has_magic(name):
+            return places.read_glob(name)
+        raise UserError(f"{path} does not exist: name a manifest, a list, a folder of data or an audio file.")
+    return _read_folder(path) if path.is_dir() else _read_file(path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{str(path)[:80]!r} cannot be a path ({error}): check it.") from None
 
 
 def _read_folder(path: Path) -> list[Entry]:
@@ -140,7 +158,7 @@ def _read_folder(path: Path) -> list[Entry]:
 
 
 def _read_file(path: Path) -> list[Entry]:
-    from rosella.corpus.sources import subtitles, tables
+    from rosella.corpus.sources import places, subtitles, tables
 
     if path.stat().st_size == 0:
         raise UserError(f"{path} is empty (0 bytes): replace the file.")
@@ -148,6 +166,8 @@ def _read_file(path: Path) -> list[Entry]:
         return tables.read(path)
     if path.suffix.lower() in (".jsonl", ".json"):
         return read_manifest(path)
+    if path.suffix.lower() in places.LIST_SUFFIXES:
+        return places.read_list(path)
     return subtitles.read_file(path)
 
 
@@ -161,9 +181,9 @@ def read_manifest(path: Path) -> list[Entry]:
         except UserError as error:
             problems.add(where, error)
             continue
-        if entry.audio in seen:
-            problems.add(where, f"{entry.audio.name} is already in {seen[entry.audio]}")
-        seen[entry.audio] = where
+        if entry.place in seen:
+            problems.add(where, f"{entry.audio.name} is already in {seen[entry.place]}")
+        seen[entry.place] = where
         entries.append(entry)
     return finished(path, entries, problems)
 
@@ -219,24 +239,28 @@ def _parse(line: str) -> _RecordingLine:
 
 
 def _entry(line: _RecordingLine, folder: Path, where: str) -> Entry:
-    audio = audio_path(line.audio, folder)
-    if (line.turns is None) == (line.text is None):
-        raise UserError('it needs either "turns" or, for a short recording, "text"')
-    if line.text is not None:
-        turns: tuple[Turn, ...] = (untimed(line.text, line.text_clean, line.speaker or audio.parent.name),)
-    elif line.text_clean or line.speaker:
-        raise UserError('"text_clean" and "speaker" belong inside the turns')
-    else:
-        turns = checked([Turn(**turn.model_dump()) for turn in line.turns or []])
+    from rosella.corpus.sources.places import entry_at
+
+    entry = entry_at(line.audio, folder, where)
     facts = line.model_dump(include={"show", "source_url", "language", "licence", "consent"})
-    return Entry(audio=audio, turns=turns, where=where, **facts)
+    return replace(entry, turns=_turns(line, Path(entry.place).parent.name), **facts)
+
+
+def _turns(line: _RecordingLine, speaker: str) -> tuple[Turn, ...]:
+    if line.turns is not None and line.text is not None:
+        raise UserError('it has both "turns" and "text": give one of them')
+    if line.text is not None:
+        return (untimed(line.text, line.text_clean, line.speaker or speaker),)
+    if line.text_clean or line.speaker:
+        raise UserError('"text_clean" and "speaker" belong inside the turns')
+    return () if line.turns is None else checked([Turn(**turn.model_dump()) for turn in line.turns])
 
 
 def audio_path(name: str, folder: Path) -> Path:
     """The local file a source names, relative to `folder`; refused where it is a URL or does not exist."""
     if "\0" in name:
         raise UserError("the audio path holds a NUL character")
-    if "://" in name:
+    if is_url(name):
         raise UserError(f"{name} is a URL: download it and give the local path")
     path = folder / name
     try:

@@ -11,17 +11,18 @@ from typing import Self
 
 import numpy as np
 
-from rosella import audio
-from rosella.corpus.catalogue.store import SCAN, SEGMENT, TOKENIZE, Catalogue, Source, Status
+from rosella.audio import is_url
+from rosella.corpus.catalogue.store import SCAN, SEGMENT, TOKENIZE, Catalogue, Status
 from rosella.corpus.durable import atomic
 from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Outcome, Progress, Ran
 from rosella.corpus.export import Exported, export
 from rosella.corpus.manifest import Entry, read_source
+from rosella.corpus.scan import scanned, source_of, unread
 from rosella.corpus.segment import Cutting, cut, timed
 from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec, tokenize, version
 from rosella.errors import RosellaError, UserError
-from rosella.records import Recording, check_turns, content_id
+from rosella.records import Recording, check_turns
 
 CATALOGUE_VARIABLE = "ROSELLA_CATALOGUE"
 CATALOGUE_FILE = "catalogue.sqlite"
@@ -131,7 +132,7 @@ class Corpus:
         report = progress or _silent
         result = Added()
         for number, entry in enumerate(entries):
-            report(SCAN, number, len(entries), str(entry.audio))
+            report(SCAN, number, len(entries), entry.place)
             self._add(entry, {k: getattr(entry, k) or facts.get(k) for k in FACTS}, result)
         report(SCAN, len(entries), len(entries), "")
         return result
@@ -168,54 +169,42 @@ class Corpus:
         return export(self.directory, self.catalogue, remembered_codec(self.directory), progress)
 
     def _add(self, entry: Entry, facts: dict[str, str | None], result: Added) -> None:
-        path = self._local_copy(entry)
-        source, recording = _source(path), None
+        place = self._place(entry)
+        path = place if place.isprintable() else ascii(place)[1:-1]
+        source, recording = source_of(path), None
         try:
+            if path != place:
+                raise UserError(f"The file name {path} holds unprintable characters: rename it.")
             known = self.catalogue.find(source)
-            recording = replace(known, **facts) if known else _scanned(path, facts)
+            recording = replace(known, **facts) if known else scanned(path, facts)
             turns = timed(entry.turns, recording.duration)
             check_turns(turns, recording.duration)
         except UserError as error:
-            self.catalogue.add_failed(_unread(path, facts), source, entry.turns, str(error))
-            result.failed.append((str(path), str(error)))
+            self.catalogue.add_failed(unread(path, facts), source, entry.turns, str(error))
+            result.failed.append((path, str(error)))
             return
         outcome = self.catalogue.add(recording, source, turns)
         setattr(result, outcome, getattr(result, outcome) + 1)
 
     def _rescan(self, recording: str) -> None:
         row = self.catalogue.get(recording)
-        entry = Entry(Path(row.path), tuple(self.catalogue.turns(recording)), "")
+        url = row.path if is_url(row.path) else None
+        entry = Entry(Path(row.path), tuple(self.catalogue.turns(recording)), "", url=url)
         self._add(entry, {name: getattr(row, name) for name in FACTS}, Added())
 
-    def _local_copy(self, entry: Entry) -> Path:
-        """The entry's file; audio from inside a data set is written to `audio/` under its hash."""
+    def _place(self, entry: Entry) -> str:
+        """Where the entry's audio stands; what lies inside a data set is written to `audio/` under its hash."""
         if entry.embedded is None:
-            return Path(os.path.abspath(entry.audio))
+            return entry.url or os.path.abspath(entry.audio)
         data = entry.embedded()
-        suffix = entry.audio.suffix if entry.audio.suffix.isascii() else ""
+        suffix = (
+            entry.audio.suffix if entry.audio.suffix.isascii() and entry.audio.suffix.isprintable() else ""
+        )
         path = self.directory.resolve() / "audio" / f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
         if not path.exists():
             with atomic(path) as temporary:
                 temporary.write_bytes(data)
-        return path
-
-
-def _source(path: Path) -> Source:
-    try:
-        stat = path.stat()
-    except OSError:
-        return Source(str(path), 0, 0)
-    return Source(str(path), stat.st_size, stat.st_mtime_ns)
-
-
-def _scanned(path: Path, facts: dict[str, str | None]) -> Recording:
-    info = audio.probe(path)
-    return Recording(content_id(path), str(path), info.duration, info.sample_rate, info.channels, **facts)
-
-
-def _unread(path: Path, facts: dict[str, str | None]) -> Recording:
-    """Stands for a file that cannot be used, under an id of its path: its content may be another's."""
-    return Recording(hashlib.sha256(f"path:{path}".encode()).hexdigest()[:32], str(path), 0.0, 0, 0, **facts)
+        return str(path)
 
 
 def _goes_by(failure: dict[str, str], name: str) -> bool:

@@ -83,13 +83,12 @@ def test_bad_subtitles_are_named(episode, content, reason):
         read_source(episode)
 
 
-def test_audio_without_a_transcript_says_where_to_put_it(episode):
-    with pytest.raises(UserError, match=r"put episode\.srt or \.vtt beside it"):
-        read_source(episode)
-    save_tone(episode.with_name("second.wav"), 1.0)
-    episode.with_suffix(".srt").write_text(SRT)
-    with pytest.raises(UserError, match=r"1 of 2 audio files .* no transcript, second\.wav first"):
-        read_source(episode.parent)
+def test_audio_without_subtitles_has_no_turns(episode):
+    assert read_source(episode)[0].turns == ()
+    second = save_tone(episode.with_name("second.wav"), 1.0)
+    episode.with_suffix(".SRT").write_text(SRT)
+    entries = read_source(episode.parent)
+    assert [(entry.audio, len(entry.turns)) for entry in entries] == [(episode, 3), (second, 0)]
 
 
 def test_subtitles_without_audio(tmp_path):

@@ -64,6 +64,10 @@ def _manifest(source: Path) -> Iterator[Annotated]:
 def _entry(entry: Entry, tally: Tally) -> tuple[Path, list[Turn]]:
     if entry.embedded:
         raise UserError("audio lies inside a data set: save it as files with a manifest")
+    if entry.url:
+        raise UserError("audio lies at a URL: download it")
+    if not entry.turns:
+        raise UserError("it has no transcript to learn from: put .srt or .vtt beside it, or give turns")
     untimed = entry.turns and entry.turns[-1].end == float("inf")
     turns = timed(entry.turns, probe(entry.audio).duration) if untimed else entry.turns
     return entry.audio, list(turns)

@@ -15,6 +15,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from rosella.audio import is_url
 from rosella.corpus.catalogue.connection import connect, explained
 from rosella.corpus.catalogue.models import (
     DONE,
@@ -95,10 +96,12 @@ class Catalogue:
         """
         with self._session() as session:
             row = session.get(RecordingRow, recording.id)
-            if row and row.path != source.path and Path(row.path).exists():
+            if row and row.path != source.path and _is_there(row.path):
                 return "duplicate"
             _forget_path(session, source.path, keep=recording.id)
             before = None if row is None else (_recording(row), _turns(session, recording.id))
+            if not turns and before:
+                turns = before[1]  # the source says nothing of turns: what is known stays
             session.merge(_recording_row(recording, source))
             if before == (recording, list(turns)):
                 return "unchanged"
@@ -231,6 +234,11 @@ class Catalogue:
 def _kind(reason: str) -> str:
     """Reasons are counted without their numbers."""
     return " ".join(word for word in reason.split() if not any(c.isdigit() for c in word))
+
+
+def _is_there(path: str) -> bool:
+    """What is remote counts as there: asking would take a request per duplicate."""
+    return is_url(path) or Path(path).exists()
 
 
 def _before(stage: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from rosella.corpus.manifest import AUDIO_SUFFIXES, Entry, Problems, checked, finished
+from rosella.corpus.sources.places import audio_files
 from rosella.errors import UserError
 from rosella.records import Turn
 
@@ -21,51 +23,39 @@ _NAME = re.compile(r"^(?:-\s*)?([^\W\d_][\w .'’-]{0,39}?)\s*:\s+(?=\S)")
 
 
 def read_file(path: Path) -> list[Entry]:
-    """An audio file with subtitles beside it, or subtitles with their audio beside them."""
-    audio, subtitle = (
-        (_beside(path, AUDIO_SUFFIXES), path) if path.suffix.lower() in SUFFIXES else (path, None)
-    )
-    subtitle = subtitle or _beside(path, SUFFIXES)
+    """An audio file, or subtitles with their audio beside them."""
+    audio = _beside(path, AUDIO_SUFFIXES) if path.suffix.lower() in SUFFIXES else path
     if audio is None:
         raise UserError(f"{path} has no audio file of the same name beside it: put it there.")
-    if subtitle is None:
-        raise UserError(
-            f"{path} has no transcript: put {path.stem}.srt or .vtt beside it, "
-            "or list it in a manifest.jsonl."
-        )
-    return _entries(path, [(audio, subtitle)])
+    return entries(path, [audio])
 
 
 def read_folder(folder: Path) -> list[Entry]:
-    """Every audio file of a folder and its subfolders; each needs its subtitles beside it."""
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in AUDIO_SUFFIXES and f.is_file())
+    """Every audio file of a folder and its subfolders."""
+    files = list(audio_files(folder))
     if not files:
         raise UserError(
             f"{folder} holds neither a manifest.jsonl or metadata.csv nor audio files: see docs/corpus.md."
         )
-    pairs = [(audio, subtitle) for audio in files if (subtitle := _beside(audio, SUFFIXES))]
-    bare = [audio for audio in files if not _beside(audio, SUFFIXES)]
-    if bare:
-        raise UserError(
-            f"{len(bare)} of {len(files)} audio files in {folder} have no transcript, {bare[0].name} first: "
-            "put .srt or .vtt files beside them, or list them in a manifest.jsonl."
-        )
-    return _entries(folder, pairs)
+    return entries(folder, files)
 
 
 def _beside(path: Path, suffixes: tuple[str, ...] | frozenset[str]) -> Path | None:
-    found = (f for f in sorted(path.parent.iterdir()) if f.stem == path.stem and f.suffix.lower() in suffixes)
-    return next(found, None)
+    candidates = (path.with_suffix(s) for suffix in sorted(suffixes) for s in (suffix, suffix.upper()))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _entries(source: Path, pairs: list[tuple[Path, Path]]) -> list[Entry]:
-    problems, entries = Problems(source), []
-    for audio, subtitle in pairs:
+def entries(source: Path, files: Sequence[Path]) -> list[Entry]:
+    """Audio files with the turns of the subtitles beside them; without turns where there are none."""
+    problems, found = Problems(source), []
+    for audio in files:
+        subtitle = _beside(audio, SUFFIXES)
+        where = (subtitle or audio).name
         try:
-            entries.append(Entry(audio, checked(read_turns(subtitle)), subtitle.name))
+            found.append(Entry(audio, checked(read_turns(subtitle)) if subtitle else (), where))
         except UserError as error:
-            problems.add(subtitle.name, error)
-    return finished(source, entries, problems)
+            problems.add(where, error)
+    return finished(source, found, problems)
 
 
 def read_turns(path: Path) -> list[Turn]:

@@ -1,0 +1,79 @@
+"""Looking at a file once: hash of its content, real duration, rate; and whether it is still what was seen."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfileobj
+from typing import Any, BinaryIO
+
+import fsspec
+
+from rosella import audio
+from rosella.corpus.catalogue.store import Source
+from rosella.errors import UserError
+from rosella.records import Recording, content_id
+
+_COPY_BYTES = 1 << 20
+
+
+def source_of(path: str) -> Source:
+    """What tells whether a file changed: size and time, or what its store gives instead. Zeros where it is absent."""
+    try:
+        if audio.is_url(path):
+            return _remote_source(path)
+        stat = Path(path).stat()
+    except (OSError, ValueError, ImportError):
+        return Source(path, 0, 0)
+    return Source(path, stat.st_size, stat.st_mtime_ns)
+
+
+def _remote_source(url: str) -> Source:
+    filesystem, root = fsspec.url_to_fs(url)
+    filesystem.invalidate_cache()
+    key = hashlib.sha256(str(filesystem.ukey(root)).encode()).digest()
+    return Source(url, int(filesystem.size(root) or 0), int.from_bytes(key[:8], "big") >> 1)
+
+
+def scanned(path: str, facts: Mapping[str, str | None]) -> Recording:
+    """The recording in a file; a UserError says why it cannot be used, or that it changed meanwhile."""
+    before = source_of(path)
+    with _twice_readable(path) as file:
+        id = content_id(file)
+        file.seek(0)
+        info = audio.probe(file)
+    if source_of(path) != before:
+        raise UserError(f"{path} changed while it was read: add it again when it is complete.")
+    return Recording(id, path, info.duration, info.sample_rate, info.channels, **facts)
+
+
+def unread(path: str, facts: Mapping[str, str | None]) -> Recording:
+    """Stands for a file that cannot be used, under an id of its path: its content may be another's."""
+    id = hashlib.sha256(f"path:{path}".encode(errors="backslashreplace")).hexdigest()[:32]
+    return Recording(id, path, 0.0, 0, 0, **facts)
+
+
+@contextmanager
+def _twice_readable(path: str) -> Iterator[BinaryIO]:
+    """The file opened; what is remote is fetched once, into a temporary file."""
+    with audio.open_source(path) as file:
+        if not audio.is_url(path):
+            yield file
+            return
+        with tempfile.TemporaryFile() as copy:
+            copyfileobj(file, copy, _COPY_BYTES)
+            copy.seek(0)
+            yield _Named(copy, path)  # type: ignore[misc]
+
+
+class _Named:
+    """A file that goes by the name of what it is a copy of, in what is said about it."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self.name = file, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._file, attribute)
