@@ -92,6 +92,18 @@ def test_probe_and_resampled_length(tmp_path):
     assert len(audio.decode(path, 16000, 1.0, 2.0)) == 16000
 
 
+@pytest.mark.parametrize(("suffix", "codec", "rate"), FORMATS)
+def test_blocks_are_the_whole_in_pieces(tmp_path, suffix, codec, rate):
+    path = encode(tmp_path / f"a.{suffix}", codec, rate, seconds=5.0)
+    parts = list(audio.blocks(path, 16_000, seconds=1.5))
+    assert [len(part) for part in parts[:3]] == [24_000] * 3
+    whole = audio.decode(path, 16_000)
+    joined = np.concatenate(parts)
+    assert abs(len(joined) - len(whole)) <= 1
+    length = min(len(joined), len(whole))
+    np.testing.assert_allclose(joined[:length], whole[:length], atol=2e-3)
+
+
 @pytest.mark.parametrize(("channels", "rate"), [(2, 44100), (8, 48000), (1, 192000)])
 def test_channels_become_their_mean_and_any_rate_is_read(tmp_path, channels, rate):
     x = np.stack([sweep(1.0, rate) * (i + 1) / channels for i in range(channels)], axis=1)

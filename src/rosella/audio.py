@@ -102,6 +102,35 @@ def decode(
     return waveform if sample_rate is None else resample(waveform, rate, sample_rate)
 
 
+def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.0) -> Iterator[np.ndarray]:
+    """Decode a whole file as mono float32 blocks `[samples]` at `sample_rate`, each of `seconds` but the last.
+
+    Memory does not depend on the file's length. Errors are those of `decode`.
+    """
+    size, pieces, held = round(seconds * sample_rate), [], 0
+    for piece in _resampled(source, sample_rate):
+        pieces.append(piece)
+        held += len(piece)
+        while held >= size:
+            whole = np.concatenate(pieces)
+            yield whole[:size]
+            pieces, held = [whole[size:]], held - size
+    if held:
+        yield np.concatenate(pieces)
+
+
+def _resampled(source: str | Path | BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
+    import soxr
+
+    with _open(source) as audio:
+        stream = soxr.ResampleStream(audio.rate, sample_rate, 1, dtype="float32")
+        for frame in chain([audio.first], _frames(audio)):
+            samples = _mono(frame, audio)
+            _check_finite(audio, samples)
+            yield stream.resample_chunk(samples)
+        yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+
+
 def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     """Resample mono float32 `[samples]` with soxr (HQ)."""
     if from_rate == to_rate:
@@ -293,6 +322,10 @@ def _check(audio: _Stream, waveform: np.ndarray, start: float, end: float | None
             f"{audio.name} ends before {start if end is None else end:.2f} s: "
             "it is damaged or truncated; replace the file."
         )
+    _check_finite(audio, waveform)
+
+
+def _check_finite(audio: _Stream, waveform: np.ndarray) -> None:
     if not np.isfinite(waveform).all():
         raise UserError(f"{audio.name} holds NaN or infinite samples: export it again as integer PCM.")
 
