@@ -1,0 +1,169 @@
+"""The embedded diarizer: voice activity, an embedding every 0.4 s of speech, clustering, the likeliest speaker.
+
+A recording is decoded twice, block by block; what stays of it is 5 MB an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from rosella import audio
+from rosella.corpus.diarization.clustering import most_likely, voices
+from rosella.corpus.diarization.networks import SAMPLE_RATE, VOICE_HOP, SpeakerEncoder, VoiceActivity
+from rosella.corpus.diarize import Diarization, SpeakerTurn, speaker_name
+
+VERSION = "1"
+BLOCK_SECONDS = 32.0
+"""A whole number of voice activity frames."""
+
+_ON, _OFF = 0.5, 0.35
+"""Voice probability at which speech begins and ends."""
+
+_SHORTEST = 3 * VOICE_HOP
+_SHORTEST_PAUSE = 2 * VOICE_HOP
+_WINDOW, _HOP, _STEP = 25_600, 6_400, 1_600
+"""Samples of an embedding (1.6 s, what the encoder was trained on), between two, and of a decision (0.1 s)."""
+
+_TELLING = 16_000
+"""Windows with fewer samples are not clustered, since a second of speech hardly tells a voice."""
+
+_JOIN = 0.5
+"""Seconds of pause that one speaker may make within a turn."""
+
+Region = tuple[int, int]
+"""First sample and the one behind the last, at 16 kHz."""
+
+
+class EmbeddedDiarizer:
+    """Needs nothing but this package; tells voices apart that sound different, not two that are alike."""
+
+    version = f"embedded-{VERSION}"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
+        self._encoder = SpeakerEncoder(device)
+
+    def diarize(self, path: str | Path) -> Diarization:
+        """Turns, overlaps and embeddings of a recording. A UserError says why it cannot be read."""
+        regions = self._speech(path)
+        if not regions:
+            return Diarization()
+        windows = _windows(regions)
+        embeddings = self._embeddings(path, windows)
+        means = voices(*_telling(windows, embeddings))
+        return _assigned(regions, windows, embeddings, means)
+
+    def _speech(self, path: str | Path) -> list[Region]:
+        activity, samples, found = VoiceActivity(self._device), 0, []
+        for block in audio.blocks(path, SAMPLE_RATE, BLOCK_SECONDS):
+            found.append(activity(block))
+            samples += len(block)
+        return speech_regions(np.concatenate(found), samples)
+
+    def _embeddings(self, path: str | Path, windows: Sequence[Region]) -> np.ndarray:
+        """float16 `[windows, D]`."""
+        found = [self._encoder(waves).astype(np.float16) for waves in _cut(path, windows)]
+        return np.concatenate(found)
+
+
+def speech_regions(probabilities: np.ndarray, samples: int) -> list[Region]:
+    """Where probabilities `[frames]` tell of speech, in samples of a recording of `samples`."""
+    regions: list[Region] = []
+    start = None
+    for frame, probability in enumerate([*probabilities, 0.0]):
+        here = frame * VOICE_HOP
+        if start is None and probability >= _ON:
+            start = here
+            if regions and start - regions[-1][1] < _SHORTEST_PAUSE:
+                start = regions.pop()[0]
+        elif start is not None and probability < _OFF:
+            regions.append((start, min(here, samples)))
+            start = None
+    return [(start, end) for start, end in regions if end - start >= _SHORTEST]
+
+
+def _windows(regions: Sequence[Region]) -> list[Region]:
+    """Evenly spaced windows over each region; a short region is one window."""
+    found: list[Region] = []
+    for start, end in regions:
+        steps = -(-max(end - start - _WINDOW, 0) // _HOP)
+        starts = np.linspace(start, end - _WINDOW, steps + 1).astype(int) if steps else [start]
+        found += [(int(at), min(int(at) + _WINDOW, end)) for at in starts]
+    return found
+
+
+def _cut(path: str | Path, windows: Sequence[Region]) -> Iterator[list[np.ndarray]]:
+    """The waveforms of the windows, some at a time, in their order."""
+    held, first, done = np.empty(0, np.float32), 0, 0
+    for block in audio.blocks(path, SAMPLE_RATE, BLOCK_SECONDS):
+        held = np.concatenate([held, block])
+        begun = done
+        while done < len(windows) and windows[done][1] <= first + len(held):
+            done += 1
+        if done > begun:
+            yield [held[start - first : end - first] for start, end in windows[begun:done]]
+        keep = min(windows[done][0] if done < len(windows) else first + len(held), first + len(held))
+        held, first = held[keep - first :], keep
+
+
+def _telling(windows: Sequence[Region], embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of the windows long enough to cluster, and the seconds each stands for."""
+    lengths = np.array([end - start for start, end in windows])
+    long = lengths >= min(_TELLING, lengths.max())
+    return embeddings[long], np.minimum(lengths[long], _HOP) / SAMPLE_RATE
+
+
+def _assigned(
+    regions: Sequence[Region], windows: Sequence[Region], embeddings: np.ndarray, means: np.ndarray
+) -> Diarization:
+    steps, scores, after_pause = _steps(regions, windows, embeddings.astype(np.float32) @ means.T)
+    path = most_likely(scores, after_pause)
+    order = {voice: speaker_name(rank) for rank, voice in enumerate(dict.fromkeys(path.tolist()))}
+    turns = joined(
+        [SpeakerTurn(*_seconds(step), order[voice]) for step, voice in zip(steps, path.tolist(), strict=True)]
+    )
+    return Diarization(turns, [], {name: means[voice] for voice, name in order.items()})
+
+
+def _steps(
+    regions: Sequence[Region], windows: Sequence[Region], alike: np.ndarray
+) -> tuple[list[Region], np.ndarray, np.ndarray]:
+    """Spans of about 0.1 s, their similarity `[T, K]` to each voice, and which of them `[T]` begin after a pause.
+
+    A span's similarity is that of the windows over it, the more the nearer their middle.
+    """
+    steps: list[Region] = []
+    scores, after_pause, first = [], [], 0
+    for start, end in regions:
+        last = first
+        while last < len(windows) and windows[last][1] <= end:
+            last += 1
+        edges = np.linspace(start, end, max((end - start) // _STEP, 1) + 1).astype(int)
+        steps += [(int(a), int(b)) for a, b in pairwise(edges)]
+        spans = np.array(windows[first:last])
+        half = (spans[:, 1] - spans[:, 0]) / 2
+        distance = np.abs((edges[:-1] + edges[1:])[:, None] / 2 - spans.mean(axis=1))
+        weights = np.maximum(1 - distance / half, 0) + 1e-6 * (distance <= half)
+        scores.append(weights @ alike[first:last] / weights.sum(axis=1, keepdims=True))
+        after_pause += [True] + [False] * (len(edges) - 2)
+        first = last
+    return steps, np.concatenate(scores), np.array(after_pause)
+
+
+def joined(turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
+    """Turns of one speaker become one where the pause between them is short."""
+    found: list[SpeakerTurn] = []
+    for turn in turns:
+        if found and found[-1].speaker == turn.speaker and turn.start - found[-1].end <= _JOIN:
+            found[-1] = SpeakerTurn(found[-1].start, turn.end, turn.speaker)
+        else:
+            found.append(turn)
+    return found
+
+
+def _seconds(region: Region) -> tuple[float, float]:
+    return region[0] / SAMPLE_RATE, region[1] / SAMPLE_RATE

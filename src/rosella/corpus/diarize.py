@@ -1,0 +1,64 @@
+"""Who speaks when: the contract of diarizers, and the one by a name.
+
+"embedded" comes with the package; anything else names a pyannote pipeline on the Hub or in a folder
+(`pip install 'rosella-tts[pyannote]'`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+EMBEDDED = "embedded"
+
+
+class SpeakerTurn(NamedTuple):
+    """One speaker from `start` to `end`, seconds."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+@dataclass(frozen=True)
+class Diarization:
+    """Turns in order of time, none overlapping another; speakers are "A", "B", … by first appearance."""
+
+    turns: list[SpeakerTurn] = field(default_factory=list)
+    overlaps: list[tuple[float, float]] = field(default_factory=list)
+    """Where two speak at once, start and end in seconds; the turns there are the one voice that dominates."""
+    embeddings: dict[str, np.ndarray] = field(default_factory=dict)
+    """By speaker: float32 `[D]` of unit length, comparable with those of the same diarizer's version."""
+
+
+class Diarizer(Protocol):
+    """What the diarize stage needs."""
+
+    @property
+    def version(self) -> str: ...
+    def diarize(self, path: str | Path) -> Diarization:
+        """A UserError says why a file cannot be read."""
+        ...
+
+
+def load_diarizer(name: str = EMBEDDED, device: str = "cpu") -> Diarizer:
+    """The embedded diarizer, or a pyannote pipeline by name or folder; a UserError when there is none."""
+    if name == EMBEDDED:
+        from rosella.corpus.diarization.embedded import EmbeddedDiarizer
+
+        return EmbeddedDiarizer(device)
+    from rosella.corpus.diarization.pyannote import PyannoteDiarizer
+
+    return PyannoteDiarizer(name, device)
+
+
+def speaker_name(number: int) -> str:
+    """0 → "A", 25 → "Z", 26 → "AA", as spreadsheets count."""
+    letters = ""
+    while number >= 0:
+        letters = chr(ord("A") + number % 26) + letters
+        number = number // 26 - 1
+    return letters

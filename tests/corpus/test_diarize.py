@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from mini.dialogues import dialogue
+from mini.espeak import Espeak, Voice
+from rosella import mini
+from rosella.corpus.diarization import embedded
+from rosella.corpus.diarization.clustering import most_likely, voices
+from rosella.corpus.diarization.networks import SpeakerEncoder, VoiceActivity
+from rosella.corpus.diarization.score import error_rate
+from rosella.corpus.diarize import SpeakerTurn, load_diarizer, speaker_name
+from rosella.errors import UserError
+
+RATE = 16_000
+LOW, HIGH = Voice("nl+m7", 165, 45), Voice("nl+f5", 165, 55)  # nothing was tuned on these two
+
+
+@pytest.fixture(scope="module")
+def espeak():
+    return Espeak()
+
+
+@pytest.fixture(scope="module")
+def diarizer():
+    return load_diarizer()
+
+
+def save(path, wave: np.ndarray):
+    soundfile.write(path, wave, RATE)
+    return path
+
+
+def test_two_unseen_voices_one_low_and_one_high(tmp_path, espeak, diarizer):
+    wave, truth = dialogue(espeak, [LOW, HIGH], turns=8, seed=1)
+    found = diarizer.diarize(save(tmp_path / "a.flac", wave))
+    assert error_rate(truth, found.turns).total <= 0.15
+    assert error_rate(truth, found.turns, collar=0.0).total <= 0.15
+    assert set(found.embeddings) == {"A", "B"} and found.turns[0].speaker == "A"
+    assert all(abs(np.linalg.norm(e) - 1) < 1e-5 and e.dtype == np.float32 for e in found.embeddings.values())
+    for before, after in zip(found.turns, found.turns[1:], strict=False):
+        assert before.start < before.end <= after.start
+        assert before.speaker != after.speaker or after.start - before.end > 0.5
+
+
+def test_one_voice_is_one_speaker(tmp_path, espeak, diarizer):
+    wave, _ = dialogue(espeak, [LOW, LOW], turns=5, seed=2)
+    assert set(diarizer.diarize(save(tmp_path / "a.wav", wave)).embeddings) == {"A"}
+
+
+def test_the_same_voice_has_the_same_embedding_elsewhere(tmp_path, espeak, diarizer):
+    one, other = (
+        diarizer.diarize(save(tmp_path / f"{seed}.flac", dialogue(espeak, [LOW, HIGH], 5, seed)[0]))
+        for seed in (3, 4)
+    )
+    alike = np.stack(list(one.embeddings.values())) @ np.stack(list(other.embeddings.values())).T
+    assert sorted(alike.ravel() > 0.9) == [False, False, True, True] and alike.min() < 0.75
+
+
+def test_speakers_of_a_demo_recording(diarizer):
+    folder = mini.path("podcast")
+    line = json.loads((folder / "manifest.jsonl").read_text().splitlines()[0])
+    truth = [(turn["start"], turn["end"], turn["speaker"]) for turn in line["turns"]]
+    found = diarizer.diarize(folder / line["audio"])
+    assert len(found.embeddings) == len({speaker for *_, speaker in truth})
+    assert error_rate(truth, found.turns).total <= 0.15
+
+
+def test_blocks_change_nothing(tmp_path, espeak, diarizer, monkeypatch):
+    path = save(tmp_path / "a.flac", dialogue(espeak, [LOW, HIGH], turns=4, seed=5)[0])
+    whole = diarizer.diarize(path)
+    monkeypatch.setattr(embedded, "BLOCK_SECONDS", 3.2)
+    assert diarizer.diarize(path).turns == whole.turns
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_nobody_speaks(tmp_path, diarizer, noise):
+    wave = noise * np.random.default_rng(0).standard_normal(3 * RATE)
+    found = diarizer.diarize(save(tmp_path / "a.wav", wave))
+    assert (found.turns, found.overlaps, found.embeddings) == ([], [], {})
+
+
+def test_a_file_that_cannot_be_read(tmp_path, diarizer):
+    (tmp_path / "a.mp3").write_bytes(b"no audio")
+    with pytest.raises(UserError, match="not audio that can be decoded"):
+        diarizer.diarize(tmp_path / "a.mp3")
+
+
+def test_a_second_of_speech_at_the_end_of_the_file(tmp_path, espeak, diarizer):
+    said = espeak.say("Hello there.", Voice("en+m7"))
+    wave = np.concatenate([np.zeros(RATE, np.float32), said])
+    (turn,) = diarizer.diarize(save(tmp_path / "a.wav", wave)).turns
+    assert 0.9 < turn.start < 1.2 and turn.end <= len(wave) / RATE
+
+
+def babble() -> np.ndarray:
+    time = np.arange(2 * RATE) / RATE
+    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 2.1 * time)) / RATE
+    buzz = sum(np.sin(k * phase) / k for k in range(1, 25)) * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * time))
+    return (0.1 * buzz + 1e-3 * np.random.default_rng(0).standard_normal(len(time))).astype(np.float32)
+
+
+def test_voice_activity_is_that_of_the_published_model():
+    """Expected: silero_vad_16k_op15.onnx of silero-vad 6.2.3 under onnxruntime, every sixth frame."""
+    published = [0.2003, 0.1967, 0.0589, 0.0068, 0.0091, 0.0433, 0.0102, 0.0100, 0.0082, 0.0053, 0.0031]
+    activity, wave = VoiceActivity(), babble()
+    found = np.concatenate([activity(wave[:10240]), activity(wave[10240:])])
+    np.testing.assert_allclose(found[::6], published, atol=2e-3)
+
+
+def test_embeddings_are_those_of_the_published_model():
+    """Expected: the largest of resemblyzer 0.1.4's pretrained.pt in single precision."""
+    places = [246, 36, 218, 158, 113, 163, 51, 168]
+    published = [0.2880, 0.2333, 0.2245, 0.2186, 0.1843, 0.1787, 0.1722, 0.1705]
+    encoder, wave = SpeakerEncoder(), babble()[:25_600]
+    (found,) = encoder([wave])
+    np.testing.assert_allclose(found[places], published, atol=2e-3)
+    np.testing.assert_allclose(
+        encoder([wave[:9000], 0.1 * wave])[1], found, atol=1e-4
+    )  # neither company nor level
+
+
+def fake_windows(seed: int, counts: list[int], noise: float = 0.03) -> np.ndarray:
+    """Unit vectors around one axis per voice."""
+    rng = np.random.default_rng(seed)
+    found = np.repeat(np.eye(64)[: len(counts)], counts, axis=0) + noise * rng.standard_normal(
+        (sum(counts), 64)
+    )
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
+
+
+def test_voices_are_counted_over_a_recording_of_any_length():
+    windows = np.concatenate([fake_windows(0, [900, 500]), fake_windows(1, [400, 900, 100])])
+    means = voices(windows, np.full(len(windows), 0.4))
+    assert means.shape == (3, 64)
+    assert sorted(means.argmax(axis=1)) == [0, 1, 2]
+
+
+def test_a_second_of_odd_embeddings_is_no_voice_unless_it_is_all_there_is():
+    assert len(voices(fake_windows(0, [50, 2]), np.full(52, 0.4))) == 1
+    assert len(voices(fake_windows(0, [1]), np.full(1, 0.4))) == 1
+
+
+def test_speakers_change_in_pauses_rather_than_in_speech():
+    scores = np.array([[0.8, 0.6], [0.8, 0.6], [0.6, 0.8], [0.8, 0.6], [0.6, 0.8], [0.6, 0.8]])
+    assert most_likely(scores, [True] + 5 * [False]).tolist() == [0] * 6
+    assert most_likely(scores, [True, False, False, False, True, False]).tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_the_error_rate_counts_what_is_missed_invented_and_confused():
+    truth = [(0.0, 4.0, "x"), (4.0, 8.0, "y"), (6.0, 8.0, "x")]
+    found = [(0.0, 5.0, "A"), (5.0, 9.0, "B")]
+    rate = error_rate(truth, found, collar=0.0)
+    assert rate == pytest.approx((0.2, 0.1, 0.1), abs=1e-3)
+    assert error_rate(truth, truth) == (0, 0, 0)
+    assert error_rate([(0, 1, "x")], []).total == 1
+
+
+def test_the_collar_forgives_a_quarter_of_a_second():
+    truth, found = [(1.0, 3.0, "x"), (3.0, 5.0, "y")], [(0.8, 3.2, "A"), (3.2, 4.8, "B")]
+    assert error_rate(truth, found).total == 0
+    assert error_rate(truth, found, collar=0.0).total > 0.1
+
+
+def test_names_of_speakers():
+    assert [speaker_name(n) for n in (0, 25, 26, 27, 701, 702)] == ["A", "Z", "AA", "AB", "ZZ", "AAA"]
+
+
+def test_turns_of_one_speaker_are_joined_over_short_pauses():
+    turns = [
+        SpeakerTurn(0, 1, "A"),
+        SpeakerTurn(1.4, 2, "A"),
+        SpeakerTurn(2.6, 3, "A"),
+        SpeakerTurn(3, 4, "B"),
+    ]
+    assert [tuple(turn) for turn in embedded.joined(turns)] == [(0, 2, "A"), (2.6, 3, "A"), (3, 4, "B")]
