@@ -130,10 +130,12 @@ def read_source(path: str | Path) -> list[Entry]:
     if is_url(name):
         return places.read_url(name)
     path = Path(name)
-    if not _exists(path):
+    if not (name and _exists(path)):
         if glob.has_magic(name):
             return places.read_glob(name)
-        raise UserError(f"{path} does not exist: name a manifest, a list, a folder of data or an audio file.")
+        raise UserError(
+            f"{name!r} does not exist: name a manifest, a list, a folder of data or an audio file."
+        )
     return _read_folder(path) if path.is_dir() else _read_file(path)
 
 
