@@ -48,11 +48,15 @@ def test_records_come_back_as_they_went_in(catalogue):
 
 def test_a_stage_waits_for_the_one_before_and_for_its_version(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
-    assert catalogue.due("tokenize", "1") == []
+    assert catalogue.due("segment", "1") == []
+    assert catalogue.due("diarize", "1") == [RECORDING]
+    catalogue.finish(RECORDING.id, "diarize", "1")
     assert catalogue.due("segment", "1") == [RECORDING]
     catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
     assert catalogue.due("segment", "1") == []
     assert catalogue.due("segment", "2") == [RECORDING]
+    assert catalogue.due("tokenize", "1") == []
+    catalogue.finish(RECORDING.id, "transcribe", "1")
     assert catalogue.due("tokenize", "1") == [RECORDING]
     catalogue.finish(RECORDING.id, "tokenize", "1")
     assert catalogue.done("tokenize", "1") == [RECORDING]
@@ -61,6 +65,7 @@ def test_a_stage_waits_for_the_one_before_and_for_its_version(catalogue):
 
 def test_a_failed_stage_is_not_due_again_for_the_same_version(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
+    catalogue.finish(RECORDING.id, "diarize", "1")
     catalogue.fail(RECORDING.id, "segment", "1", "because")
     assert catalogue.due("segment", "1") == []
     assert catalogue.due("segment", "2") == [RECORDING]
@@ -74,18 +79,34 @@ def test_a_failed_stage_is_not_due_again_for_the_same_version(catalogue):
 def test_new_utterances_make_later_stages_stale(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
     catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
-    catalogue.finish(RECORDING.id, "tokenize", "1")
+    for stage in ("transcribe", "tokenize"):
+        catalogue.finish(RECORDING.id, stage, "1")
     catalogue.finish(RECORDING.id, "segment", "2", [UTTERANCE])
-    assert catalogue.due("tokenize", "1") == [RECORDING]
+    assert catalogue.due("transcribe", "1") == [RECORDING]
+    assert catalogue.done("tokenize", "1") == []
+
+
+def test_turns_of_a_diarizer_stand_beside_none_of_the_source(catalogue):
+    catalogue.add(RECORDING, SOURCE, [])
+    assert catalogue.untranscribed()
+    catalogue.finish(RECORDING.id, "diarize", "1", turns=[Turn(1.0, 2.0, "A", "")])
+    assert catalogue.turns(RECORDING.id) == []
+    assert catalogue.turns(RECORDING.id, origin=None) == [Turn(1.0, 2.0, "A", "")]
+    assert catalogue.add(RECORDING, SOURCE, []) == "unchanged"
+    assert len(catalogue.turns(RECORDING.id, origin=None)) == 1
+    catalogue.add(RECORDING, SOURCE, TURNS)
+    assert catalogue.turns(RECORDING.id, origin=None) == TURNS
+    assert not catalogue.untranscribed()
 
 
 def test_changed_turns_make_everything_stale_and_changed_facts_nothing(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
+    catalogue.finish(RECORDING.id, "diarize", "1")
     catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
     assert catalogue.add(Recording(**{**RECORDING.to_dict(), "show": "s"}), SOURCE, TURNS) == "updated"
     assert catalogue.due("segment", "1") == []
     assert catalogue.add(Recording(**{**RECORDING.to_dict(), "show": "s"}), SOURCE, TURNS[:1]) == "updated"
-    assert len(catalogue.due("segment", "1")) == 1
+    assert len(catalogue.due("diarize", "1")) == 1
 
 
 def test_results_of_a_removed_recording_are_dropped(catalogue):

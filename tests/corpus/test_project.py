@@ -15,11 +15,17 @@ import soundfile
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone, turn
 from rosella import audio
+from rosella.corpus.catalogue.store import STAGES
 from rosella.corpus.durable import NoSpace
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
 from rosella.corpus.shards import Export
 from rosella.errors import RosellaError, UserError
+
+
+def counts(number: int, **others: int) -> dict[str, int]:
+    """Recordings that each stage did."""
+    return {stage: others.get(stage, number) for stage in STAGES[1:]}
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def test_from_manifest_to_training_data(corpus, source):
     assert corpus.add(source).added == 3
     codec = FakeCodec()
     ran = corpus.run(codec)
-    assert (ran.done, ran.failed) == ({"segment": 3, "tokenize": 3}, [])
+    assert (ran.done, ran.failed) == (counts(3), [])
     exported = corpus.export()
     assert (exported.shards, exported.utterances, exported.validation) == (1, 6, 2)
     export = Export.open(corpus.directory, expect_fingerprint=codec.fingerprint)
@@ -66,7 +72,7 @@ def test_running_everything_twice_changes_nothing(corpus, source):
         corpus.export()
         before = snapshot(corpus.directory)
     assert corpus.add(source).unchanged == 3
-    assert corpus.run(codec).done == {"segment": 0, "tokenize": 0}
+    assert corpus.run(codec).done == counts(0)
     assert len(codec.encoded) == 6
     assert corpus.export().written == 0
     assert snapshot(corpus.directory) == before
@@ -104,7 +110,7 @@ def test_a_corrected_text_keeps_the_codes_and_replaces_its_shard(corpus, source)
     source.write_text(source.read_text().replace("eh hallo 1", "eh, hallo!"))
     added = corpus.add(source)
     assert (added.updated, added.unchanged) == (1, 2)
-    assert corpus.run(codec).done == {"segment": 1, "tokenize": 1}
+    assert corpus.run(codec).done == counts(1)
     assert len(codec.encoded) == 6, "spans are unchanged, so nothing is encoded again"
     assert corpus.export().written == 1
     texts = Export.open(corpus.directory).index(["text"]).column("text").to_pylist()
@@ -205,9 +211,9 @@ def test_a_failed_stage_is_not_repeated_until_retried(corpus, source):
 
     corpus.add(source)
     assert [why for _, why in corpus.run(Broken()).failed] == ["Unexpected ValueError: no such luck"] * 3
-    assert corpus.run(FakeCodec()).done == {"segment": 0, "tokenize": 0}
+    assert corpus.run(FakeCodec()).done == counts(0)
     assert corpus.retry("r2.wav") == [str(source.parent / "r2.wav")]
-    assert corpus.run(FakeCodec()).done == {"segment": 0, "tokenize": 1}
+    assert corpus.run(FakeCodec()).done == counts(0, tokenize=1)
     assert len(corpus.retry()) == 2
     with pytest.raises(UserError, match="No failed recording goes by nonsense"):
         corpus.retry("nonsense")
@@ -332,7 +338,7 @@ def test_stopped_at_any_moment_it_goes_on_where_it_was(corpus, source, name):
     )
     assert corpus.status().stages["tokenize"] == {"done": 1, "pending": 2}
     codec = FakeCodec()
-    assert corpus.run(codec).done == {"segment": 0, "tokenize": 2}
+    assert corpus.run(codec).done == counts(0, tokenize=2)
     assert len(codec.encoded) == 4
     assert corpus.export().utterances == 6
 
@@ -364,14 +370,10 @@ def test_progress_reaches_its_total(corpus, source):
     seen = []
     corpus.add(source, lambda *step: seen.append(step))
     corpus.run(FakeCodec(), progress=lambda *step: seen.append(step))
-    assert [step[:3] for step in seen if step[1] == step[2]] == [
-        ("scan", 3, 3),
-        ("segment", 3, 3),
-        ("tokenize", 3, 3),
-    ]
+    assert [step[:3] for step in seen if step[1] == step[2]] == [(stage, 3, 3) for stage in STAGES]
 
 
 def test_facts_hold_where_the_source_says_nothing(corpus, source):
     corpus.add(source, language="en", licence="CC0", show=None)
-    recordings = corpus.catalogue.due("segment", "x")
+    recordings = corpus.catalogue.due("diarize", "x")
     assert {(r.language, r.licence, r.show) for r in recordings} == {("nl", "CC0", "demo")}

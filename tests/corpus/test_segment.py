@@ -2,16 +2,24 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus.fakes import tone
 from rosella import text
-from rosella.corpus.segment import Cutting, cut, timed
+from rosella.corpus import segment
+from rosella.corpus.segment import OVERLAP, Cutting, quietest, timed
 from rosella.errors import UserError
 from rosella.records import Recording, Turn
 
 RECORDING = Recording("rec", "/r.wav", 600.0, 16000, 1, language="nl")
+
+
+def cut(recording, turns, cutting, quietest=None):
+    return segment.cut(recording, turns, cutting, quietest)
 
 
 def say(start, end, speaker="anna", words="hallo", clean=None):
@@ -121,10 +129,51 @@ def test_every_turn_is_in_one_utterance_or_rejected(turns, limit):
     assert spoken + len(rejects) == len(turns)
     assert len({u.id for u in utterances}) == len(utterances)
     for utterance in utterances:
-        assert 0 <= utterance.start < utterance.end <= recording.duration
+        assert 0 <= utterance.start < utterance.end <= recording.duration + 1e-6
         assert utterance.end - utterance.start <= limit + 1e-9
         assert set(text.speaker_tags(utterance.text)) == set(text.TAGS[: len(utterance.speakers)])
         for turn in turns:
             inside = turn.start >= utterance.start - 0.0011 and turn.end <= utterance.end + 0.0011
             common = min(turn.end, utterance.end) - max(turn.start, utterance.start)
             assert inside or common <= 0.05, "the margin enters a neighbouring turn"
+
+
+def heard(start, end, speaker="A"):
+    """A turn of a diarizer, which knows no words."""
+    return Turn(start, end, speaker, "")
+
+
+def test_a_long_turn_without_words_is_divided_where_it_is_quietest():
+    asked = []
+
+    def middle(low, high):
+        asked.append((low, high))
+        return (low + high) / 2
+
+    utterances, rejects = cut(RECORDING, [heard(10, 90)], Cutting(max_seconds=30), middle)
+    assert asked == [(25.0, 40.0), (47.5, 62.5), (70.0, 85.0)][: len(asked)] and len(asked) >= 2
+    assert all(u.end - u.start <= 30 and u.text == "" and u.transcript_source == "model" for u in utterances)
+    assert (utterances[0].start, utterances[-1].end, rejects) == (9.9, 90.1, [])
+    assert cut(RECORDING, [say(10, 90)], Cutting(max_seconds=30))[0] == []
+
+
+def test_overlap_ends_an_utterance_and_its_sound_enters_none():
+    turns = [heard(1, 3), heard(3, 3.5, OVERLAP), heard(3.5, 6, "B")]
+    utterances, rejects = cut(RECORDING, turns, Cutting())
+    assert [(u.start, u.end, u.speakers) for u in utterances] == [(0.9, 3, ("A",)), (3.5, 6.1, ("B",))]
+    assert [(r.start, r.end, r.reason) for r in rejects] == [(3, 3.5, "several speak at once")]
+
+
+def test_the_ends_are_skipped_turn_by_turn_and_never_the_whole():
+    turns = [heard(10 * i, 10 * i + 9, "AB"[i % 2]) for i in range(60)]
+    utterances, rejects = cut(RECORDING, turns, Cutting(skip=55))
+    assert utterances[0].start == pytest.approx(59.9) and utterances[-1].end == pytest.approx(539.1)
+    assert len(rejects) == 12
+    short = Recording("rec", "/r.wav", 40.0, 16000, 1)
+    assert len(cut(short, [heard(0, 4), heard(6, 30), heard(36, 40)], Cutting(skip=80))[0]) == 1
+
+
+def test_the_quietest_moment_is_the_pause(tmp_path):
+    wave = np.concatenate([tone(4.0), np.zeros(4800, np.float32), tone(5.0)])
+    soundfile.write(tmp_path / "a.wav", wave, 16000)
+    assert quietest(str(tmp_path / "a.wav"), 2.0, 8.0) == pytest.approx(4.15, abs=0.06)

@@ -9,6 +9,7 @@ A Whisper without that key writes clean transcripts. Tensors: B rows, M mel band
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,6 +92,14 @@ class Recogniser:
     def kinds(self) -> tuple[Kind, ...]:
         """The transcripts it writes."""
         return tuple(kind for kind in KINDS if kind in self.settings.prompts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one recogniser from another by its settings and the first values of every tensor."""
+        facts = hashlib.sha256(repr(self.settings).encode())
+        for name, value in self.model.state_dict().items():
+            facts.update(name.encode() + value.flatten()[:16].float().cpu().numpy().tobytes())
+        return facts.hexdigest()[:16]
 
     @property
     def batch_size(self) -> int:

@@ -51,7 +51,8 @@ def export(
     cache = CodesCache(corpus, codec.fingerprint)
     contents = {}
     for recording in catalogue.done(TOKENIZE, version(codec)):
-        content = _content(recording, catalogue.utterances(recording.id), codec)
+        spoken = [utterance for utterance in catalogue.utterances(recording.id) if utterance.text]
+        content = _content(recording, spoken, codec)
         if content.utterances:
             contents[recording.id] = content
     kept = _still_right(corpus, codec, contents)

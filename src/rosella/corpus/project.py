@@ -9,20 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from rosella.audio import is_url
-from rosella.corpus.catalogue.store import SCAN, SEGMENT, TOKENIZE, Catalogue, Status
+from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue, Status
+from rosella.corpus.diarize import Diarizer
 from rosella.corpus.durable import atomic
 from rosella.corpus.engines import local
-from rosella.corpus.engines.local import Outcome, Progress, Ran
+from rosella.corpus.engines.local import Progress, Ran
 from rosella.corpus.export import Exported, export
+from rosella.corpus.failpoints import failpoint
 from rosella.corpus.manifest import Entry, read_source
 from rosella.corpus.scan import scanned, source_of, unread
-from rosella.corpus.segment import Cutting, cut, timed
-from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec, tokenize, version
-from rosella.errors import RosellaError, UserError
-from rosella.records import Recording, check_turns
+from rosella.corpus.segment import Cutting, timed
+from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
+from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec
+from rosella.corpus.transcribe import Transcriber
+from rosella.errors import UserError
+from rosella.records import check_turns
 
 CATALOGUE_VARIABLE = "ROSELLA_CATALOGUE"
 CATALOGUE_FILE = "catalogue.sqlite"
@@ -38,51 +40,6 @@ class Added:
     unchanged: int = 0
     duplicate: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class SegmentStage:
-    """Cuts the turns of the catalogue into utterances."""
-
-    catalogue: Catalogue
-    cutting: Cutting
-    name: str = SEGMENT
-
-    @property
-    def version(self) -> str:
-        return self.cutting.version
-
-    def run(self, recording: Recording) -> Outcome:
-        utterances, rejects = cut(recording, self.catalogue.turns(recording.id), self.cutting)
-        return Outcome(utterances, rejects)
-
-
-@dataclass(frozen=True)
-class TokenizeStage:
-    """Turns utterances into codes, reusing those whose span is unchanged."""
-
-    catalogue: Catalogue
-    cache: CodesCache
-    codec: Encoder
-    name: str = TOKENIZE
-
-    @property
-    def version(self) -> str:
-        return version(self.codec)
-
-    def run(self, recording: Recording) -> Outcome:
-        utterances = self.catalogue.utterances(recording.id)
-        known = self._cached(recording.id)
-        fresh, rejects = tokenize(recording, [u for u in utterances if u.id not in known], self.codec)
-        codes = {**known, **fresh}
-        self.cache.save(recording.id, {u.id: codes[u.id] for u in utterances if u.id in codes}, self.codec)
-        return Outcome(None, rejects)
-
-    def _cached(self, recording: str) -> dict[str, np.ndarray]:
-        try:
-            return self.cache.load(recording)
-        except RosellaError:
-            return {}
 
 
 class Corpus:
@@ -137,15 +94,31 @@ class Corpus:
         report(SCAN, len(entries), len(entries), "")
         return result
 
-    def run(self, codec: Encoder, cutting: Cutting | None = None, progress: Progress | None = None) -> Ran:
-        """Segment and tokenize whatever is due. Stopped at any moment, it goes on where it was."""
+    def run(
+        self,
+        codec: Encoder,
+        cutting: Cutting | None = None,
+        progress: Progress | None = None,
+        diarizer: Diarizer | None = None,
+        transcriber: Transcriber | None = None,
+    ) -> Ran:
+        """Run all stages over whatever is due. Stopped at any moment, it goes on where it was.
+
+        Recordings that came without turns need a diarizer and a transcriber; without these they fail, saying so.
+        """
         cache = CodesCache(self.directory, codec.fingerprint)
         tokenizing = TokenizeStage(self.catalogue, cache, codec)
         for recording in self.catalogue.done(TOKENIZE, tokenizing.version):
             if not cache.path(recording.id).exists():
                 self.catalogue.reset(recording.id, TOKENIZE)
         remember_codec(self.directory, codec)
-        stages = [SegmentStage(self.catalogue, cutting or Cutting()), tokenizing]
+        window = transcriber.window if transcriber else None
+        stages = [
+            DiarizeStage(self.catalogue, diarizer),
+            SegmentStage(self.catalogue, cutting or Cutting(), window),
+            TranscribeStage(self.catalogue, transcriber),
+            tokenizing,
+        ]
         return local.run(self.catalogue, stages, progress or _silent)
 
     def status(self) -> Status:
@@ -184,6 +157,7 @@ class Corpus:
             result.failed.append((path, str(error)))
             return
         outcome = self.catalogue.add(recording, source, turns)
+        failpoint("after-commit", SCAN)
         setattr(result, outcome, getattr(result, outcome) + 1)
 
     def _rescan(self, recording: str) -> None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rosella import text
+import numpy as np
+
+from rosella import audio, text
 from rosella.errors import UserError
 from rosella.records import Recording, Segment, Turn, Utterance, check_turns, utterance_id
 
 VERSION = "1"
 MAX_SECONDS = 30.0
+OVERLAP = ""
+"""Speaker of a turn in which several speak at once."""
+
+SHORTEST = 0.1
+SKIPPED_SHARE = 1 / 8
+"""No more than this of a recording is skipped at either end, so that a short one does not vanish."""
+
+_HOP, _PAUSE = 0.02, 0.2
 
 
 @dataclass(frozen=True)
@@ -23,12 +33,17 @@ class Cutting:
     """A longer pause between two turns ends the utterance: training on it would teach silence."""
     margin: float = 0.1
     """Audio kept around the turns, since hand-set times clip onsets; it never enters a neighbouring turn."""
-    min_seconds: float = 0.1
+    min_seconds: float = SHORTEST
+    skip: float = 0.0
+    """Left out at both ends of a recording, where jingles and advertisements are; turns are left out whole."""
 
     @property
     def version(self) -> str:
         """Identifies what the segment stage does; another value makes its results stale."""
-        return f"{VERSION}:{self.max_seconds:g}:{self.max_gap:g}:{self.margin:g}:{self.min_seconds:g}"
+        skipped = f":{self.skip:g}" if self.skip else ""
+        return (
+            f"{VERSION}:{self.max_seconds:g}:{self.max_gap:g}:{self.margin:g}:{self.min_seconds:g}{skipped}"
+        )
 
 
 @dataclass(frozen=True)
@@ -40,23 +55,48 @@ class Reject:
     reason: str
 
 
+Quietest = Callable[[float, float], float]
+"""The moment between two (seconds) at which a recording is quietest."""
+
+
 def cut(
-    recording: Recording, turns: Sequence[Turn], cutting: Cutting
+    recording: Recording, turns: Sequence[Turn], cutting: Cutting, quietest: Quietest
 ) -> tuple[list[Utterance], list[Reject]]:
-    """Cut a recording into utterances. A UserError says what is wrong with its turns as a whole."""
+    """Cut a recording into utterances. A UserError says what is wrong with its turns as a whole.
+
+    Turns without words, which a diarizer found, are divided at pauses where they are too long.
+    """
     check_turns(turns, recording.duration)
-    inside = [replace(t, end=min(t.end, recording.duration)) for t in turns]
-    rejects = [Reject(t.start, t.end, reason) for t in inside if (reason := _unusable(t, cutting))]
+    inside = [
+        part
+        for turn in turns
+        for part in _divided(replace(turn, end=min(turn.end, recording.duration)), cutting, quietest)
+    ]
+    reasons = [_unusable(turn, cutting, recording.duration) for turn in inside]
+    rejects = [Reject(t.start, t.end, reason) for t, reason in zip(inside, reasons, strict=True) if reason]
     utterances = []
-    for first, last in _groups(inside, cutting):
+    for first, last in _groups(inside, reasons, cutting):
         start, end = span(inside, first, last, recording.duration, cutting)
         segment = Segment(recording.id, start, end, tuple(inside[first : last + 1]))
         utterances.append(transcribed(segment, recording.language))
     return utterances, rejects
 
 
-def _unusable(turn: Turn, cutting: Cutting) -> str | None:
-    length = turn.end - turn.start
+def _divided(turn: Turn, cutting: Cutting, quietest: Quietest) -> Iterator[Turn]:
+    """The turn, or parts of it that are short enough."""
+    while not turn.text and turn.speaker != OVERLAP and turn.end - turn.start > cutting.max_seconds:
+        pause = quietest(turn.start + cutting.max_seconds / 2, turn.start + cutting.max_seconds)
+        yield replace(turn, end=pause)
+        turn = replace(turn, start=pause)
+    yield turn
+
+
+def _unusable(turn: Turn, cutting: Cutting, duration: float) -> str | None:
+    length, skipped = turn.end - turn.start, min(cutting.skip, duration * SKIPPED_SHARE)
+    if turn.speaker == OVERLAP:
+        return "several speak at once"
+    if skipped and (turn.start < skipped or turn.end > duration - skipped):
+        return f"within {cutting.skip:g} s of the recording's ends, which are skipped"
     if length > cutting.max_seconds:
         return f"turn of {length:.1f} s is longer than {cutting.max_seconds:g} s and has no times inside"
     if length < cutting.min_seconds:
@@ -64,11 +104,13 @@ def _unusable(turn: Turn, cutting: Cutting) -> str | None:
     return None
 
 
-def _groups(turns: Sequence[Turn], cutting: Cutting) -> Iterator[tuple[int, int]]:
+def _groups(
+    turns: Sequence[Turn], reasons: Sequence[str | None], cutting: Cutting
+) -> Iterator[tuple[int, int]]:
     """First and last turn of each utterance; an unusable turn ends one and belongs to none."""
     first: int | None = None
     for number, turn in enumerate(turns):
-        usable = _unusable(turn, cutting) is None
+        usable = reasons[number] is None
         if first is not None and not (usable and _fits(turns[first:number], turn, cutting)):
             yield first, number - 1
             first = None
@@ -119,7 +161,20 @@ def transcribed(segment: Segment, language: str | None) -> Utterance:
         speakers=tuple(f"{turns[0].speaker} {tag[1:-1]}" for tag in dict.fromkeys(tagged)) or speakers,
         main_speaker=None if tagged else max(speakers, key=seconds.__getitem__),
         language=language,
+        transcript_source="manifest" if any(turn.text for turn in turns) else "model",
     )
+
+
+def quietest(path: str, low: float, high: float) -> float:
+    """The middle of the quietest fifth of a second of a recording between two moments, seconds."""
+    rate = 16_000
+    wave = audio.decode(path, rate, low, high)
+    energy = np.add.reduceat(np.square(wave, dtype=np.float64), np.arange(0, len(wave), int(_HOP * rate)))
+    width = round(_PAUSE / _HOP)
+    if len(energy) < width:
+        return high
+    least = int(np.argmin(np.convolve(energy, np.ones(width), "valid")))
+    return min(high, round(low + (least + width / 2) * _HOP, 3))
 
 
 def _dialogue(turns: Sequence[Turn], texts: Sequence[str], speakers: tuple[str, ...]) -> str:

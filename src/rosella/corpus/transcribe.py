@@ -23,6 +23,7 @@ from rosella.errors import UserError
 Kind = Literal["verbatim", "clean"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+VERSION = "1"
 TOLERANCE = 0.01
 """Seconds by which a clip may exceed the window (times are rounded); it is cut there."""
 
@@ -48,6 +49,8 @@ class Recogniser(Protocol):
 
     @property
     def batch_size(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
     @property
     def sample_rate(self) -> int: ...
     @property
@@ -129,6 +132,16 @@ class Transcriber:
         self.batch_size = batch_size or self.listeners[0].any.batch_size
         self.window = min(recogniser.window for recogniser in recognisers.values())
         self.languages = set.intersection(*(set(recogniser.languages) for recogniser in recognisers.values()))
+
+    @property
+    def version(self) -> str:
+        """Identifies what it writes; another value makes transcripts stale."""
+        writers = [
+            f"{kind}={writer.fingerprint}"
+            for listener in self.listeners
+            for kind, writer in listener.writers.items()
+        ]
+        return ":".join([VERSION, *sorted(writers), *(["rules"] if self.rules else [])])
 
     def transcribe(self, clips: Iterable[Clip], report: Callable[[int], None] = lambda done: None) -> Outcome:
         """Transcribe clips in any order; those without a transcript have a reason. `report` hears how many are done."""

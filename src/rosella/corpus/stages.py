@@ -1,0 +1,184 @@
+"""The stages a recording passes, in order: who speaks when, utterances, what they say, codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from rosella import text
+from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
+from rosella.corpus.diarize import Diarization, Diarizer
+from rosella.corpus.engines.local import Outcome
+from rosella.corpus.segment import OVERLAP, SHORTEST, Cutting, Reject, cut, quietest
+from rosella.corpus.tokenize import CodesCache, Encoder, tokenize, version
+from rosella.corpus.transcribe import Clip, Transcriber, Transcription
+from rosella.errors import RosellaError, UserError
+from rosella.records import Recording, Turn, Utterance
+
+NONE = "none"
+"""The version of a stage that was given nothing to work with."""
+
+MODEL = "model"
+SILENT, REPETITIVE = 0.6, 2.4
+"""No-speech probability and compression above which Whisper's authors distrust a transcript (Radford 2022)."""
+
+
+@dataclass(frozen=True)
+class DiarizeStage:
+    """Finds the turns of recordings that came without any."""
+
+    catalogue: Catalogue
+    diarizer: Diarizer | None
+    name: str = DIARIZE
+
+    @property
+    def version(self) -> str:
+        return self.diarizer.version if self.diarizer else NONE
+
+    def run(self, recording: Recording) -> Outcome:
+        if self.catalogue.turns(recording.id):
+            return Outcome()
+        if self.diarizer is None:
+            raise UserError("It came without turns: run with a diarizer.")
+        found = self.diarizer.diarize(Path(recording.path))
+        return Outcome(turns=_turns(found), embeddings=found.embeddings)
+
+
+@dataclass(frozen=True)
+class SegmentStage:
+    """Cuts turns into utterances; those that are to be transcribed fit the recogniser's `window` of seconds."""
+
+    catalogue: Catalogue
+    cutting: Cutting
+    window: float | None = None
+    name: str = SEGMENT
+
+    @property
+    def version(self) -> str:
+        return self.cutting.version + (f":{self.window:g}" if self.window else "")
+
+    def run(self, recording: Recording) -> Outcome:
+        turns = self.catalogue.turns(recording.id, origin=None)
+        cutting = self.cutting
+        if self.window and not any(turn.text for turn in turns):
+            cutting = replace(cutting, max_seconds=min(self.window, cutting.max_seconds))
+        return Outcome(*cut(recording, turns, cutting, partial(quietest, recording.path)))
+
+
+@dataclass(frozen=True)
+class TranscribeStage:
+    """Writes down what is said in utterances that came without a transcript."""
+
+    catalogue: Catalogue
+    transcriber: Transcriber | None
+    name: str = TRANSCRIBE
+
+    @property
+    def version(self) -> str:
+        return self.transcriber.version if self.transcriber else NONE
+
+    def run(self, recording: Recording) -> Outcome:
+        utterances = self.catalogue.utterances(recording.id)
+        wordless = [u for u in utterances if u.transcript_source == MODEL]
+        if not wordless:
+            return Outcome()
+        if self.transcriber is None:
+            raise UserError("It came without a transcript: run with a recogniser.")
+        clips = [Clip(u.id, Path(recording.path), u.start, u.end, recording.language) for u in wordless]
+        made = self.transcriber.transcribe(clips)
+        written = {
+            u.id: _written(u, made.transcriptions[u.id]) for u in wordless if u.id in made.transcriptions
+        }
+        reasons = made.rejects | {name: reason for name, (_, reason) in written.items() if reason}
+        rejects = [Reject(u.start, u.end, reasons[u.id]) for u in wordless if u.id in reasons]
+        return Outcome([written[u.id][0] if u.id in written else u for u in utterances], rejects)
+
+
+@dataclass(frozen=True)
+class TokenizeStage:
+    """Turns utterances into codes, reusing those whose span is unchanged."""
+
+    catalogue: Catalogue
+    cache: CodesCache
+    codec: Encoder
+    name: str = TOKENIZE
+
+    @property
+    def version(self) -> str:
+        return version(self.codec)
+
+    def run(self, recording: Recording) -> Outcome:
+        utterances = [u for u in self.catalogue.utterances(recording.id) if u.text]
+        known = self._cached(recording.id)
+        fresh, rejects = tokenize(recording, [u for u in utterances if u.id not in known], self.codec)
+        codes = {**known, **fresh}
+        self.cache.save(recording.id, {u.id: codes[u.id] for u in utterances if u.id in codes}, self.codec)
+        return Outcome(None, rejects)
+
+    def _cached(self, recording: str) -> dict[str, np.ndarray]:
+        try:
+            return self.cache.load(recording)
+        except RosellaError:
+            return {}
+
+
+def _turns(found: Diarization) -> list[Turn]:
+    """Where one alone speaks, and where several do, under the name `OVERLAP`."""
+    alone = [
+        Turn(start, end, turn.speaker, "")
+        for turn in found.turns
+        for start, end in _without(turn.start, turn.end, found.overlaps)
+    ]
+    together = [Turn(start, end, OVERLAP, "") for start, end in found.overlaps]
+    return sorted([*alone, *together], key=lambda turn: turn.start)
+
+
+def _without(start: float, end: float, holes: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """The parts of a span outside the holes, which are in order of time."""
+    for low, high in holes:
+        if low < end and high > start:
+            if low - start >= SHORTEST:
+                yield start, low
+            start = max(start, high)
+    if end - start >= SHORTEST:
+        yield start, end
+
+
+def _written(utterance: Utterance, made: Transcription) -> tuple[Utterance, str | None]:
+    """The utterance with its transcript, or without one and the reason."""
+    clean, verbatim = (made.transcripts.get(kind) for kind in ("clean", "verbatim"))
+    best = verbatim or made.transcripts["clean"]
+    heard = replace(
+        utterance,
+        text="",
+        text_clean=None,
+        language=made.language,
+        confidence=best.log_probability,
+        no_speech=made.no_speech,
+        compression=best.compression,
+    )
+    if made.no_speech > SILENT or not best.text.strip():
+        return heard, "the recogniser heard no speech"
+    if best.compression > REPETITIVE:
+        return heard, "the transcript repeats itself"
+    try:
+        said = _tagged(best.text, len(utterance.speakers))
+        tidy = _tagged(clean.text, len(utterance.speakers)) if clean and clean.text.strip() else None
+    except UserError as error:
+        return heard, str(error)
+    return replace(heard, text=said, text_clean=tidy), None
+
+
+def _tagged(written: str, speakers: int) -> str:
+    """The transcript, with the one speaker's tag where it has none; refused where it names others than were heard."""
+    said = text.normalise(written).strip()
+    tags = list(dict.fromkeys(text.speaker_tags(said)))
+    if not tags and speakers == 1:
+        return f"{text.TAGS[0]} {said}"
+    if len(tags) > speakers or tags != list(text.TAGS[: len(tags)]) or not tags:
+        raise UserError(f"The transcript names {len(tags)} speakers where {speakers} were heard.")
+    return said

@@ -1,0 +1,127 @@
+"""Audio alone: a diarizer and a recogniser take the place of a manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus.fakes import FakeCodec, save_tone
+from rosella.corpus.diarize import Diarization, SpeakerTurn
+from rosella.corpus.manifest import Entry
+from rosella.corpus.project import Corpus
+from rosella.corpus.segment import Cutting
+from rosella.corpus.shards import Export
+from rosella.corpus.transcribe import Outcome, Transcript, Transcription
+
+
+@dataclass
+class Hears:
+    """A diarizer that hears A, then both, then B."""
+
+    version: str = "hears-1"
+
+    def diarize(self, path: Path) -> Diarization:
+        turns = [SpeakerTurn(1, 4, "A"), SpeakerTurn(4, 6, "B"), SpeakerTurn(6, 9, "B")]
+        return Diarization(turns, [(3.5, 4.0)], {name: np.ones(2, np.float32) for name in "AB"})
+
+
+@dataclass
+class Writes:
+    """A transcriber that writes what it is told."""
+
+    texts: list[str]
+    clean: str | None = None
+    no_speech: float = 0.1
+    compression: float = 1.0
+    version: str = "writes-1"
+    window: float = 4.0
+    asked: list[tuple[float, float]] = field(default_factory=list)
+
+    def transcribe(self, clips) -> Outcome:
+        self.asked += [(clip.start, clip.end) for clip in clips]
+        made = {}
+        for clip, said in zip(clips, self.texts, strict=False):
+            transcripts = {"verbatim": Transcript(said, -0.2, self.compression)}
+            if self.clean:
+                transcripts["clean"] = Transcript(self.clean, -0.3, 1.0)
+            made[clip.id] = Transcription("nl", self.no_speech, transcripts)
+        return Outcome(made, {clip.id: "cannot be read" for clip in clips if clip.id not in made})
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = save_tone(tmp_path / "a.wav", 10.0)
+    with Corpus.open(tmp_path / "corpus", create=True) as opened:
+        opened.add_entries([Entry(path, (), "a.wav")])
+        yield opened
+
+
+def run(corpus, transcriber, diarizer=None, **cutting):
+    return corpus.run(FakeCodec(), Cutting(**cutting), None, diarizer or Hears(), transcriber)
+
+
+def said(corpus):
+    (recording,) = corpus.catalogue.done("scan", "")
+    return corpus.catalogue.utterances(recording.id)
+
+
+def test_audio_alone_becomes_training_data(corpus):
+    writes = Writes(["[S1] eh, hallo (laughs)", "goedemorgen", "[S1] dag"], clean="Dag.")
+    ran = run(corpus, writes)
+    assert ran.failed == [] and set(ran.done.values()) == {1}
+    assert [end - start <= writes.window for start, end in writes.asked] == [True] * 3
+    first, second, third = said(corpus)
+    assert (first.text, second.text, third.text) == (
+        "[S1] eh, hallo (laughs)",
+        "[S1] goedemorgen",
+        "[S1] dag",
+    )
+    assert (first.speakers, second.speakers) == (("A",), ("B",))
+    assert (first.language, first.confidence, first.no_speech, first.compression) == ("nl", -0.2, 0.1, 1.0)
+    assert {u.transcript_source for u in said(corpus)} == {"model"} and third.text_clean == "[S1] Dag."
+    assert corpus.status().rejects["several speak at once"] == 1
+    assert corpus.export().utterances == 3
+    assert len(Export.open(corpus.directory)) == 3
+
+
+def test_what_cannot_be_learnt_from_is_left_out_with_its_reason(corpus):
+    run(corpus, Writes(["[S1] een [S2] twee", "", "[S1] drie\0"]))
+    assert [u.text for u in said(corpus)] == ["", "", ""]
+    assert set(corpus.status().rejects) == {
+        "several speak at once",
+        "The transcript names speakers where were heard.",
+        "the recogniser heard no speech",
+        "The text holds a control character remove it.",
+    }
+
+
+@pytest.mark.parametrize("doubt", [{"no_speech": 0.9}, {"compression": 3.0}])
+def test_a_doubtful_transcript_is_rejected(corpus, doubt):
+    run(corpus, Writes(["[S1] een"] * 3, **doubt))
+    assert [u.text for u in said(corpus)] == ["", "", ""]
+
+
+def test_a_better_recogniser_writes_again_what_was_left_out(corpus):
+    run(corpus, Writes([]))
+    assert corpus.status().rejects["cannot be read"] == 3
+    ran = run(corpus, Writes(["[S1] toch"] * 3, version="writes-2"))
+    assert ran.done == {"diarize": 0, "segment": 0, "transcribe": 1, "tokenize": 1}
+    assert [u.text for u in said(corpus)] == ["[S1] toch"] * 3
+    assert "cannot be read" not in corpus.status().rejects
+
+
+def test_another_diarizer_begins_anew(corpus):
+    run(corpus, Writes(["[S1] een"] * 3))
+    ran = run(corpus, Writes(["[S1] een"] * 3), Hears("hears-2"))
+    assert set(ran.done.values()) == {1}
+
+
+def test_without_a_diarizer_or_recogniser_audio_alone_fails_and_says_so(corpus):
+    ran = corpus.run(FakeCodec())
+    assert [why for _, why in ran.failed] == ["It came without turns: run with a diarizer."]
+    ran = corpus.run(FakeCodec(), None, None, Hears())
+    assert [why for _, why in ran.failed] == ["It came without a transcript: run with a recogniser."]
+    assert run(corpus, Writes(["[S1] een"] * 3)).failed == []
