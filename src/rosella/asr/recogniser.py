@@ -26,7 +26,7 @@ from transformers import (
     WhisperTokenizer,
 )
 
-from rosella.corpus.transcribe import KINDS, Kind, Written
+from rosella.corpus.transcribe import KINDS, Kind, Transcriber, Written
 from rosella.errors import UserError
 
 FRAMES_PER_STATE = 2
@@ -61,7 +61,12 @@ class Recogniser:
     def load(
         cls, name: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Recogniser:
-        """Read a directory or a name on the hub, by default for the best device and the type it is fast in."""
+        """Read `mini` (embedded), a directory or a name on the hub, by default for the best device and the type it is
+        fast in."""
+        if str(name) == "mini":
+            from rosella import mini
+
+            name = mini.path("recogniser")
         device = best_device() if device is None else torch.device(device)
         try:
             extractor = WhisperFeatureExtractor.from_pretrained(name)
@@ -276,6 +281,16 @@ def encode(model: WhisperForConditionalGeneration, features: Tensor) -> Tensor:
     for layer in encoder.layers:
         states = layer(states, None)
     return encoder.layer_norm(states)
+
+
+def load_transcriber(name: str | Path, clean: str | Path | None = None) -> Transcriber:
+    """Both transcripts where they can be had: from one recogniser that writes both, or from another for the clean one,
+    or by rules from the verbatim one."""
+    recogniser = Recogniser.load(name)
+    writers: dict[Kind, Recogniser] = dict.fromkeys(recogniser.kinds, recogniser)
+    if clean is not None:
+        writers["clean"] = Recogniser.load(clean)
+    return Transcriber(writers, rules="clean" not in writers)
 
 
 def best_device() -> torch.device:

@@ -69,19 +69,40 @@ def run(
     corpus: Directory,
     codec: Annotated[str, typer.Option(help="mini, a codec directory, or a DAC by its hub name.")] = "mini",
     max_seconds: Annotated[float, typer.Option(min=0.1, max=30.0, help="Longest utterance.")] = 30.0,
+    skip: Annotated[
+        float, typer.Option(min=0.0, help="Seconds to leave out at both ends of every recording.")
+    ] = 0.0,
+    recogniser: Annotated[
+        str | None,
+        typer.Option(help="Writes what is said where no transcript came: mini, a directory, a Whisper."),
+    ] = None,
+    clean_recogniser: Annotated[
+        str | None, typer.Option(help="Another for the clean transcripts, if the first writes none.")
+    ] = None,
+    diarizer: Annotated[
+        str, typer.Option(help="Tells who speaks when: embedded, or a pyannote pipeline by name or folder.")
+    ] = "embedded",
     device: Annotated[str, typer.Option(help="Where the codec runs: cpu, cuda.")] = "cpu",
     catalogue: CatalogueUrl = None,
 ) -> None:
-    """Cut recordings into utterances and encode them; what is done is skipped."""
+    """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
+    from rosella.asr.recogniser import load_transcriber
     from rosella.codec import load_codec
+    from rosella.corpus.diarize import load_diarizer
     from rosella.corpus.project import Corpus
     from rosella.corpus.segment import Cutting
     from rosella.errors import UserError
 
+    cutting = Cutting(max_seconds=max_seconds, skip=skip)
     with Corpus.open(corpus, catalogue) as opened:
         encoder = load_codec(codec, device)
+        wordless = opened.catalogue.untranscribed()
+        if wordless and recogniser is None:
+            print("Some recordings came without transcripts: they wait for --recogniser.", file=sys.stderr)
+        hears = load_diarizer(diarizer, device) if wordless else None
+        writes = load_transcriber(recogniser, clean_recogniser) if wordless and recogniser else None
         with _progress() as progress:
-            ran = opened.run(encoder, Cutting(max_seconds=max_seconds), progress)
+            ran = opened.run(encoder, cutting, progress, hears, writes)
         usable = opened.status().stages["tokenize"].get("done", 0)
     if ran.failed and not usable:
         raise UserError(_all_failed(ran.failed))
@@ -116,12 +137,32 @@ def retry(
     _print_failed([(path, still[path]) for path in retried if path in still])
 
 
-def export(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = False) -> None:
-    """Write the shards that training reads."""
+def export(
+    corpus: Directory,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only what is so: language=nl, consent!=no, confidence>=-0.5; all of several."),
+    ] = None,
+    temper: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Draw rare speakers more often; 1 draws all alike.")
+    ] = 0.0,
+    beta: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=0.99999, help="Count rare speakers more: 0.99 to 0.9999, by effective number."
+        ),
+    ] = 0.0,
+    catalogue: CatalogueUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Write the shards that training reads, with weights by speaker."""
+    from rosella.corpus.balance import Balance
     from rosella.corpus.project import Corpus
 
     with Corpus.open(corpus, catalogue) as opened, _progress() as progress:
-        exported = opened.export(lambda done, total: progress("export", done, total, ""))
+        exported = opened.export(
+            lambda done, total: progress("export", done, total, ""), where or (), Balance(temper, beta)
+        )
     if as_json:
         print(json.dumps(asdict(exported), indent=2))
         return

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from rosella.corpus.balance import Balance
 from rosella.corpus.catalogue.store import TOKENIZE, Catalogue
 from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard, written
 from rosella.corpus.tokenize import CodesCache, version
+from rosella.corpus.where import Condition, chosen
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
 
@@ -45,14 +47,22 @@ class _Content:
 
 
 def export(
-    corpus: Path, catalogue: Catalogue, codec: CodecFacts, progress: Callable[[int, int], None] | None = None
+    corpus: Path,
+    catalogue: Catalogue,
+    codec: CodecFacts,
+    progress: Callable[[int, int], None] | None = None,
+    where: Sequence[Condition] = (),
+    balance: Balance = Balance(),
 ) -> Exported:
-    """Write what is missing and publish it. The old export stays valid until the new one is complete."""
+    """Write what is missing and publish it. The old export stays valid until the new one is complete.
+
+    Only utterances that fulfil all conditions of `where` are exported; `balance` is computed over these.
+    """
     cache = CodesCache(corpus, codec.fingerprint)
     contents = {}
     for recording in catalogue.done(TOKENIZE, version(codec)):
         spoken = [utterance for utterance in catalogue.utterances(recording.id) if utterance.text]
-        content = _content(recording, spoken, codec)
+        content = _content(recording, chosen(recording, spoken, where), codec)
         if content.utterances:
             contents[recording.id] = content
     kept = _still_right(corpus, codec, contents)
@@ -62,10 +72,15 @@ def export(
     shards = sorted([*kept, *written], key=lambda shard: shard["file"])
     if not shards:
         raise UserError(
-            f"No utterance in {corpus} has codes: see `rosella corpus status` for what failed and why."
+            f"No utterance in {corpus} that fulfils the conditions has codes: "
+            "see `rosella corpus status` for what failed and why."
+            if where
+            else f"No utterance in {corpus} has codes: see `rosella corpus status` for what failed and why."
         )
     splits = assign_splits([content.recording for content in contents.values()])
-    weights = {u.id: Weight(split=splits[id]) for id, content in contents.items() for u in content.utterances}
+    utterances = [utterance for content in contents.values() for utterance in content.utterances]
+    sampling, loss = balance.sampling(utterances), balance.loss(utterances)
+    weights = {u.id: Weight(sampling[u.id], loss[u.id], splits[u.recording]) for u in utterances}
     write_export(corpus, codec, shards, weights)
     return _summary(contents, shards, len(written), weights, codec)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from rosella.audio import is_url
+from rosella.corpus.balance import Balance
 from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue, Status
 from rosella.corpus.diarize import Diarizer
 from rosella.corpus.durable import atomic
@@ -23,6 +24,7 @@ from rosella.corpus.segment import Cutting, timed
 from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
 from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec
 from rosella.corpus.transcribe import Transcriber
+from rosella.corpus.where import Condition
 from rosella.errors import UserError
 from rosella.records import check_turns
 
@@ -137,9 +139,16 @@ class Corpus:
                 self.catalogue.reset(failure["recording"], failure["stage"])
         return [failure["path"] for failure in failed]
 
-    def export(self, progress: Callable[[int, int], None] | None = None) -> Exported:
-        """Publish all utterances that have codes of the latest run's codec; see `corpus.export`."""
-        return export(self.directory, self.catalogue, remembered_codec(self.directory), progress)
+    def export(
+        self,
+        progress: Callable[[int, int], None] | None = None,
+        where: Sequence[str] = (),
+        balance: Balance = Balance(),
+    ) -> Exported:
+        """Publish the utterances that have codes of the latest run's codec; see `corpus.export` and `corpus.where`."""
+        conditions = [Condition.parse(written) for written in where]
+        codec = remembered_codec(self.directory)
+        return export(self.directory, self.catalogue, codec, progress, conditions, balance)
 
     def _add(self, entry: Entry, facts: dict[str, str | None], result: Added) -> None:
         place = self._place(entry)
