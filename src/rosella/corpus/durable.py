@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rosella.corpus.failpoints import failpoint
 from rosella.errors import RosellaError
 
 
@@ -23,8 +24,10 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
+        failpoint("before-rename")
         os.replace(temporary, path)
         _sync(path.parent)
+        failpoint("after-rename")
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             raise NoSpace(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -18,20 +18,27 @@ from sqlalchemy.orm import Session
 from rosella.audio import is_url
 from rosella.corpus.catalogue.connection import connect, explained
 from rosella.corpus.catalogue.models import (
+    DIARIZER,
     DONE,
     FAILED,
+    MANIFEST,
     PENDING,
+    JobRow,
     RecordingRow,
     RejectRow,
     StateRow,
     TurnRow,
     UtteranceRow,
 )
+from rosella.corpus.failpoints import failpoint
 from rosella.corpus.segment import Reject
 from rosella.records import Recording, Turn, Utterance
 
-SCAN, SEGMENT, TOKENIZE = "scan", "segment", "tokenize"
-STAGES = (SCAN, SEGMENT, TOKENIZE)
+if TYPE_CHECKING:
+    from rosella.corpus.catalogue.leases import Lease
+
+SCAN, DIARIZE, SEGMENT, TRANSCRIBE, TOKENIZE = "scan", "diarize", "segment", "transcribe", "tokenize"
+STAGES = (SCAN, DIARIZE, SEGMENT, TRANSCRIBE, TOKENIZE)
 """In order: a stage needs the one before it, and its new results make those after it stale."""
 
 
@@ -72,7 +79,8 @@ class Catalogue:
         self._engine.dispose()
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def session(self) -> Iterator[Session]:
+        """One transaction; a crash leaves the state before or after it."""
         with explained(self._engine), Session(self._engine) as session, session.begin():
             yield session
 
@@ -85,7 +93,7 @@ class Catalogue:
             .where(RecordingRow.mtime_ns == source.mtime_ns)
             .where(StateRow.stage == SCAN, StateRow.state == DONE)
         )
-        with self._session() as session:
+        with self.session() as session:
             row = session.scalar(query)
             return None if row is None else _recording(row)
 
@@ -94,7 +102,7 @@ class Catalogue:
 
         A duplicate has the content of a recording whose own file is still there; that one is kept.
         """
-        with self._session() as session:
+        with self.session() as session:
             row = session.get(RecordingRow, recording.id)
             if row and row.path != source.path and _is_there(row.path):
                 return "duplicate"
@@ -105,15 +113,18 @@ class Catalogue:
             session.merge(_recording_row(recording, source))
             if before == (recording, list(turns)):
                 return "unchanged"
-            _replace_turns(session, recording.id, turns)
+            if before is None or before[1] != list(turns):
+                _replace_turns(session, recording.id, turns)
             session.merge(StateRow(recording=recording.id, stage=SCAN, state=DONE, version="", reason=None))
             if before is None or before[1] != list(turns) or before[0].language != recording.language:
                 _make_stale(session, recording.id, after=SCAN)
+            session.flush()
+            failpoint("in-commit", SCAN)
             return "added" if before is None else "updated"
 
     def add_failed(self, recording: Recording, source: Source, turns: Sequence[Turn], reason: str) -> None:
         """Record a file that cannot be used; adding it again, corrected, replaces this."""
-        with self._session() as session:
+        with self.session() as session:
             _forget_path(session, source.path, keep=recording.id)
             session.merge(_recording_row(recording, source))
             _replace_turns(session, recording.id, turns)
@@ -122,21 +133,13 @@ class Catalogue:
             )
 
     def get(self, recording: str) -> Recording:
-        with self._session() as session:
+        with self.session() as session:
             return _recording(session.get_one(RecordingRow, recording))
 
     def due(self, stage: str, version: str) -> list[Recording]:
         """Recordings whose stage is pending or by another version, and whose stage before is done."""
-        before = sa.orm.aliased(StateRow)
-        query = (
-            sa.select(RecordingRow)
-            .join(before, (before.recording == RecordingRow.id) & (before.stage == _before(stage)))
-            .outerjoin(StateRow, (StateRow.recording == RecordingRow.id) & (StateRow.stage == stage))
-            .where(before.state == DONE)
-            .where(sa.or_(StateRow.state.is_(None), StateRow.state == PENDING, StateRow.version != version))
-            .order_by(RecordingRow.path)
-        )
-        with self._session() as session:
+        query = due_query(stage, version).order_by(RecordingRow.path)
+        with self.session() as session:
             return [_recording(row) for row in session.scalars(query)]
 
     def done(self, stage: str, version: str) -> list[Recording]:
@@ -147,19 +150,41 @@ class Catalogue:
             .where(StateRow.stage == stage, StateRow.state == DONE, StateRow.version == version)
             .order_by(RecordingRow.id)
         )
-        with self._session() as session:
+        with self.session() as session:
             return [_recording(row) for row in session.scalars(query)]
 
-    def turns(self, recording: str) -> list[Turn]:
-        with self._session() as session:
-            return _turns(session, recording)
+    def turns(self, recording: str, origin: str | None = MANIFEST) -> list[Turn]:
+        """In order of time; those of one origin, or, with None, all."""
+        with self.session() as session:
+            return _turns(session, recording, origin)
+
+    def rejects(self, recording: str, stage: str) -> list[Reject]:
+        """What a stage left out of a recording, in order of time."""
+        query = (
+            sa.select(RejectRow)
+            .where(RejectRow.recording == recording, RejectRow.stage == stage)
+            .order_by(RejectRow.start)
+        )
+        with self.session() as session:
+            return [Reject(row.start, row.end, row.reason) for row in session.scalars(query)]
+
+    def untranscribed(self) -> bool:
+        """Whether some recording came without the words that are said in it."""
+        query = (
+            sa.select(RecordingRow.id)
+            .join(StateRow, StateRow.recording == RecordingRow.id)
+            .where(StateRow.stage == SCAN, StateRow.state == DONE)
+            .where(~sa.exists().where(TurnRow.recording == RecordingRow.id, TurnRow.origin == MANIFEST))
+        )
+        with self.session() as session:
+            return session.scalars(query.limit(1)).first() is not None
 
     def utterances(self, recording: str) -> list[Utterance]:
         """In order of time."""
         query = (
             sa.select(UtteranceRow).where(UtteranceRow.recording == recording).order_by(UtteranceRow.start)
         )
-        with self._session() as session:
+        with self.session() as session:
             return [_utterance(row) for row in session.scalars(query)]
 
     def finish(
@@ -169,13 +194,20 @@ class Catalogue:
         version: str,
         utterances: Sequence[Utterance] | None = None,
         rejects: Sequence[Reject] = (),
+        turns: Sequence[Turn] | None = None,
+        lease: Lease | None = None,
     ) -> None:
-        """Store what a stage found and mark it done; new utterances make later stages stale."""
-        with self._session() as session:
+        """Store what a stage found and mark it done; new turns or utterances make later stages stale."""
+        with self.session() as session:
+            if lease is not None:
+                lease.settle(session)
             if session.get(RecordingRow, recording) is None:
                 return  # removed meanwhile
+            if turns is not None:
+                _replace_turns(session, recording, turns, DIARIZER)
             if utterances is not None:
                 _replace_utterances(session, recording, utterances)
+            if turns is not None or utterances is not None:
                 _make_stale(session, recording, after=stage)
             session.execute(
                 sa.delete(RejectRow).where(RejectRow.recording == recording, RejectRow.stage == stage)
@@ -187,9 +219,13 @@ class Catalogue:
             session.merge(
                 StateRow(recording=recording, stage=stage, state=DONE, version=version, reason=None)
             )
+            session.flush()
+            failpoint("in-commit", stage)
 
-    def fail(self, recording: str, stage: str, version: str, reason: str) -> None:
-        with self._session() as session:
+    def fail(self, recording: str, stage: str, version: str, reason: str, lease: Lease | None = None) -> None:
+        with self.session() as session:
+            if lease is not None:
+                lease.settle(session)
             if session.get(RecordingRow, recording) is not None:
                 session.merge(
                     StateRow(recording=recording, stage=stage, state=FAILED, version=version, reason=reason)
@@ -197,7 +233,8 @@ class Catalogue:
 
     def reset(self, recording: str, stage: str) -> None:
         """Make one stage of one recording pending again."""
-        with self._session() as session:
+        with self.session() as session:
+            session.execute(sa.delete(JobRow).where(JobRow.recording == recording, JobRow.stage == stage))
             session.merge(StateRow(recording=recording, stage=stage, state=PENDING, version="", reason=None))
 
     def failed(self) -> list[dict[str, str]]:
@@ -208,7 +245,7 @@ class Catalogue:
             .where(StateRow.state == FAILED)
             .order_by(RecordingRow.path)
         )
-        with self._session() as session:
+        with self.session() as session:
             return [
                 {"recording": id, "path": path, "stage": stage, "reason": reason}
                 for id, path, stage, reason in session.execute(query)
@@ -216,7 +253,7 @@ class Catalogue:
 
     def status(self) -> Status:
         status = Status(failed=self.failed(), stages={stage: {} for stage in STAGES})
-        with self._session() as session:
+        with self.session() as session:
             count = sa.select(sa.func.count(), sa.func.sum(RecordingRow.duration))
             status.recordings, seconds = session.execute(count.select_from(RecordingRow)).one()
             length = sa.func.sum(UtteranceRow.end - UtteranceRow.start)
@@ -241,12 +278,27 @@ def _is_there(path: str) -> bool:
     return is_url(path) or Path(path).exists()
 
 
+def due_query(stage: str, version: str) -> sa.Select[tuple[RecordingRow]]:
+    """Selects the recordings a stage of this version is due for."""
+    before = sa.orm.aliased(StateRow)
+    return (
+        sa.select(RecordingRow)
+        .join(before, (before.recording == RecordingRow.id) & (before.stage == _before(stage)))
+        .outerjoin(StateRow, (StateRow.recording == RecordingRow.id) & (StateRow.stage == stage))
+        .where(before.state == DONE)
+        .where(sa.or_(StateRow.state.is_(None), StateRow.state == PENDING, StateRow.version != version))
+    )
+
+
 def _before(stage: str) -> str:
     return STAGES[STAGES.index(stage) - 1]
 
 
 def _make_stale(session: Session, recording: str, after: str) -> None:
-    for stage in STAGES[STAGES.index(after) + 1 :]:
+    """Later stages are due again, and what works on them at this moment cannot commit any more."""
+    later = STAGES[STAGES.index(after) + 1 :]
+    session.execute(sa.delete(JobRow).where(JobRow.recording == recording, JobRow.stage.in_(later)))
+    for stage in later:
         session.merge(StateRow(recording=recording, stage=stage, state=PENDING, version="", reason=None))
 
 
@@ -255,11 +307,12 @@ def _forget_path(session: Session, path: str, keep: str) -> None:
     session.execute(sa.delete(RecordingRow).where(RecordingRow.path == path, RecordingRow.id != keep))
 
 
-def _replace_turns(session: Session, recording: str, turns: Sequence[Turn]) -> None:
+def _replace_turns(session: Session, recording: str, turns: Sequence[Turn], origin: str = MANIFEST) -> None:
     session.execute(sa.delete(TurnRow).where(TurnRow.recording == recording))
     session.flush()
     session.add_all(
-        TurnRow(recording=recording, number=number, **turn.to_dict()) for number, turn in enumerate(turns)
+        TurnRow(recording=recording, number=number, origin=origin, **turn.to_dict())
+        for number, turn in enumerate(turns)
     )
 
 
@@ -285,6 +338,8 @@ def _utterance(row: UtteranceRow) -> Utterance:
     return Utterance.from_dict({**_columns(row), "speakers": tuple(row.speakers)})
 
 
-def _turns(session: Session, recording: str) -> list[Turn]:
+def _turns(session: Session, recording: str, origin: str | None = MANIFEST) -> list[Turn]:
     query = sa.select(TurnRow).where(TurnRow.recording == recording).order_by(TurnRow.number)
+    if origin is not None:
+        query = query.where(TurnRow.origin == origin)
     return [Turn.from_dict(_columns(row)) for row in session.scalars(query)]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
+from rosella.corpus.catalogue.leases import free_the_dead, holder_name
+from rosella.corpus.catalogue.models import DONE
 from rosella.corpus.catalogue.store import Catalogue
-from rosella.corpus.durable import NoSpace
+from rosella.corpus.engines.work import Terms, work
 from rosella.corpus.segment import Reject
 from rosella.errors import RosellaError
-from rosella.records import Recording, Utterance
-
-_log = logging.getLogger(__name__)
+from rosella.records import Recording, Turn, Utterance
 
 Progress = Callable[[str, int, int, str], None]
 """Called with stage, recordings done, recordings in all, and the path of the one that comes next or ''."""
@@ -21,10 +26,12 @@ Progress = Callable[[str, int, int, str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage found in a recording. `utterances` is None where the stage does not make any."""
+    """What a stage found in a recording; None where it does not make any. Embeddings are by speaker, float32 [D]."""
 
     utterances: list[Utterance] | None = None
     rejects: list[Reject] = field(default_factory=list)
+    turns: list[Turn] | None = None
+    embeddings: dict[str, np.ndarray] | None = None
 
 
 class Stage(Protocol):
@@ -45,37 +52,39 @@ class Ran:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def run(catalogue: Catalogue, stages: Sequence[Stage], progress: Progress) -> Ran:
-    """Run each stage over the recordings it is due for. What is done is stored recording by recording."""
-    ran = Ran()
-    for stage in stages:
-        due = catalogue.due(stage.name, stage.version)
-        ran.done[stage.name] = 0
-        for number, recording in enumerate(due):
-            progress(stage.name, number, len(due), recording.path)
-            reason = _run_one(catalogue, stage, recording)
-            if reason is None:
-                ran.done[stage.name] += 1
-            else:
-                ran.failed.append((recording.path, reason))
-        progress(stage.name, len(due), len(due), "")
+def run(catalogue: Catalogue, stages: Sequence[Stage], progress: Progress, terms: Terms | None = None) -> Ran:
+    """Run each stage over the recordings it is due for. What is done is stored recording by recording.
+
+    Several processes may run at once: what one has taken, the others leave alone.
+    """
+    ran, holder = Ran(), holder_name()
+    free_the_dead(catalogue)
+    with _alarm() as overdue:
+        for stage in stages:
+            due = catalogue.due(stage.name, stage.version)
+            ran.done[stage.name] = 0
+            for number, recording in enumerate(due):
+                progress(stage.name, number, len(due), recording.path)
+                result = work(catalogue, stage, recording, holder, terms or Terms(), overdue)
+                ran.done[stage.name] += result.state == DONE
+                if result.reason is not None:
+                    ran.failed.append((recording.path, result.reason))
+            progress(stage.name, len(due), len(due), "")
     return ran
 
 
-def _run_one(catalogue: Catalogue, stage: Stage, recording: Recording) -> str | None:
-    """The reason of the failure, or None."""
+@contextmanager
+def _alarm() -> Iterator[Callable[[], None] | None]:
+    """Yields what another thread calls to stop a stage that hangs; None where signals cannot be handled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+
+    def stop(*_: object) -> None:
+        raise RosellaError("It took longer than is allowed for its length: look at the file, then retry it.")
+
+    before = signal.signal(signal.SIGALRM, stop)
     try:
-        outcome = stage.run(recording)
-    except NoSpace:
-        raise
-    except RosellaError as error:
-        reason = str(error)
-    except Exception as error:
-        # Whatever one file provokes in a decoder or a codec must not end the work on all others.
-        _log.exception("%s of %s", stage.name, recording.path)
-        reason = f"Unexpected {type(error).__name__}: {error}"
-    else:
-        catalogue.finish(recording.id, stage.name, stage.version, outcome.utterances, outcome.rejects)
-        return None
-    catalogue.fail(recording.id, stage.name, stage.version, reason)
-    return reason
+        yield lambda: os.kill(os.getpid(), signal.SIGALRM)
+    finally:
+        signal.signal(signal.SIGALRM, before)

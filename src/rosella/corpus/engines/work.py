@@ -1,0 +1,166 @@
+"""One stage of one recording: take it, keep it while it runs, commit what it found. The same for all engines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rosella.corpus.catalogue import leases
+from rosella.corpus.catalogue.connection import Unavailable
+from rosella.corpus.catalogue.leases import Lease, LeaseLost
+from rosella.corpus.catalogue.models import DONE, FAILED
+from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.durable import NoSpace
+from rosella.corpus.failpoints import failpoint
+from rosella.errors import RosellaError
+from rosella.records import Recording
+
+if TYPE_CHECKING:
+    from rosella.corpus.engines.local import Outcome, Stage
+
+_log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+"""Workers that may die on a recording before it is parked."""
+
+TAKEN = "taken"
+
+
+@dataclass(frozen=True)
+class Result:
+    """`done`, `failed` with a reason, or `taken`: it is another worker's, or not due any more."""
+
+    state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long work may be silent and how long it may take; seconds."""
+
+    lease: float = leases.LEASE_SECONDS
+    limit: float = 3600.0
+    limit_per_second: float = 30.0
+    """Of the recording's audio: a large recogniser on a CPU is that slow."""
+
+    def limit_of(self, recording: Recording) -> float:
+        return self.limit + self.limit_per_second * recording.duration
+
+
+def work(
+    catalogue: Catalogue,
+    stage: Stage,
+    recording: Recording,
+    holder: str,
+    terms: Terms = Terms(),
+    overdue: Callable[[], None] | None = None,
+) -> Result:
+    """Run a stage of a recording, if it is due and free, and commit its outcome or the reason of its failure.
+
+    `overdue` is called from another thread when the work takes longer than its terms allow. What is no fault
+    of the recording (a full disk, a database that went away, an interruption) is raised, and it stays due.
+    """
+    lease = leases.claim(catalogue, recording.id, stage.name, stage.version, holder, terms.lease)
+    if lease is None:
+        return Result(TAKEN)
+    failpoint("after-claim", stage.name)
+    try:
+        if lease.attempts > MAX_ATTEMPTS:
+            return _failed(catalogue, stage, lease, _parked(lease))
+        with _kept(catalogue, lease, recording, terms, overdue):
+            outcome = _run(stage, recording)
+        failpoint("after-run", stage.name)
+        if isinstance(outcome, str):
+            return _failed(catalogue, stage, lease, outcome)
+        _finish(catalogue, stage, lease, outcome)
+        failpoint("after-commit", stage.name)
+        return Result(DONE)
+    except LeaseLost as lost:
+        _log.warning("%s", lost)
+        return Result(TAKEN)
+    except BaseException:
+        _let_go(catalogue, lease)
+        raise
+
+
+def _run(stage: Stage, recording: Recording) -> Outcome | str:
+    """What the stage found, or the reason why it could not."""
+    try:
+        return stage.run(recording)
+    except (NoSpace, Unavailable):
+        raise
+    except RosellaError as error:
+        return str(error)
+    except Exception as error:
+        # Whatever one file provokes in a decoder or a model must not end the work on all others.
+        _log.exception("%s of %s", stage.name, recording.path)
+        return f"Unexpected {type(error).__name__}: {error}"
+
+
+def _finish(catalogue: Catalogue, stage: Stage, lease: Lease, outcome: Outcome) -> None:
+    catalogue.finish(
+        lease.recording,
+        stage.name,
+        stage.version,
+        outcome.utterances,
+        outcome.rejects,
+        outcome.turns,
+        lease=lease,
+    )
+
+
+def _failed(catalogue: Catalogue, stage: Stage, lease: Lease, reason: str) -> Result:
+    catalogue.fail(lease.recording, stage.name, stage.version, reason, lease)
+    return Result(FAILED, reason)
+
+
+def _parked(lease: Lease) -> str:
+    return (
+        f"It ended {lease.attempts - 1} workers (a crash, too little memory, or longer than allowed): "
+        "look at the file and the workers' logs, then retry it."
+    )
+
+
+def _let_go(catalogue: Catalogue, lease: Lease) -> None:
+    try:
+        leases.give_back(catalogue, lease)
+    except RosellaError:
+        pass  # it runs out by itself
+
+
+@contextmanager
+def _kept(
+    catalogue: Catalogue,
+    lease: Lease,
+    recording: Recording,
+    terms: Terms,
+    overdue: Callable[[], None] | None,
+) -> Iterator[None]:
+    """Renew the lease while the block runs and is not overdue."""
+    ended = threading.Event()
+    deadline = time.monotonic() + terms.limit_of(recording)
+
+    def keep() -> None:
+        while not ended.wait(terms.lease / 3):
+            if time.monotonic() > deadline:
+                _log.error("%s of %s takes longer than allowed", lease.stage, recording.path)
+                if overdue is not None:
+                    overdue()
+                return
+            try:
+                leases.renew(catalogue, lease, terms.lease)
+            except RosellaError as error:
+                _log.warning("No heartbeat: %s", error)
+
+    thread = threading.Thread(target=keep, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

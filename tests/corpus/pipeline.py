@@ -1,0 +1,71 @@
+"""The whole pipeline with models that are quick and exact, for processes that tests kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
+from rosella.corpus.diarize import Diarization, SpeakerTurn
+from rosella.corpus.project import Corpus
+from rosella.corpus.stages import Transcription
+from rosella.corpus.transcribe import Outcome, Transcript
+
+
+class FakeDiarizer:
+    version = "fake-diarizer"
+
+    def diarize(self, path):
+        turns = [SpeakerTurn(0.5, 2.0, "A"), SpeakerTurn(2.5, 4.0, "B"), SpeakerTurn(8.0, 9.5, "A")]
+        return Diarization(
+            turns, [], {"A": np.eye(4, dtype=np.float32)[0], "B": np.eye(4, dtype=np.float32)[1]}
+        )
+
+
+class FakeTranscriber:
+    version, window = "fake-transcriber", 30.0
+
+    def transcribe(self, clips, report=lambda done: None):
+        said = {}
+        for clip in clips:
+            text = "[S1] eh hoi [S2] dag" if clip.start < 5 else "[S1] tot ziens"
+            said[clip.id] = Transcription("nl", 0.1, {"verbatim": Transcript(text, -0.1, 1.0)})
+        return Outcome(said)
+
+
+def source(folder: Path, recordings: int = 3) -> Path:
+    """Recordings of 12 s; the second came as audio alone."""
+    lines = []
+    for i in range(recordings):
+        save_tone(folder / f"r{i}.wav", 12.0, seed=i)
+        turns = [turn(0.5, 2.5, "anna", f"eh hallo {i}"), turn(3.0, 5.0, "ben"), turn(9, 11, "anna", "dag")]
+        lines.append({"audio": f"r{i}.wav", "language": "nl"} | ({} if i == 1 else {"turns": turns}))
+    return save_manifest(folder / "manifest.jsonl", lines)
+
+
+def everything(folder: Path, manifest: Path, environment: dict[str, str]) -> None:
+    """Add, run and export, under the variables of an environment."""
+    os.environ.update(environment)
+    with Corpus.open(folder, create=True) as corpus:
+        corpus.add(manifest)
+        corpus.run(FakeCodec(), diarizer=FakeDiarizer(), transcriber=FakeTranscriber())  # type: ignore[arg-type]
+        corpus.export()
+
+
+def result(folder: Path) -> dict[str, object]:
+    """What an export is: hashes of its files, and all utterances; and that nothing is left in hands."""
+    hashes: dict[str, object] = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in [*folder.glob("shards/*.parquet"), folder / "export.json", folder / "weights.parquet"]
+    }
+    with Corpus.open(folder) as corpus:
+        status = corpus.status()
+        assert status.failed == []
+        ids = sorted({r.id for r in corpus.catalogue.done("tokenize", "1:fake-codec")})
+        hashes["utterances"] = [corpus.catalogue.utterances(id) for id in ids]
+        hashes["turns"] = [corpus.catalogue.turns(id, None) for id in ids]
+        hashes["stages"] = status.stages
+    return hashes
