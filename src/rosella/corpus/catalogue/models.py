@@ -11,6 +11,11 @@ PENDING, DONE, FAILED = "pending", "done", "failed"
 MANIFEST, DIARIZER = "manifest", "diarizer"
 
 
+def kind_of(reason: str) -> str:
+    """A reason without its words that hold digits."""
+    return " ".join(word for word in reason.split() if not any(c.isdigit() for c in word))
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
@@ -30,6 +35,7 @@ class RecordingRow(Base):
     """A recording, or a file that could not be read (state `scan` says why). Size and mtime spare hashing."""
 
     __tablename__ = "recordings"
+    __table_args__ = (Index("ix_recordings_duration", "duration"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     path: Mapped[str] = mapped_column(Text, unique=True)
@@ -81,7 +87,7 @@ class UtteranceRow(Base):
     """
 
     __tablename__ = "utterances"
-    __table_args__ = (Index("ix_utterances_recording", "recording"),)
+    __table_args__ = (Index("ix_utterances_span", "recording", "start", "end"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     recording: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"))
@@ -98,16 +104,31 @@ class UtteranceRow(Base):
     transcript_source: Mapped[str] = mapped_column(String(16))
 
 
+def _kind(context: Any) -> str:
+    return kind_of(context.get_current_parameters()["reason"])
+
+
 class RejectRow(Base):
-    """A span a stage did not use, and why."""
+    """A span a stage did not use, and why. Its `kind` is the reason without its numbers, for counting."""
 
     __tablename__ = "rejects"
+    __table_args__ = (Index("ix_rejects_kind", "kind"),)
 
     recording: Mapped[str] = _recording()
     stage: Mapped[str] = mapped_column(String(32), primary_key=True)
     start: Mapped[float] = mapped_column(Float(53), primary_key=True)
     end: Mapped[float] = mapped_column(Float(53), primary_key=True)
     reason: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text, default=_kind, server_default="")
+
+
+class RemovedRow(Base):
+    """What is left of a recording that was removed: the hash of its content, so that it cannot come back by accident."""
+
+    __tablename__ = "removed"
+
+    recording: Mapped[str] = mapped_column(String(32), primary_key=True)
+    date: Mapped[str] = mapped_column(String(10))
 
 
 class JobRow(Base):
