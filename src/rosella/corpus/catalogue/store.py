@@ -5,7 +5,6 @@ One method is one transaction; a killed process leaves the state before or after
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -242,7 +241,7 @@ class Catalogue:
         query = (
             sa.select(RecordingRow.id, RecordingRow.path, StateRow.stage, StateRow.reason)
             .join(StateRow, StateRow.recording == RecordingRow.id)
-            .where(StateRow.state == FAILED)
+            .where(StateRow.stage.in_(STAGES), StateRow.state == FAILED)
             .order_by(RecordingRow.path)
         )
         with self.session() as session:
@@ -263,14 +262,10 @@ class Catalogue:
             states = sa.select(StateRow.stage, StateRow.state, sa.func.count())
             for stage, state, number in session.execute(states.group_by(StateRow.stage, StateRow.state)):
                 status.stages[stage][state] = number
-            reasons = session.scalars(sa.select(RejectRow.reason))
-            status.rejects = dict(Counter(_kind(reason) for reason in reasons).most_common())
+            number = sa.func.count()
+            kinds = sa.select(RejectRow.kind, number).group_by(RejectRow.kind).order_by(number.desc())
+            status.rejects = {kind: number for kind, number in session.execute(kinds)}
         return status
-
-
-def _kind(reason: str) -> str:
-    """Reasons are counted without their numbers."""
-    return " ".join(word for word in reason.split() if not any(c.isdigit() for c in word))
 
 
 def _is_there(path: str) -> bool:
