@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, MetaData, String, Text
+import numpy as np
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 PENDING, DONE, FAILED = "pending", "done", "failed"
@@ -64,6 +78,45 @@ class TurnRow(Base):
     text: Mapped[str] = mapped_column(Text)
     text_clean: Mapped[str | None] = mapped_column(Text)
     origin: Mapped[str] = mapped_column(String(16), default=MANIFEST, server_default=MANIFEST)
+
+
+class Embedding(TypeDecorator[np.ndarray]):
+    """float32 `[D]`: a pgvector `vector` on PostgreSQL, little-endian bytes elsewhere."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(LargeBinary())
+        from pgvector.sqlalchemy import VECTOR
+
+        return dialect.type_descriptor(VECTOR())
+
+    def process_bind_param(self, value: np.ndarray | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astype("<f4").tobytes()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> np.ndarray | None:
+        if value is None:
+            return None
+        return np.frombuffer(value, "<f4") if isinstance(value, bytes) else np.asarray(value, np.float32)
+
+
+class SpeakerRow(Base):
+    """Somebody a diarizer heard in a recording, and the `voice` that is theirs in all recordings once linked.
+
+    Embeddings are comparable within one `version`.
+    """
+
+    __tablename__ = "speakers"
+
+    recording: Mapped[str] = _recording()
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[str] = mapped_column(Text, index=True)
+    embedding: Mapped[np.ndarray] = mapped_column(Embedding)
+    voice: Mapped[str | None] = mapped_column(String(32), index=True)
 
 
 class StateRow(Base):

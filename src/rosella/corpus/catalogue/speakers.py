@@ -1,0 +1,96 @@
+"""The speakers of recordings in the catalogue: their embeddings, and the voice each was linked to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from rosella.corpus.catalogue.models import SpeakerRow
+from rosella.corpus.speakers import Member, link
+
+if TYPE_CHECKING:
+    from rosella.corpus.catalogue.store import Catalogue
+
+
+def link_speakers(catalogue: Catalogue) -> int:
+    """Give every speaker that has none a voice, in one transaction; how many there were.
+
+    Embeddings of different versions cannot be compared, so a voice is of one version.
+    """
+    with catalogue.session() as session:
+        _one_at_a_time(session)
+        unlinked = sa.select(SpeakerRow.version).where(SpeakerRow.voice.is_(None)).distinct()
+        return sum(_link_version(session, version) for version in sorted(session.scalars(unlinked)))
+
+
+def voices(catalogue: Catalogue, recording: str) -> dict[str, str]:
+    """The voice of each speaker of a recording by the name they have in it; the unlinked are left out."""
+    query = sa.select(SpeakerRow.name, SpeakerRow.voice).where(
+        SpeakerRow.recording == recording, SpeakerRow.voice.is_not(None)
+    )
+    with catalogue.session() as session:
+        return {row.name: row.voice for row in session.execute(query)}
+
+
+def heard_in(catalogue: Catalogue, voice: str) -> list[Member]:
+    """Recordings a voice is heard in, with the name it has there."""
+    query = sa.select(SpeakerRow.recording, SpeakerRow.name).where(SpeakerRow.voice == voice)
+    with catalogue.session() as session:
+        return sorted((recording, name) for recording, name in session.execute(query))
+
+
+def embeddings(catalogue: Catalogue, recording: str) -> dict[str, np.ndarray]:
+    """float32 `[D]` by the speaker's name in a recording."""
+    query = sa.select(SpeakerRow.name, SpeakerRow.embedding).where(SpeakerRow.recording == recording)
+    with catalogue.session() as session:
+        return {row.name: row.embedding for row in session.execute(query)}
+
+
+def replace_speakers(
+    session: Session, recording: str, version: str, embeddings: Mapping[str, np.ndarray]
+) -> None:
+    """Store what a diarizer's version found; speakers found again just so keep their voices."""
+    rows = session.scalars(sa.select(SpeakerRow).where(SpeakerRow.recording == recording)).all()
+    before = {row.name: row for row in rows}
+    if before.keys() == embeddings.keys() and all(
+        row.version == version and np.array_equal(row.embedding, embeddings[name])
+        for name, row in before.items()
+    ):
+        return
+    session.execute(sa.delete(SpeakerRow).where(SpeakerRow.recording == recording))
+    session.expire_all()
+    session.add_all(
+        SpeakerRow(recording=recording, name=name, version=version, embedding=embedding)
+        for name, embedding in embeddings.items()
+    )
+
+
+def _link_version(session: Session, version: str) -> int:
+    columns = SpeakerRow.recording, SpeakerRow.name, SpeakerRow.voice, SpeakerRow.embedding
+    known: dict[Member, tuple[str, np.ndarray]] = {}
+    new: dict[Member, np.ndarray] = {}
+    for recording, name, voice, embedding in session.execute(
+        sa.select(*columns).where(SpeakerRow.version == version)
+    ):
+        if voice is None:
+            new[recording, name] = embedding
+        else:
+            known[recording, name] = voice, embedding
+    linked = [
+        {"recording": recording, "name": name, "voice": voice}
+        for (recording, name), voice in link(known, new).items()
+    ]
+    session.execute(sa.update(SpeakerRow), linked)
+    return len(linked)
+
+
+def _one_at_a_time(session: Session) -> None:
+    """Two that link at once would each make a voice of the same person."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(0x566F696365)))
+    else:
+        session.execute(sa.text("UPDATE speakers SET voice = voice WHERE 0"))
