@@ -32,16 +32,30 @@ TEAL = "#2a9d8f"
 Curve = tuple[Sequence[float], Sequence[float]]  # steps, values
 
 
-def duration_histogram(seconds: Sequence[float]) -> str:
-    """How long the utterances are."""
+def histogram(values: Sequence[float], what: str, of: str) -> str:
+    """How many `of` have which value of `what`."""
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        axes.hist(seconds, bins=min(30, max(5, len(seconds) // 3)), color=TEAL, rwidth=0.92)
-        axes.set(xlabel="seconds", ylabel="utterances")
-        axes.set_xlim(left=0)
+        axes.hist(values, bins=min(30, max(5, len(values) // 3)), color=TEAL, rwidth=0.92)
+        axes.set(xlabel=what, ylabel=of)
+        axes.set_xlim(**({"left": 0} if min(values) >= 0 else {"right": 0}))
 
     return _svg(draw, 6.0, 2.1)
+
+
+def bars(values: Sequence[tuple[str, float]], what: str) -> str:
+    """A horizontal bar for each name, the first on top."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        places = range(len(values))
+        axes.barh(places, [value for _, value in values], color=TEAL, height=0.7)
+        axes.set_yticks(places, [name for name, _ in values])
+        axes.set_xlabel(what)
+        axes.invert_yaxis()
+
+    return _svg(draw, 6.0, 0.7 + 0.22 * len(values))
 
 
 def loss_curves(train: Mapping[str, Curve], validation: Mapping[str, Curve]) -> str:

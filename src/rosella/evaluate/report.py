@@ -233,7 +233,7 @@ def _corpus(corpus: CorpusFacts) -> Html:
     total = ["all", "", "", len(corpus.utterance_seconds), sum(corpus.utterance_seconds)]
     rejects = "; ".join(f"{count} × {reason}" for reason, count in corpus.rejects.items()) or "nothing"
     note = paragraph(f"Rejected on the way: {rejects}.", "note")
-    histogram = figures.duration_histogram(corpus.utterance_seconds)
+    histogram = figures.histogram(corpus.utterance_seconds, "seconds", "utterances")
     return section(
         "The corpus", table(headings, rows, total), note, page.figure(histogram, "Length of the utterances.")
     )

@@ -1,0 +1,136 @@
+"""A corpus as one HTML page: how much there is, of whom, in which languages, how sure, what was left out, samples."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections import Counter
+from pathlib import Path
+
+from rosella import audio
+from rosella.corpus.balance import speaker_of
+from rosella.corpus.catalogue.store import Catalogue, Status
+from rosella.corpus.project import Corpus
+from rosella.errors import UserError
+from rosella.evaluate.figures import bars, histogram
+from rosella.evaluate.page import Html, element, figure, join, paragraph, player, render, section, table
+from rosella.records import Utterance
+
+SAMPLES = 8
+SHOWN = 20
+"""Speakers, failures and languages that are listed; the rest is counted."""
+
+
+class _Spoken:
+    """What the page shows of all utterances, in memory that holds two numbers of each."""
+
+    def __init__(self) -> None:
+        self.seconds, self.confidences = array("d"), array("d")
+        self.speakers, self.languages = Counter[str](), Counter[str]()
+        self.samples: list[Utterance] = []
+        self._chance = random.Random(0)
+
+    def add(self, utterance: Utterance) -> None:
+        seconds = utterance.end - utterance.start
+        self.seconds.append(seconds)
+        self.speakers[speaker_of(utterance)] += seconds / 60
+        self.languages[utterance.language or "unknown"] += seconds / 60
+        if utterance.confidence is not None:
+            self.confidences.append(utterance.confidence)
+        place = self._chance.randrange(len(self.seconds))  # a reservoir: every utterance is as likely
+        if len(self.samples) < SAMPLES:
+            self.samples.append(utterance)
+        elif place < SAMPLES:
+            self.samples[place] = utterance
+
+
+def write_page(corpus: Corpus, path: Path) -> None:
+    """Write the report of a corpus to `path`."""
+    status, spoken = corpus.status(), _Spoken()
+    for utterance in corpus.catalogue.spoken():
+        spoken.add(utterance)
+    parts = [
+        _summary(status),
+        _plots(spoken),
+        _stages(status),
+        _left_out(status),
+        section("Listen", *(_sample(corpus.catalogue, utterance) for utterance in spoken.samples)),
+    ]
+    path.write_text(render(f"Corpus {corpus.directory.resolve().name}", parts), "utf-8")
+
+
+def _summary(status: Status) -> Html:
+    tiles = [
+        (f"{status.recordings:,}", "recordings"),
+        (f"{status.seconds / 3600:,.1f} h", "recorded"),
+        (f"{status.utterances:,}", "utterances"),
+        (f"{status.utterance_seconds / 3600:,.1f} h", "in utterances"),
+        (f"{len(status.failed):,}", "failed"),
+    ]
+    shown = [
+        element("div", join([element("b", number), element("span", label)]), "tile")
+        for number, label in tiles
+    ]
+    return element("div", join(shown), "tiles")
+
+
+def _plots(spoken: _Spoken) -> Html:
+    if not spoken.seconds:
+        return section("Utterances", paragraph("There are none yet: run `rosella corpus run`."))
+    parts = [
+        figure(histogram(spoken.seconds, "seconds", "utterances"), "How long utterances are."),
+        figure(bars(_most(spoken.speakers), "minutes"), f"Who speaks: {_of(spoken.speakers, 'speakers')}."),
+        figure(
+            bars(_most(spoken.languages), "minutes"),
+            f"In which language: {_of(spoken.languages, 'languages')}.",
+        ),
+    ]
+    if spoken.confidences:
+        caption = "How sure the recogniser was; transcripts that came with their recordings are not in it."
+        plot = histogram(spoken.confidences, "mean log-probability of a token", "utterances")
+        parts.append(figure(plot, caption))
+    return section("Utterances", *parts)
+
+
+def _most(counts: Counter[str]) -> list[tuple[str, float]]:
+    return [(name, float(minutes)) for name, minutes in counts.most_common(SHOWN)]
+
+
+def _of(counts: Counter[str], noun: str) -> str:
+    more = len(counts) - SHOWN
+    if more > 0:
+        return f"the {SHOWN} with most of {len(counts):,} {noun}"
+    return f"{len(counts)} {noun if len(counts) > 1 else noun[:-1]}"
+
+
+def _stages(status: Status) -> Html:
+    states = ("done", "pending", "failed")
+    rows = [[stage, *(found.get(state, 0) for state in states)] for stage, found in status.stages.items()]
+    return section("Stages", table(["recordings by stage", *states], rows))
+
+
+def _left_out(status: Status) -> Html:
+    parts: list[Html] = []
+    if status.rejects:
+        rows = [[reason, count] for reason, count in status.rejects.items()]
+        parts += [paragraph("Spans that became no utterance:"), table(["reason", "spans"], rows)]
+    if status.failed:
+        rows = [[Path(f["path"]).name, f["stage"], f["reason"]] for f in status.failed[:SHOWN]]
+        parts += [
+            paragraph(f"Recordings that failed ({len(status.failed):,}):"),
+            table(["recording", "stage", "reason"], rows),
+        ]
+    return section("Left out", *(parts or [paragraph("Nothing.")]))
+
+
+def _sample(catalogue: Catalogue, utterance: Utterance) -> Html:
+    try:
+        recording = catalogue.get(utterance.recording)
+        wave = audio.decode(recording.path, 16_000, utterance.start, utterance.end)
+    except UserError as error:
+        return paragraph(str(error))
+    about = f"{Path(recording.path).name}, {utterance.start:.1f} to {utterance.end:.1f} s"
+    parts = [player(about, wave, 16_000), paragraph(utterance.text)]
+    if utterance.text_clean:
+        parts.append(paragraph(f"clean: {utterance.text_clean}"))
+    return element("div", join(parts))
