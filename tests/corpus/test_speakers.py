@@ -107,3 +107,10 @@ def test_a_voice_does_not_outlive_its_recording(catalogue):
     with catalogue.session() as session:
         session.execute(delete(RecordingRow).where(RecordingRow.id == "r0"))
     assert heard_in(catalogue, voice) == []
+
+
+def test_what_diarizing_finds_is_stored_with_it(catalogue):
+    catalogue.finish("r0", "diarize", "v7", embeddings={"A": person(0)})
+    assert list(embeddings(catalogue, "r0")) == ["A"]
+    catalogue.finish("r0", "diarize", "v7", embeddings={})
+    assert embeddings(catalogue, "r0") == {}

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -29,6 +30,7 @@ from rosella.corpus.catalogue.models import (
     TurnRow,
     UtteranceRow,
 )
+from rosella.corpus.catalogue.speakers import replace_speakers
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.segment import Reject
 from rosella.records import Recording, Turn, Utterance
@@ -73,6 +75,10 @@ class Catalogue:
     def open(cls, url: str) -> Self:
         """Open, and create or upgrade the tables where needed. A UserError says why it cannot be used."""
         return cls(connect(url))
+
+    @property
+    def engine(self) -> sa.Engine:
+        return self._engine
 
     def close(self) -> None:
         self._engine.dispose()
@@ -186,6 +192,13 @@ class Catalogue:
         with self.session() as session:
             return [_utterance(row) for row in session.scalars(query)]
 
+    def spoken(self) -> Iterator[Utterance]:
+        """Every utterance that has a transcript, a thousand at a time in memory."""
+        query = sa.select(UtteranceRow).where(UtteranceRow.text != "").order_by(UtteranceRow.id)
+        with self.session() as session:
+            for row in session.scalars(query.execution_options(yield_per=1000)):
+                yield _utterance(row)
+
     def finish(
         self,
         recording: str,
@@ -194,6 +207,7 @@ class Catalogue:
         utterances: Sequence[Utterance] | None = None,
         rejects: Sequence[Reject] = (),
         turns: Sequence[Turn] | None = None,
+        embeddings: Mapping[str, np.ndarray] | None = None,
         lease: Lease | None = None,
     ) -> None:
         """Store what a stage found and mark it done; new turns or utterances make later stages stale."""
@@ -204,6 +218,8 @@ class Catalogue:
                 return  # removed meanwhile
             if turns is not None:
                 _replace_turns(session, recording, turns, DIARIZER)
+            if embeddings is not None:
+                replace_speakers(session, recording, version, embeddings)
             if utterances is not None:
                 _replace_utterances(session, recording, utterances)
             if turns is not None or utterances is not None:

@@ -110,6 +110,7 @@ def _finish(catalogue: Catalogue, stage: Stage, lease: Lease, outcome: Outcome) 
         outcome.utterances,
         outcome.rejects,
         outcome.turns,
+        outcome.embeddings,
         lease=lease,
     )
 
