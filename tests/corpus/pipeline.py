@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
 from rosella.corpus.diarize import Diarization, SpeakerTurn
+from rosella.corpus.engines import queue
+from rosella.corpus.engines.work import Terms
 from rosella.corpus.project import Corpus
 from rosella.corpus.stages import Transcription
 from rosella.corpus.transcribe import Outcome, Transcript
 
 
 class FakeDiarizer:
+    """Says in a file which recordings it got; on command it hangs, or ends its process, at one of them."""
+
     version = "fake-diarizer"
 
     def diarize(self, path):
+        if log := os.environ.get("DIARIZED"):
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(f"{Path(path).name}\n")
+        if Path(path).name == os.environ.get("POISON"):
+            time.sleep(60) if "HANG" in os.environ else os.kill(os.getpid(), signal.SIGKILL)
         turns = [SpeakerTurn(0.5, 2.0, "A"), SpeakerTurn(2.5, 4.0, "B"), SpeakerTurn(8.0, 9.5, "A")]
         return Diarization(
             turns, [], {"A": np.eye(4, dtype=np.float32)[0], "B": np.eye(4, dtype=np.float32)[1]}
@@ -53,6 +64,19 @@ def everything(folder: Path, manifest: Path, environment: dict[str, str]) -> Non
         corpus.add(manifest)
         corpus.run(FakeCodec(), diarizer=FakeDiarizer(), transcriber=FakeTranscriber())  # type: ignore[arg-type]
         corpus.export()
+
+
+def take_jobs(folder: Path, environment: dict[str, str], seconds: float = 60.0) -> None:
+    """A worker of the queue, until nothing is left to do; patient for a shorter time than real ones."""
+    os.environ.update(environment)
+    queue.SWEEP_SECONDS = queue.LOOK_SECONDS = 0.3
+    terms = Terms(lease=1.5, limit=seconds, limit_per_second=0.0)
+    with Corpus.open(folder) as corpus:
+        models = {"diarizer": FakeDiarizer(), "transcriber": FakeTranscriber()}
+        stages = corpus.stages(FakeCodec(), **models)  # type: ignore[arg-type]
+        queue.run(corpus.catalogue, stages, os.environ["ROSELLA_REDIS"], lambda *_: None, terms)
+        if not corpus.catalogue.failed():
+            corpus.export()
 
 
 def result(folder: Path) -> dict[str, object]:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from rosella.cli.corpus_work import work
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.store import Status
@@ -26,8 +28,16 @@ SHOWN = 10
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Collect recordings and turn them into training data.", no_args_is_help=True)
-    for name, verb in (("add", add), ("run", run), ("status", status), ("retry", retry), ("export", export)):
+    for name, verb in (
+        ("add", add),
+        ("run", run),
+        ("status", status),
+        ("retry", retry),
+        ("export", export),
+        ("report", report),
+    ):
         group.command(name)(verb)
+    group.command("work")(work)
     app.add_typer(group, name="corpus")
 
 
@@ -83,26 +93,27 @@ def run(
         str, typer.Option(help="Tells who speaks when: embedded, or a pyannote pipeline by name or folder.")
     ] = "embedded",
     device: Annotated[str, typer.Option(help="Where the codec runs: cpu, cuda.")] = "cpu",
+    engine: Annotated[
+        Literal["local", "queue"], typer.Option(help="queue: share the work with `rosella corpus work`.")
+    ] = "local",
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
-    from rosella.asr.recogniser import load_transcriber
-    from rosella.codec import load_codec
-    from rosella.corpus.diarize import load_diarizer
+    from rosella.cli.corpus_work import Settings, load_models, run_queue
     from rosella.corpus.project import Corpus
-    from rosella.corpus.segment import Cutting
     from rosella.errors import UserError
 
-    cutting = Cutting(max_seconds=max_seconds, skip=skip)
     with Corpus.open(corpus, catalogue) as opened:
-        encoder = load_codec(codec, device)
         wordless = opened.catalogue.untranscribed()
         if wordless and recogniser is None:
             print("Some recordings came without transcripts: they wait for --recogniser.", file=sys.stderr)
-        hears = load_diarizer(diarizer, device) if wordless else None
-        writes = load_transcriber(recogniser, clean_recogniser) if wordless and recogniser else None
+        settings = Settings(codec, max_seconds, skip, recogniser, clean_recogniser, diarizer, wordless)
+        models = load_models(settings, device)
         with _progress() as progress:
-            ran = opened.run(encoder, cutting, progress, hears, writes)
+            if engine == "queue":
+                ran = run_queue(opened, settings, models, progress)
+            else:
+                ran = opened.run(**models, progress=progress)
         usable = opened.status().stages["tokenize"].get("done", 0)
     if ran.failed and not usable:
         raise UserError(_all_failed(ran.failed))
@@ -171,6 +182,23 @@ def export(
         f"{exported.hours * 60:.1f} minutes, "
         f"{exported.shards} shards ({exported.written} new), {exported.bytes / 1e6:.1f} MB"
     )
+
+
+def report(
+    corpus: Directory,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The page (default: DIR/report.html).")
+    ] = None,
+    catalogue: CatalogueUrl = None,
+) -> None:
+    """Write a page that shows the corpus: how much, of whom, how sure, what was left out, samples to hear."""
+    from rosella.corpus.project import Corpus
+    from rosella.evaluate.corpus import write_page
+
+    page = out or corpus / "report.html"
+    with Corpus.open(corpus, catalogue) as opened:
+        write_page(opened, page)
+    print(page)
 
 
 @contextmanager

@@ -11,11 +11,12 @@ from typing import Self
 
 from rosella.audio import is_url
 from rosella.corpus.balance import Balance
+from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue, Status
 from rosella.corpus.diarize import Diarizer
 from rosella.corpus.durable import atomic
 from rosella.corpus.engines import local
-from rosella.corpus.engines.local import Progress, Ran
+from rosella.corpus.engines.local import Progress, Ran, Stage
 from rosella.corpus.export import Exported, export
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.manifest import Entry, read_source
@@ -55,7 +56,6 @@ class Corpus:
     def open(cls, directory: str | Path, url: str | None = None, create: bool = False) -> Self:
         """Open a corpus. Its catalogue: `url`, else the variable ROSELLA_CATALOGUE, else in the directory."""
         directory = Path(directory)
-        url = url or os.environ.get(CATALOGUE_VARIABLE)
         if create:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
@@ -63,9 +63,7 @@ class Corpus:
                 raise UserError(
                     f"The corpus {directory} cannot be made ({error.strerror}): name another."
                 ) from None
-        elif not (directory.is_dir() if url else (directory / CATALOGUE_FILE).is_file()):
-            raise UserError(f"{directory} is not a corpus: add recordings with `rosella corpus add` first.")
-        return cls(directory, Catalogue.open(url or f"sqlite:///{directory.resolve() / CATALOGUE_FILE}"))
+        return cls(directory, Catalogue.open(catalogue_url(directory, url, create)))
 
     def close(self) -> None:
         self.catalogue.close()
@@ -104,7 +102,18 @@ class Corpus:
         diarizer: Diarizer | None = None,
         transcriber: Transcriber | None = None,
     ) -> Ran:
-        """Run all stages over whatever is due. Stopped at any moment, it goes on where it was.
+        """Run all stages over whatever is due. Stopped at any moment, it goes on where it was."""
+        stages = self.stages(codec, cutting, diarizer, transcriber)
+        return local.run(self.catalogue, stages, progress or _silent)
+
+    def stages(
+        self,
+        codec: Encoder,
+        cutting: Cutting | None = None,
+        diarizer: Diarizer | None = None,
+        transcriber: Transcriber | None = None,
+    ) -> list[Stage]:
+        """All stages in order, for an engine to run. What has codes that were deleted is due again.
 
         Recordings that came without turns need a diarizer and a transcriber; without these they fail, saying so.
         """
@@ -115,13 +124,12 @@ class Corpus:
                 self.catalogue.reset(recording.id, TOKENIZE)
         remember_codec(self.directory, codec)
         window = transcriber.window if transcriber else None
-        stages = [
+        return [
             DiarizeStage(self.catalogue, diarizer),
             SegmentStage(self.catalogue, cutting or Cutting(), window),
             TranscribeStage(self.catalogue, transcriber),
             tokenizing,
         ]
-        return local.run(self.catalogue, stages, progress or _silent)
 
     def status(self) -> Status:
         """Totals, states by stage, rejects by reason, and what failed."""
@@ -151,16 +159,25 @@ class Corpus:
         return export(self.directory, self.catalogue, codec, progress, conditions, balance)
 
     def _add(self, entry: Entry, facts: dict[str, str | None], result: Added) -> None:
-        place = self._place(entry)
+        try:
+            place = self._place(entry)
+        except Removed as removed:
+            result.failed.append((entry.place, str(removed)))
+            return
         path = place if place.isprintable() else ascii(place)[1:-1]
         source, recording = source_of(path), None
         try:
+            check_not_removed(self.catalogue, unread(path, facts).id, path)
             if path != place:
                 raise UserError(f"The file name {path} holds unprintable characters: rename it.")
             known = self.catalogue.find(source)
             recording = replace(known, **facts) if known else scanned(path, facts)
+            check_not_removed(self.catalogue, recording.id, path)
             turns = timed(entry.turns, recording.duration)
             check_turns(turns, recording.duration)
+        except Removed as removed:
+            result.failed.append((path, str(removed)))
+            return
         except UserError as error:
             self.catalogue.add_failed(unread(path, facts), source, entry.turns, str(error))
             result.failed.append((path, str(error)))
@@ -180,14 +197,24 @@ class Corpus:
         if entry.embedded is None:
             return entry.url or os.path.abspath(entry.audio)
         data = entry.embedded()
+        id = hashlib.sha256(data).hexdigest()[:32]
+        check_not_removed(self.catalogue, id, entry.place)
         suffix = (
             entry.audio.suffix if entry.audio.suffix.isascii() and entry.audio.suffix.isprintable() else ""
         )
-        path = self.directory.resolve() / "audio" / f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
+        path = self.directory.resolve() / "audio" / f"{id}{suffix}"
         if not path.exists():
             with atomic(path) as temporary:
                 temporary.write_bytes(data)
         return str(path)
+
+
+def catalogue_url(directory: Path, url: str | None = None, create: bool = False) -> str:
+    """Where the catalogue of a corpus is: `url`, else as the environment says, else in the directory."""
+    url = url or os.environ.get(CATALOGUE_VARIABLE)
+    if not create and not (directory.is_dir() if url else (directory / CATALOGUE_FILE).is_file()):
+        raise UserError(f"{directory} is not a corpus: add recordings with `rosella corpus add` first.")
+    return url or f"sqlite:///{directory.resolve() / CATALOGUE_FILE}"
 
 
 def _goes_by(failure: dict[str, str], name: str) -> bool:

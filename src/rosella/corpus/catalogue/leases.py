@@ -109,6 +109,13 @@ def give_back(catalogue: Catalogue, lease: Lease) -> None:
         session.execute(sa.update(JobRow).where(*lease.held).values(values))
 
 
+def give_back_all(catalogue: Catalogue, holder: str) -> None:
+    """Let go of everything in these hands, as `give_back`."""
+    with catalogue.session() as session:
+        values = {"expires": 0.0, "attempts": JobRow.attempts - 1}
+        session.execute(sa.update(JobRow).where(JobRow.holder == holder, JobRow.expires > 0).values(values))
+
+
 def free_the_dead(catalogue: Catalogue) -> None:
     """End the leases of processes of this machine that are no more, instead of waiting for them to run out."""
     mine = JobRow.holder.startswith(_machine(), autoescape=True)
@@ -153,6 +160,12 @@ def _now(session: Session) -> sa.ColumnElement[float]:
 
 def _is_postgresql(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
+
+
+def spans_machines(catalogue: Catalogue) -> bool:
+    """Whether workers on several machines may share this catalogue: SQLite over a network file system breaks."""
+    with catalogue.session() as session:
+        return _is_postgresql(session)
 
 
 def _rows(session: Session, statement: Any) -> int:

@@ -1,0 +1,33 @@
+"""Facts about the whole corpus that every worker must agree on, kept in the catalogue as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from rosella.corpus.catalogue.models import SettingRow
+from rosella.corpus.catalogue.store import Catalogue
+
+
+def read(catalogue: Catalogue, name: str) -> Any:
+    """The value, or None where it was never written."""
+    with catalogue.session() as session:
+        row = session.get(SettingRow, name)
+        return None if row is None else row.value
+
+
+def write(catalogue: Catalogue, name: str, value: Any) -> None:
+    with catalogue.session() as session:
+        session.merge(SettingRow(name=name, value=value))
+
+
+def keep(catalogue: Catalogue, name: str, value: Any) -> Any:
+    """The value written first: of several workers that propose one, all get the same."""
+    try:
+        with catalogue.session() as session:
+            if session.get(SettingRow, name) is None:
+                session.add(SettingRow(name=name, value=value))
+    except sa.exc.IntegrityError:
+        pass
+    return read(catalogue, name)
