@@ -28,6 +28,7 @@ def recipe(tones: Path) -> AsrRecipe:
             "short_windows": True,
             "dropout": 0.1,
             "silence": 0.2,
+            "ctc": 0.5,
             "optimizer": {"lr": 1e-3, "schedule": "constant"},
             "batch_size": 4,
             "steps": 6,

@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 
 from asr.tones import write_corpus
-from rosella.asr.batches import IGNORED, Batches, read_items, spec_augment, stream
+from rosella.asr.batches import IGNORED, Batches, assemble, read_items, spec_augment, stream
 from rosella.asr.examples import read_examples
 from rosella.asr.recipe import SpecAugmentRecipe
 
@@ -114,3 +114,13 @@ def test_masks_stay_within_their_widths():
     again = plain.clone()
     spec_augment(again, SpecAugmentRecipe(time_masks=2, time_width=0.1, mel_masks=1, mel_width=8), "a")
     assert torch.equal(again, masked)
+
+
+def test_what_is_said_stands_alone_for_the_encoder(recipe, tiny):
+    recipe = recipe.model_copy(update={"silence": 0.0})
+    items = items_of(recipe, tiny)[:3]
+    batch = assemble([(item, str(number)) for number, item in enumerate(items)], tiny, recipe)
+    for item, row in zip(items, batch.said.tolist(), strict=True):
+        assert tiny.text([token for token in row if token != IGNORED]) == item.example.text
+    silent = assemble([(items[0], "0")], tiny, recipe.model_copy(update={"silence": 1.0}))
+    assert silent.said.shape == (1, 0)

@@ -9,14 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from asr.test_batches import items_of
 from asr.tones import write_corpus
+from rosella.asr.batches import assemble
 from rosella.asr.evaluate import evaluate, transcribe_examples
 from rosella.asr.examples import read_examples
 from rosella.asr.recipe import AsrRecipe
-from rosella.asr.recogniser import Recogniser
+from rosella.asr.recogniser import Recogniser, encode
 from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
-from rosella.asr.train import learning_rate, train
+from rosella.asr.train import Objective, learning_rate, train
 from rosella.config import OptimizerRecipe, load_recipe_of, save_recipe
 from rosella.errors import UserError
 from rosella.runs import read_metrics
@@ -219,3 +221,19 @@ def test_recipes_are_checked(recipe, tmp_path):
         load_recipe_of(AsrRecipe, tmp_path / "r.yaml", ["silense=0.1"])
     with pytest.raises(UserError, match="either model.weights"):
         load_recipe_of(AsrRecipe, tmp_path / "r.yaml", ["model.weights=x"])
+
+
+def test_the_encoder_learns_to_spell_alone_and_only_in_training(recipe, tiny):
+    items = [item for item in items_of(recipe, tiny) if len(item.rows) == 2][:2]
+    plain = recipe.model_copy(update={"silence": 0.0})
+    batch = assemble([(item, "0") for item in items], tiny, plain)
+    objective = Objective(tiny.model, ctc=0.5)
+    words = objective.eval()(batch).item()
+    assert objective.train()(batch).item() > words * 1.1
+    objective.zero_grad()
+    states = encode(tiny.model, batch.features)
+    objective._spelling(states, batch.said).backward()
+    assert tiny.model.model.encoder.conv1.weight.grad.abs().sum() > 0
+    assert tiny.model.proj_out.weight.grad is None
+    silent = assemble([(items[0], "0")], tiny, recipe.model_copy(update={"silence": 1.0}))
+    assert torch.isfinite(objective._spelling(encode(tiny.model, silent.features), silent.said))

@@ -46,12 +46,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Batch:
-    """Features float32 [B, M, F]; `source` [R] says which example a transcript belongs to; ids [R, L]."""
+    """Features float32 [B, M, F]; `source` [R] says which example a transcript belongs to; ids [R, L].
+
+    `said` [B, L] is the first transcript of each example alone, without prompt and end, padded with `IGNORED`.
+    """
 
     features: Tensor
     source: Tensor
     inputs: Tensor
     targets: Tensor
+    said: Tensor
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(part.to(device) for part in vars(self).values()))
@@ -97,6 +101,11 @@ def _row(prompt: list[int], text: list[int], end: int) -> tuple[list[int], list[
     """Inputs and targets; the language is learnt, which transcript and which notation is asked is not."""
     targets = [prompt[1], *[IGNORED] * (len(prompt) - 2), *text, end]
     return [*prompt, *text], targets
+
+
+def _said(targets: list[int]) -> list[int]:
+    """The text of a row: what follows the prompt, whose end is ignored, without the end."""
+    return targets[len(targets) - targets[::-1].index(IGNORED) : -1]
 
 
 def _silent_row(inputs: list[int], targets: list[int], recogniser: Recogniser) -> tuple[list[int], list[int]]:
@@ -176,13 +185,14 @@ def assemble(
     chosen: Sequence[tuple[Item, str]], recogniser: Recogniser, recipe: AsrRecipe, whole: bool = False
 ) -> Batch:
     """A batch of items, each with the seed of its own augmentation."""
-    waves, rows, source = [], [], []
+    waves, rows, source, said = [], [], [], []
     silent = [random.Random(f"{seed} silence").random() < recipe.silence for _, seed in chosen]
     for number, ((item, seed), nothing) in enumerate(zip(chosen, silent, strict=True)):
         waves.append(_noise(item.example, seed) if nothing else wave_of(item.example, recogniser.sample_rate))
-        for row in item.rows:
-            rows.append(_silent_row(*row, recogniser) if nothing else row)
-            source.append(number)
+        learnt = [_silent_row(*row, recogniser) if nothing else row for row in item.rows]
+        said.append([] if nothing else _said(learnt[0][1]))
+        rows += learnt
+        source += [number] * len(learnt)
     features = recogniser.features(waves, recogniser.window_frames if whole else None)
     if recipe.spec_augment is not None:
         for number, (_, seed) in enumerate(chosen):
@@ -191,7 +201,7 @@ def assemble(
     inputs, targets = (
         _padded([row[side] for row in rows], fill) for side, fill in ((0, recogniser.end), (1, IGNORED))
     )
-    return Batch(features, torch.tensor(source), inputs, targets)
+    return Batch(features, torch.tensor(source), inputs, targets, _padded(said, IGNORED))
 
 
 def plain_recipe(recipe: AsrRecipe) -> AsrRecipe:

@@ -69,6 +69,7 @@ class AsrRecipe(Part):
     weights writes either, by prompt. `language` is that of examples that name none; `language_tokens` name a
     language that stands in for one without a token of its own. `silence` is the share of examples whose audio
     is replaced by silence or noise and whose text is none. `short_windows` trains on windows cut to the speech.
+    `ctc` weighs a second loss, on the encoder alone, that shows a decoder from random weights where to listen.
     `short_first` goes through the first epoch from short to long (SortaGrad, Amodei 2015, arXiv 1512.02595).
     `micro_batch` is how many examples a device holds at once (default: all of its share of `batch_size`).
     """
@@ -82,6 +83,7 @@ class AsrRecipe(Part):
     freeze_encoder: bool = False
     short_windows: bool = False
     short_first: bool = False
+    ctc: Share = 0.0
     spec_augment: SpecAugmentRecipe | None = SpecAugmentRecipe()
     silence: Share = 0.02
     dropout: Share = 0.0

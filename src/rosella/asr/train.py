@@ -47,20 +47,42 @@ class Outcome:
 
 
 class Objective(nn.Module):
-    """Whisper with its loss, so that a distributed wrapper sees one forward pass."""
+    """Whisper with its loss, so that a distributed wrapper sees one forward pass.
 
-    def __init__(self, model: nn.Module) -> None:
+    With `ctc`, the encoder's states must spell what is said on their own too, which a head that training alone has
+    reads off them; it shows a decoder from random weights where to listen (Watanabe 2017, hybrid CTC/attention).
+    """
+
+    def __init__(self, model: nn.Module, ctc: float = 0.0) -> None:
         super().__init__()
-        self.model = model
+        config: Any = model.config
+        self.model, self.ctc, self.blank = model, ctc, config.vocab_size
+        self.head = nn.Linear(config.d_model, self.blank + 1) if ctc else None
 
     def forward(self, batch: data.Batch) -> Tensor:
-        """Cross-entropy summed over the target tokens; transcripts of one example share its encoder states."""
+        """Cross-entropy summed over the target tokens; transcripts of one example share its encoder states.
+
+        In training `ctc` times the connectionist loss (Graves 2006) is added.
+        """
         model: Any = self.model
-        states = encode(model, batch.features)[batch.source]
-        made = model.model.decoder(input_ids=batch.inputs, encoder_hidden_states=states, use_cache=False)
+        states = encode(model, batch.features)
+        made = model.model.decoder(
+            input_ids=batch.inputs, encoder_hidden_states=states[batch.source], use_cache=False
+        )
         logits = model.proj_out(made.last_hidden_state).float().flatten(0, 1)
-        return nn.functional.cross_entropy(
+        loss = nn.functional.cross_entropy(
             logits, batch.targets.flatten(), ignore_index=data.IGNORED, reduction="sum"
+        )
+        return loss + self.ctc * self._spelling(states, batch.said) if self.training and self.ctc else loss
+
+    def _spelling(self, states: Tensor, said: Tensor) -> Tensor:
+        """The connectionist loss of encoder states [B, T, D], summed over the batch."""
+        assert self.head is not None
+        scores = self.head(states).float().log_softmax(-1).transpose(0, 1)
+        heard = torch.full((len(said),), len(scores))
+        lengths = (said != data.IGNORED).sum(1).cpu()
+        return nn.functional.ctc_loss(
+            scores, said.clamp(min=0), heard, lengths, self.blank, reduction="sum", zero_infinity=True
         )
 
 
@@ -148,14 +170,15 @@ def _read(recipe: AsrRecipe, split: Split, recogniser: Recogniser, report: Repor
 
 
 def _job(recipe, recogniser, accelerator, run, report, items) -> Job:
-    trained = [value for value in recogniser.model.parameters() if value.requires_grad]
+    torch.manual_seed(recipe.seed)
+    objective = Objective(recogniser.model, recipe.ctc).to(accelerator.device)
+    trained = [value for value in objective.parameters() if value.requires_grad]
     groups = [
         {"params": [v for v in trained if v.ndim > 1], "weight_decay": recipe.optimizer.weight_decay},
         {"params": [v for v in trained if v.ndim <= 1], "weight_decay": 0.0},
     ]
     betas = (recipe.optimizer.b1, recipe.optimizer.b2)
     optimizer = torch.optim.AdamW(groups, recipe.optimizer.lr, betas, eps=1e-8, fused=True)
-    objective = Objective(recogniser.model.to(accelerator.device))
     objective, optimizer = accelerator.prepare(objective, optimizer)
     validation = sorted(items["validation"], key=lambda item: _hash(item.example.id))
     validation = validation[: recipe.evaluate.examples]

@@ -55,6 +55,7 @@ def new_recogniser(
         eos_token_id=end,
         pad_token_id=end,
         begin_suppress_tokens=None,
+        init_std=width**-0.5 / 1.5,
     )
     torch.manual_seed(seed)
     model = WhisperForConditionalGeneration(config)
