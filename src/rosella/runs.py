@@ -8,13 +8,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from rosella.config import Part, check_same_run, load_recipe_of, save_recipe
 from rosella.errors import UserError
+
+
+RECORDINGS_FILE = "recordings.json"
+"""In a run's directory: the ids of the recordings it is trained on, for when one must be removed."""
 
 
 class Run:
@@ -57,6 +61,12 @@ class Run:
         """Refuse a recipe that contradicts the checkpoints already here, then save it."""
         self.check(recipe)
         save_recipe(recipe, self.recipe)
+
+    def remember(self, recordings: Iterable[str]) -> None:
+        """Note whose recordings the run is trained on."""
+        temporary = self.path / f"{RECORDINGS_FILE}.tmp"
+        temporary.write_text(json.dumps(sorted(recordings)), "utf-8")
+        os.replace(temporary, self.path / RECORDINGS_FILE)
 
     def check(self, recipe: Part) -> None:
         if self.recipe.exists() and self.steps():

@@ -12,7 +12,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -22,6 +22,7 @@ from typing import Any, Protocol, Self
 import fsspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rosella.corpus.durable import atomic
@@ -35,6 +36,7 @@ EXPORT_FILE = "export.json"
 WEIGHTS_FILE = "weights.parquet"
 CACHED_ROW_GROUPS = 16
 
+_REWRITTEN_ROWS = 1024
 _METADATA_KEY = b"rosella"
 _TEXT_COLUMNS = [
     ("id", pa.string()),
@@ -118,6 +120,21 @@ def write_shard(
             digest = _sha256(file)
         size = temporary.stat().st_size
     return {"file": path.name, "sha256": digest, "bytes": size, **counts}
+
+
+def drop_recordings(source: Path, target: Path, keep: Collection[str], codec: CodecFacts) -> dict[str, Any]:
+    """Write a shard anew with the utterances of some of its recordings; returns the entry for `export.json`."""
+    table = pq.read_table(source, page_checksum_verification=True)
+    table = table.filter(pc.is_in(table.column("recording"), pa.array(sorted(keep))))
+    rows = []
+    for record in table.to_batches(max_chunksize=_REWRITTEN_ROWS):
+        flat, offsets = record.column("codes").values.to_numpy(), record.column("codes").offsets.to_numpy()
+        for facts, (start, end) in zip(
+            record.drop_columns("codes").to_pylist(), pairwise(offsets), strict=True
+        ):
+            codes = flat[start:end].reshape(-1, codec.num_codebooks)
+            rows.append((Utterance.from_dict({**facts, "speakers": tuple(facts["speakers"])}), codes))
+    return write_shard(target, rows, codec)
 
 
 def _check_codes(name: str, codes: np.ndarray, codec: CodecFacts) -> None:

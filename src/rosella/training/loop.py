@@ -145,6 +145,7 @@ def _prepare(recipe, model, config, export, run, report, sample) -> tuple[Job, l
     state = checkpoints.fresh_state(params, make_optimizer(recipe.optimizer), recipe.seed)
     identity = data.fingerprint(train_split, buckets)
     run.begin(recipe)
+    run.remember({id for shard in export.shards for id in shard.get("recordings", ())})
     job = Job(recipe, config, skeleton, run, report, state, 0, stream, identity)
     _resume(job)
     _describe(job, train_split, validation, buckets)

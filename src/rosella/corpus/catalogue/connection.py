@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,26 @@ class Unavailable(RosellaError):
     """The database does not answer. What was committed is kept; the same again is safe once it is back."""
 
 
-def connect(url: str) -> sa.Engine:
-    """An engine for SQLite or PostgreSQL, its tables made or upgraded. A UserError says why it cannot be."""
+def connect(url: str, upgrade: bool = False) -> sa.Engine:
+    """An engine for SQLite or PostgreSQL, its tables made where there are none.
+
+    A UserError says why it cannot be: also tables of another version, but those of an older one may be upgraded.
+    """
+    engine = reach(url)
+    with explained(engine):
+        current, head = revisions(engine)
+        if current is not None and current != head and not upgrade:
+            place = engine.url.render_as_string(hide_password=True)
+            raise UserError(
+                f"{place} was made by an older Rosella: run `rosella corpus migrate`, which backs it up first."
+            )
+        if current != head:
+            bring_to(engine, "head")
+    return engine
+
+
+def reach(url: str) -> sa.Engine:
+    """An engine, whatever is in the database."""
     try:
         engine = sa.create_engine(_with_driver(url), pool_pre_ping=True)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
@@ -29,8 +48,6 @@ def connect(url: str) -> sa.Engine:
         ) from None
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _configure_sqlite)
-    with explained(engine):
-        _upgrade(engine)
     return engine
 
 
@@ -69,25 +86,42 @@ def explained(engine: sa.Engine) -> Iterator[None]:
         ) from error
 
 
-def _upgrade(engine: sa.Engine) -> None:
-    from alembic.config import Config
+def revisions(engine: sa.Engine) -> tuple[str | None, str]:
+    """The catalogue's revision, None where it is empty, and this program's; a UserError where it is newer."""
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    script = ScriptDirectory.from_config(config)
+    script = ScriptDirectory.from_config(_alembic())
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    if current == script.get_current_head():
-        return
     if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
         place = engine.url.render_as_string(hide_password=True)
         raise UserError(f"{place} was made by a newer Rosella (revision {current}): install that version.")
+    return current, str(script.get_current_head())
+
+
+def bring_to(engine: sa.Engine, revision: str) -> None:
+    """Make or upgrade the tables."""
     from alembic import command
 
+    config = _alembic()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":  # workers may start together
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
+
+
+def one_file(engine: sa.Engine) -> None:
+    """Close SQLite, and bring what it keeps beside the file into it."""
+    engine.dispose()
+    with closing(sqlite3.connect(str(engine.url.database))) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
+def _alembic() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

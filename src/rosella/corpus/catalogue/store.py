@@ -278,9 +278,9 @@ class Catalogue:
             states = sa.select(StateRow.stage, StateRow.state, sa.func.count())
             for stage, state, number in session.execute(states.group_by(StateRow.stage, StateRow.state)):
                 status.stages[stage][state] = number
-            number = sa.func.count()
+            number = sa.func.count().label("number")
             kinds = sa.select(RejectRow.kind, number).group_by(RejectRow.kind).order_by(number.desc())
-            status.rejects = {kind: number for kind, number in session.execute(kinds)}
+            status.rejects = {row.kind: row.number for row in session.execute(kinds)}
         return status
 
 
