@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 
 from evaluate.synthetic_speech import RATE, sentence, sentences
 from rosella import audio
+from rosella.corpus.transcribe import Transcript, Transcription
 from rosella.evaluate import scores
 from rosella.evaluate.scores import Evaluation, Yardstick
 from rosella.evaluate.sentences import Sentence
@@ -108,3 +109,43 @@ def test_saved_scores_come_back(tmp_path: Path, evaluation: Evaluation) -> None:
     assert (loaded.model, loaded.summary, loaded.clips) == ("good", evaluation.summary, evaluation.clips)
     for name, wave in evaluation.waves.items():
         np.testing.assert_allclose(loaded.waves[name], wave, atol=1e-4)
+
+
+class Listener:
+    """Hears the text that a clip's level stands for, or nothing where a clip has no sound."""
+
+    window, batch_size, languages = 10.0, 4, frozenset({"nl"})
+
+    def __init__(self, heard) -> None:
+        self.heard, self.asked = heard, []
+
+    def write(self, clips, waves):
+        self.asked += [(clip.language, len(wave)) for clip, wave in zip(clips, waves, strict=True)]
+        texts = [self.heard(wave) for wave in waves]
+        return {
+            clip.id: Transcription("nl", 0.0, {"verbatim": Transcript(text, -0.1, 1.0)})
+            for clip, text in zip(clips, texts, strict=True)
+        }
+
+
+def test_what_is_said_is_read_back_and_word_errors_are_counted(yardstick: Yardstick) -> None:
+    listener = Listener(lambda wave: TEXTS[round(10 * float(np.median(wave))) - 1] if wave.any() else "")
+    measured = replace(yardstick, transcriber=listener, control_wer=0.25)
+    levels = Reader(lambda text: np.full(RATE, 0.1 * (TEXTS.index(text) + 1), np.float32))
+    good = scores.evaluate("good", levels, measured)
+    assert (good.summary["wer"], good.summary["wer_round_trip"]) == (0.0, 0.25)
+    assert [clip.heard for clip in good.clips] == [clip.text for clip in good.clips]
+    assert {language for language, _ in listener.asked} == {None}, "a language it does not know is guessed"
+    mute = scores.evaluate("mute", Reader(lambda text: np.zeros(0, np.float32)), measured)
+    assert mute.summary["wer"] == 1.0
+
+
+def test_a_clip_longer_than_the_window_is_cut_for_reading(yardstick: Yardstick) -> None:
+    listener = Listener(lambda wave: "")
+    measured = replace(yardstick, transcriber=listener)
+    scores.evaluate("slow", Reader(lambda text: np.full(RATE * 12, 0.1, np.float32)), measured)
+    assert {length for _, length in listener.asked} == {160_000}
+
+
+def test_without_a_recogniser_there_are_no_word_errors(evaluation: Evaluation) -> None:
+    assert "wer" not in evaluation.summary and evaluation.clips[0].heard is None

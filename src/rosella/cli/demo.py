@@ -109,7 +109,8 @@ class Road:
         ]
 
     def _before(self) -> Step:
-        inputs = [digest(self.mini("model")), digest(self.heldout.parent), self.seed]
+        parts = (self.mini("model"), self.mini("recogniser"), self.heldout.parent)
+        inputs = [*map(digest, parts), self.seed]
         return self._evaluation(
             "Let the shipped model speak sentences it never saw", "mini", "before", inputs
         )
@@ -129,7 +130,8 @@ class Road:
 
             show(score(model, speak.load(model), self.yardstick, folder, self.seed))
 
-        options = ["--model", model, "--sentences", self.heldout, "-o", folder, "--seed", self.seed]
+        options = ["--model", model, "--sentences", self.heldout, "--recogniser", "mini"]
+        options += ["-o", folder, "--seed", self.seed]
         return Step(title, command("evaluate", *options), run, inputs, [folder / "scores.json"], [folder])
 
     def _training(self) -> Step:
@@ -194,11 +196,12 @@ class Road:
 
     @cached_property
     def yardstick(self) -> Yardstick:
+        from rosella.cli.evaluate import reader
         from rosella.codec import load_codec
         from rosella.evaluate.scores import prepare
         from rosella.evaluate.sentences import read_sentences
 
-        return prepare(read_sentences(self.heldout), load_codec("mini"))
+        return prepare(read_sentences(self.heldout), load_codec("mini"), reader("mini"))
 
     @property
     def podcast(self) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rosella.corpus.transcribe import Transcriber
     from rosella.evaluate.scores import Evaluation, Yardstick
 
 
@@ -26,6 +27,9 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where scores, audio and report go.")] = Path(
         "runs/evaluate"
     ),
+    recogniser: Annotated[
+        str | None, typer.Option(help="Reads the speech back: mini, a directory or a Whisper on the hub.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     max_seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Limit of a clip (default: twice the longest reference).")
@@ -40,7 +44,8 @@ def evaluate(
 
     wanted = read_sentences(sentences)
     speaker = speak.load(model)
-    yardstick = scores.prepare(wanted, speaker.codec)
+    transcriber = reader(recogniser) if recogniser else None
+    yardstick = scores.prepare(wanted, speaker.codec, transcriber)
     evaluation = score(model, speaker, yardstick, out, seed, max_seconds)
     report.write(out / "report.html", Story(yardstick, evaluation))
     if as_json:
@@ -48,6 +53,15 @@ def evaluate(
         return
     show(evaluation)
     typer.echo(f"The report is {out / 'report.html'}.")
+
+
+def reader(recogniser: str) -> Transcriber:
+    """What writes down every word that is said, fillers included, if the recogniser can."""
+    from rosella.asr.recogniser import Recogniser
+    from rosella.corpus.transcribe import Transcriber
+
+    loaded = Recogniser.load(recogniser)
+    return Transcriber({loaded.kinds[0]: loaded})
 
 
 def score(
@@ -79,9 +93,11 @@ def show(evaluation: Evaluation) -> None:
 
     table = Table("score", "value", box=None)
     for item in SCORES:
-        table.add_row(item.name, show_value(item, evaluation.summary[item.key]))
+        table.add_row(item.name, show_value(item, evaluation.summary.get(item.key)))
     summary = evaluation.summary
     table.add_row("  control: round trip of the references", f"{summary['retrieval_round_trip']:.0%}")
     table.add_row("  control: shuffled text", f"{summary['retrieval_shuffled_text']:.0%}")
     table.add_row("  control: guessing", f"{summary['retrieval_chance']:.0%}")
+    if "wer_round_trip" in summary:
+        table.add_row("  control: word errors on the round trip", f"{summary['wer_round_trip']:.0%}")
     Console().print(table)

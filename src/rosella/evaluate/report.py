@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,13 @@ SCORES = (
         "For this share of the sentences, the recording nearest to what the model said is the right one "
         "among all sentences of that voice (time-warped distance of mel cepstra).",
         1.0,
+        percent=True,
+    ),
+    Score(
+        "wer",
+        "Word errors, read back",
+        "A recogniser writes down what the model said; the share of words it has wrong, missing or too many.",
+        0.0,
         percent=True,
     ),
     Score(
@@ -150,10 +157,10 @@ def _scores(story: Story) -> Html:
 
 def _score_row(score: Score, story: Story) -> list[object]:
     name = join([score.name, element("span", score.meaning, "who")])
-    after = story.after.summary[score.key]
+    after = story.after.summary.get(score.key)
     if story.before is None:
         return [name, _value(score, after)]
-    before = story.before.summary[score.key]
+    before = story.before.summary.get(score.key)
     return [name, _value(score, before), _value(score, after), _gain(score, before, after)]
 
 
@@ -184,9 +191,16 @@ def _controls(evaluation: Evaluation) -> Html:
         f"{_percent(summary['retrieval_round_trip'])}, which is what a perfect model could reach. Scored "
         f"against a wrong sentence, the model reaches {_percent(summary['retrieval_shuffled_text'])}; "
         f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of "
-        f"the round trip, 0 to 1) is {summary['codec_stoi']:.2f}.",
+        f"the round trip, 0 to 1) is {summary['codec_stoi']:.2f}.{_reader(summary)}",
         "note",
     )
+
+
+def _reader(summary: Mapping[str, float]) -> str:
+    if "wer_round_trip" not in summary:
+        return ""
+    errors = _percent(summary["wer_round_trip"])
+    return f" The recogniser has {errors} word errors on the references through the codec."
 
 
 def _listen(story: Story) -> Html:
@@ -220,6 +234,12 @@ def _generated(label: str, evaluation: Evaluation, row: int) -> Html:
 
 
 def _verdict(clip: ClipScore) -> Html:
+    if clip.heard is None:
+        return _ending(clip)
+    return join([_ending(clip), element("div", f"heard: {clip.heard or 'nothing'}", "who")])
+
+
+def _ending(clip: ClipScore) -> Html:
     if not clip.stopped:
         return element("span", "did not stop", "bad")
     if clip.rank == 1:

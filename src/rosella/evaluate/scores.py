@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,9 +18,11 @@ import numpy as np
 
 from rosella import audio
 from rosella.codec import Codec
+from rosella.corpus.transcribe import Transcriber
 from rosella.errors import UserError
 from rosella.evaluate import intelligibility, pace, speakers
 from rosella.evaluate.intelligibility import Retrieval, Wave
+from rosella.evaluate.reading import read_back
 from rosella.evaluate.sentences import Sentence, VoiceClip
 
 LONGEST_RATIO = 2.0
@@ -52,6 +55,8 @@ class Yardstick:
     frame_rate: float
     control: Retrieval  # of the round trips: what a model that speaks perfectly could reach
     codec_stoi: float
+    transcriber: Transcriber | None = None
+    control_wer: float = math.nan  # of the round trips, by the transcriber
 
     @property
     def spoken(self) -> list[int]:
@@ -83,6 +88,8 @@ class ClipScore:
     reference_seconds: float
     pitch_semitones: float | None
     spectrum_db: float
+    heard: str | None = None
+    """What a recogniser read back."""
 
 
 @dataclass(frozen=True)
@@ -96,24 +103,37 @@ class Evaluation:
     sample_rate: int
 
 
-def prepare(sentences: Sequence[Sentence], codec: Codec) -> Yardstick:
-    """Read the references at the codec's rate, send them through it and score what comes back."""
+def prepare(sentences: Sequence[Sentence], codec: Codec, transcriber: Transcriber | None = None) -> Yardstick:
+    """Read the references at the codec's rate, send them through it and score what comes back.
+
+    With a transcriber, what is spoken is read back too.
+    """
     references = [_reference(sentence, codec.sample_rate) for sentence in sentences]
     spoken = [index for index, sentence in enumerate(sentences) if sentence.speak]
     heard = [references[index] for index in spoken]
     round_trips = codec.decode(codec.encode(heard))
+    coded = [_at_16k(wave, codec.sample_rate) for wave in round_trips]
     control = intelligibility.sentence_retrieval(
-        [_at_16k(wave, codec.sample_rate) for wave in round_trips],
+        coded,
         [_at_16k(wave, codec.sample_rate) for wave in references],
         spoken,
         [sentence.group for sentence in sentences],
     )
     pairs = zip(heard, round_trips, strict=True)
     similarity = float(
-        np.mean([intelligibility.stoi(clean, coded, codec.sample_rate) for clean, coded in pairs])
+        np.mean([intelligibility.stoi(clean, back, codec.sample_rate) for clean, back in pairs])
     )
+    wanted = [sentences[index] for index in spoken]
     return Yardstick(
-        list(sentences), references, round_trips, codec.sample_rate, codec.frame_rate, control, similarity
+        list(sentences),
+        references,
+        round_trips,
+        codec.sample_rate,
+        codec.frame_rate,
+        control,
+        similarity,
+        transcriber,
+        read_back(transcriber, wanted, coded).wer if transcriber else math.nan,
     )
 
 
@@ -143,6 +163,10 @@ def evaluate(
         for row, (own, wave, speech) in enumerate(zip(spoken, generated, speeches, strict=True))
     ]
     summary = summarise(clips, found, yardstick, work_seconds)
+    if yardstick.transcriber is not None:
+        reading = read_back(yardstick.transcriber, [yardstick.sentences[own] for own in spoken], generated)
+        clips = [replace(clip, heard=heard) for clip, heard in zip(clips, reading.heard, strict=True)]
+        summary |= {"wer": reading.wer, "wer_round_trip": yardstick.control_wer}
     waves = {clip.id: wave for clip, wave in zip(clips, spoken_waves, strict=True)}
     return Evaluation(name, summary, clips, waves, sample_rate)
 
