@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import typer
 
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed run, 2 the user's mistake, 130 interrupted."""
     arguments, debug = _take_debug(sys.argv[1:] if arguments is None else arguments)
     try:
+        read_dotenv(Path(".env"))
         typer.main.get_command(build_app())(arguments, prog_name="rosella")
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
@@ -53,6 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sentence, code = explain(error)
         print(f"rosella: {sentence}", file=sys.stderr)
         sys.exit(code)
+
+
+def read_dotenv(path: Path) -> None:
+    """Put the `NAME=value` lines of a file into the environment, where they are not yet; credentials live there."""
+    if not path.is_file():
+        return
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if not name or name.startswith("#"):
+            continue
+        if not equals or not name.strip().isidentifier():
+            raise UserError(f"Line {number} of {path} is not NAME=value: correct it.")
+        value = value.strip()
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+        os.environ.setdefault(name.strip(), value[1:-1] if quoted else value)
 
 
 def explain(error: BaseException) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,17 +16,37 @@ from rosella.cli.corpus_work import work
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.store import Status
+    from rosella.corpus.operate.plan import Work
 
 Directory = Annotated[Path, typer.Option("--corpus", help="The corpus directory.", metavar="DIR")]
 CatalogueUrl = Annotated[
     str | None,
-    typer.Option("--catalogue", help="Database URL of the catalogue instead of DIR/catalogue.sqlite."),
+    typer.Option(
+        "--catalogue",
+        help="Database URL of the catalogue instead of DIR/catalogue.sqlite.",
+        callback=lambda url: url and without_password(url),
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 SHOWN = 10
 
 
+def without_password(url: str) -> str:
+    """The URL; refused with a password, which others see among the arguments of running programs."""
+    from urllib.parse import urlsplit
+
+    from rosella.errors import UserError
+
+    if urlsplit(url).password:
+        raise UserError(
+            "Passwords do not belong among arguments: put the URL into ROSELLA_CATALOGUE or .env."
+        )
+    return url
+
+
 def register(app: typer.Typer) -> None:
+    from rosella.cli import corpus_operate
+
     group = typer.Typer(help="Collect recordings and turn them into training data.", no_args_is_help=True)
     for name, verb in (
         ("add", add),
@@ -38,6 +58,7 @@ def register(app: typer.Typer) -> None:
     ):
         group.command(name)(verb)
     group.command("work")(work)
+    corpus_operate.register(group)
     app.add_typer(group, name="corpus")
 
 
@@ -96,6 +117,7 @@ def run(
     engine: Annotated[
         Literal["local", "queue"], typer.Option(help="queue: share the work with `rosella corpus work`.")
     ] = "local",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the work, and do none of it.")] = False,
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
@@ -109,6 +131,9 @@ def run(
             print("Some recordings came without transcripts: they wait for --recogniser.", file=sys.stderr)
         settings = Settings(codec, max_seconds, skip, recogniser, clean_recogniser, diarizer, wordless)
         models = load_models(settings, device)
+        if dry_run:
+            _print_planned(opened.planned(**models))
+            return
         with _progress() as progress:
             if engine == "queue":
                 ran = run_queue(opened, settings, models, progress)
@@ -226,6 +251,11 @@ def _progress() -> Iterator[Callable[[str, int, int, str], None]]:
 def _plain_progress(stage: str, done: int, total: int, name: str) -> None:
     if total and (done == total or done % max(1, total // 10) == 0):
         print(f"{stage}: {done} of {total} {Path(name).name}".rstrip(), file=sys.stderr, flush=True)
+
+
+def _print_planned(work: Sequence[Work]) -> None:
+    for part in work:
+        print(f"{part.stage}: {part.recordings} recordings, {part.seconds / 3600:.2f} hours of audio")
 
 
 def _all_failed(failed: list[tuple[str, str]]) -> str:

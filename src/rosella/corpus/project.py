@@ -20,6 +20,7 @@ from rosella.corpus.engines.local import Progress, Ran, Stage
 from rosella.corpus.export import Exported, export
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.manifest import Entry, read_source
+from rosella.corpus.operate.plan import Work, planned
 from rosella.corpus.scan import scanned, source_of, unread
 from rosella.corpus.segment import Cutting, timed
 from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
@@ -118,17 +119,37 @@ class Corpus:
         Recordings that came without turns need a diarizer and a transcriber; without these they fail, saying so.
         """
         cache = CodesCache(self.directory, codec.fingerprint)
-        tokenizing = TokenizeStage(self.catalogue, cache, codec)
-        for recording in self.catalogue.done(TOKENIZE, tokenizing.version):
+        stages = self._stages(codec, cutting, diarizer, transcriber)
+        for recording in self.catalogue.done(TOKENIZE, stages[-1].version):
             if not cache.path(recording.id).exists():
                 self.catalogue.reset(recording.id, TOKENIZE)
         remember_codec(self.directory, codec)
+        return stages
+
+    def planned(
+        self,
+        codec: Encoder,
+        cutting: Cutting | None = None,
+        diarizer: Diarizer | None = None,
+        transcriber: Transcriber | None = None,
+    ) -> list[Work]:
+        """What `run` would do, by stage; nothing is changed."""
+        return planned(self.catalogue, self._stages(codec, cutting, diarizer, transcriber))
+
+    def _stages(
+        self,
+        codec: Encoder,
+        cutting: Cutting | None,
+        diarizer: Diarizer | None,
+        transcriber: Transcriber | None,
+    ) -> list[Stage]:
+        cache = CodesCache(self.directory, codec.fingerprint)
         window = transcriber.window if transcriber else None
         return [
             DiarizeStage(self.catalogue, diarizer),
             SegmentStage(self.catalogue, cutting or Cutting(), window),
             TranscribeStage(self.catalogue, transcriber),
-            tokenizing,
+            TokenizeStage(self.catalogue, cache, codec),
         ]
 
     def status(self) -> Status:

@@ -10,7 +10,6 @@ from rosella.corpus.catalogue.connection import bring_to, reach
 from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.operate.backup import backup, migrate, restore
-from rosella.corpus.operate.plan import planned
 from rosella.corpus.project import Corpus, catalogue_url
 from rosella.errors import UserError
 
@@ -137,10 +136,7 @@ def test_the_work_ahead_is_counted(corpus, tmp_path):
     corpus.add(source)
 
     def counted(codec="fake-codec"):
-        return {
-            work.stage: (work.recordings, work.seconds)
-            for work in planned(corpus.catalogue, corpus.stages(FakeCodec(codec)))
-        }
+        return {work.stage: (work.recordings, work.seconds) for work in corpus.planned(FakeCodec(codec))}
 
     assert set(counted().values()) == {(2, 24.0)}
     corpus.run(FakeCodec())

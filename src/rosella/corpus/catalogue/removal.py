@@ -69,11 +69,9 @@ def _named(session: Session, condition: sa.ColumnElement[bool]) -> list[Named]:
 def check_not_removed(catalogue: Catalogue, id: str, path: str) -> None:
     """Refuse what was removed, under its own hash or, where its content could not be read, that of its path."""
     with catalogue.session() as session:
-        row = session.get(RemovedRow, id)
-    if row is not None:
-        raise Removed(
-            f"{path} was removed from this corpus on {row.date} and is not taken again: leave it out."
-        )
+        day = session.scalar(sa.select(RemovedRow.date).where(RemovedRow.recording == id))
+    if day is not None:
+        raise Removed(f"{path} was removed from this corpus on {day} and is not taken again: leave it out.")
 
 
 def purge(engine: sa.Engine, recordings: Collection[str]) -> None:
