@@ -70,10 +70,24 @@ def model(work: Path, hours: float) -> None:
         start = (f"model.weights={work / name / 'model'}",)
 
 
+def dictation(work: Path, hours: float) -> None:
+    """Dialogue with fillers, stutters and laughter for the recogniser, part of it through the codec."""
+    tool = REPOSITORY / "tools/mini/recogniser.py"
+    subprocess.run([sys.executable, tool, work / "asr", "--codec", work / "codec"], check=True)
+
+
+def recogniser(work: Path, hours: float) -> None:
+    examples = f"examples=[{work / 'asr/train'}]"
+    rosella("asr", "train", RECIPES / "asr-mini.yaml", examples, "--run", work / "asr-run")
+
+
 def install(work: Path, hours: float) -> None:
     """Put the family into the package: weights in half precision, the podcast as Opus."""
     from dataclasses import replace
 
+    import torch
+
+    from rosella.asr.recogniser import Recogniser
     from rosella.codec.mel import MelNetwork
     from rosella.convert.checkpoint import load_model, save_model
 
@@ -86,6 +100,8 @@ def install(work: Path, hours: float) -> None:
         replace(config, codec="mini"),
         dtype="float16",
     )
+    shutil.rmtree(FAMILY / "recogniser", ignore_errors=True)
+    Recogniser.load(work / "asr-run/model", "cpu", torch.float16).save(FAMILY / "recogniser")
     shutil.rmtree(FAMILY / "podcast", ignore_errors=True)
     podcast.build(Espeak(), FAMILY / "podcast")
 
@@ -93,10 +109,15 @@ def install(work: Path, hours: float) -> None:
 def score(work: Path, hours: float) -> None:
     """Print what docs/mini.md reports."""
     rosella("codec", "evaluate", work / "codec-speech/heldout")
+    for transcript in ("verbatim", "clean"):
+        words = ("--model", "mini", "--transcript", transcript, "--out", work / "scores" / transcript)
+        rosella("asr", "evaluate", work / "asr/test", *words)
     for manifest in judge.build(Espeak(), work / "judge"):
         rosella(
             "evaluate",
             "--model",
+            "mini",
+            "--recogniser",
             "mini",
             "--sentences",
             manifest,
@@ -105,7 +126,8 @@ def score(work: Path, hours: float) -> None:
         )
 
 
-STEPS = {step.__name__: step for step in (codec_speech, codec, dialogue, corpus, model, install, score)}
+ROAD = (codec_speech, codec, dialogue, corpus, model, dictation, recogniser, install, score)
+STEPS = {step.__name__: step for step in ROAD}
 
 
 def main() -> None:

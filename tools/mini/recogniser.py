@@ -1,6 +1,6 @@
 """Dialogue to teach the embedded recogniser with, and unseen sentences of unseen voices to judge it by.
 
-usage: python tools/mini/recogniser.py OUT [--recordings 90]
+usage: python tools/mini/recogniser.py OUT [--recordings 130]
 
 Writes examples directories OUT/train (splits train and validation) and OUT/test, as `rosella asr prepare` would. No
 four words in a row of the test or validation sets occur in training; this is checked when all is written. Each
@@ -155,6 +155,7 @@ class Task:
     split: Split
     names: Sequence[str]
     count: int
+    codec: str
     reserved: frozenset[tuple[str, ...]] = frozenset()
 
 
@@ -175,7 +176,7 @@ def recording(task: Task) -> list[Example]:
             exchanges.append(turns)
     times, duration = write_recording(espeak, exchanges, task.path, chance.getrandbits(32))
     if task.split == "train" and chance.random() < CODED:
-        through_codec(task.path)
+        through_codec(task.path, task.codec)
     examples, place = [], 0
     for turns in exchanges:
         spans = times[place : place + len(turns)]
@@ -204,9 +205,9 @@ def example(task: Task, number: int, start: float, end: float, turns: list[Turn]
     )
 
 
-def through_codec(path: Path) -> None:
-    """Replace a recording by what the mini codec makes of it."""
-    codec = load_codec("mini")
+def through_codec(path: Path, name: str) -> None:
+    """Replace a recording by what a codec makes of it."""
+    codec = load_codec(name)
     wave = audio.decode(path, codec.sample_rate)
     pieces = [
         wave[start : start + 10 * codec.sample_rate] for start in range(0, len(wave), 10 * codec.sample_rate)
@@ -216,28 +217,34 @@ def through_codec(path: Path) -> None:
 
 
 def tasks(
-    folder: Path, split: Split, names: Sequence[str], recordings: int, count: int, reserved=frozenset()
+    folder: Path,
+    split: Split,
+    names: Sequence[str],
+    recordings: int,
+    count: int,
+    codec: str,
+    reserved: frozenset[tuple[str, ...]] = frozenset(),
 ) -> list[Task]:
     """Recordings in the languages by turns."""
     folder.mkdir(parents=True, exist_ok=True)
     spoken = [LANGUAGES[number % len(LANGUAGES)] for number in range(recordings)]
     return [
-        Task(folder / f"{split}-{language}-{number:04d}.flac", language, split, names, count, reserved)
+        Task(folder / f"{split}-{language}-{number:04d}.flac", language, split, names, count, codec, reserved)
         for number, language in enumerate(spoken)
     ]
 
 
-def build(folder: Path, recordings: int) -> None:
+def build(folder: Path, recordings: int, codec: str) -> None:
     heard, languages = sorted(set(CODEC_VOICES) - set(UNHEARD_VOICES)), len(LANGUAGES)
     with ProcessPoolExecutor() as pool:
 
         def made(*arguments) -> list[Example]:
             return [example for examples in pool.map(recording, tasks(*arguments)) for example in examples]
 
-        test = made(folder / "test", "test", UNHEARD_VOICES, languages, TEST_EXAMPLES)
-        unseen = made(folder / "train", "validation", UNHEARD_VOICES, languages, VALIDATION_EXAMPLES)
+        test = made(folder / "test", "test", UNHEARD_VOICES, languages, TEST_EXAMPLES, codec)
+        unseen = made(folder / "train", "validation", UNHEARD_VOICES, languages, VALIDATION_EXAMPLES, codec)
         reserved = frozenset(four_grams([*test, *unseen]))
-        train = made(folder / "train", "train", heard, recordings, EXCHANGES, reserved)
+        train = made(folder / "train", "train", heard, recordings, EXCHANGES, codec, reserved)
     assert not reserved & four_grams(train), "training holds four words in a row of the test"
     report = {
         "words": dict.fromkeys(LANGUAGES, WORDS),
@@ -256,9 +263,10 @@ def four_grams(examples: Iterable[Example]) -> set[tuple[str, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--recordings", type=int, default=90, help="to train on, some seven minutes each")
+    parser.add_argument("--recordings", type=int, default=130, help="to train on, some seven minutes each")
+    parser.add_argument("--codec", default="mini", help="through which part of them goes")
     options = parser.parse_args()
-    build(options.out.resolve(), options.recordings)
+    build(options.out.resolve(), options.recordings, options.codec)
 
 
 if __name__ == "__main__":
