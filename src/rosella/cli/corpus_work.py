@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SETTING = "run"
 """Under which the catalogue keeps what the workers run."""
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 """How often a worker looks whether it is asked for something else."""
 
 
@@ -174,7 +174,8 @@ def _serve_run(opened: Corpus, device: str, stopping: Callable[[], bool]) -> Non
 
     run = _Asked(opened.catalogue)
     if run.settings is None:
-        time.sleep(1.0)
+        while not stopping() and not run.changed():
+            time.sleep(0.1)
         return
     stages = opened.stages(**load_models(Settings(**run.settings), device))
     Worker(opened.catalogue, stages, redis_url()).serve(lambda: stopping() or run.changed())

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from corpus.fakes import small_source
+from rosella.corpus.project import Corpus
+from support import environment, python
+
+ROSELLA = ("-m", "rosella", "corpus")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.services
+def test_workers_join_and_leave_log_json_and_count(tmp_path, postgres_url, redis_url, monkeypatch):
+    monkeypatch.setenv("ROSELLA_CATALOGUE", postgres_url)
+    monkeypatch.setenv("ROSELLA_REDIS", redis_url)
+    folder, source, port = str(tmp_path / "corpus"), str(small_source(tmp_path / "source")), free_port()
+    added = python(*ROSELLA, "add", source, "--corpus", folder)
+    assert added.returncode == 0, added.stderr
+    log = (tmp_path / "log").open("w")
+    command = [sys.executable, *ROSELLA, "work", "--corpus", folder, "--metrics-port", str(port)]
+    worker = subprocess.Popen(command, env=environment(), stderr=log)
+    try:
+        ran = python(*ROSELLA, "run", "--corpus", folder, "--engine", "queue")
+        assert ran.returncode == 0, ran.stderr
+        assert "tokenize: 3 done, 0 failed" in ran.stdout
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            assert b"rosella_recordings_total" in answer.read()
+    finally:
+        worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert all({"time", "level", "message", "process"} <= line.keys() for line in lines)
+    assert postgres_url not in (tmp_path / "log").read_text()
+    with Corpus.open(folder) as corpus:
+        assert corpus.export().utterances == 6
+
+
+@pytest.mark.services
+def test_a_killed_worker_is_started_again(tmp_path, postgres_url, redis_url, monkeypatch):
+    import psutil
+
+    monkeypatch.setenv("ROSELLA_CATALOGUE", postgres_url)
+    monkeypatch.setenv("ROSELLA_REDIS", redis_url)
+    Corpus.open(tmp_path / "corpus", create=True).close()
+    command = [sys.executable, *ROSELLA, "work", "--corpus", str(tmp_path / "corpus")]
+    work = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+    try:
+        for child in children(psutil.Process(work.pid)):
+            os.kill(child.pid, signal.SIGKILL)
+        assert "worker of cpu ended (-9), starting another" in work.stderr.readline()  # type: ignore[union-attr]
+        assert children(psutil.Process(work.pid))
+    finally:
+        work.terminate()
+        work.wait(60)
+
+
+def children(process):
+    """Those that do the work, once there are some."""
+    while True:
+        found = [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
+        if found:
+            return found
+
+
+def test_without_a_redis_it_says_what_to_set(tmp_path, monkeypatch):
+    monkeypatch.delenv("ROSELLA_REDIS", raising=False)
+    ended = python(*ROSELLA, "work", "--corpus", str(tmp_path))
+    assert ended.returncode == 2
+    assert "set ROSELLA_REDIS=redis://" in ended.stderr
