@@ -16,6 +16,8 @@ from rosella.corpus.segment import Cutting
 from rosella.corpus.shards import Export
 from rosella.corpus.transcribe import Outcome, Transcript, Transcription
 
+LOW, HIGH = np.eye(2, dtype=np.float32)
+
 
 @dataclass
 class Hears:
@@ -25,7 +27,7 @@ class Hears:
 
     def diarize(self, path: Path) -> Diarization:
         turns = [SpeakerTurn(1, 4, "A"), SpeakerTurn(4, 6, "B"), SpeakerTurn(6, 9, "B")]
-        return Diarization(turns, [(3.5, 4.0)], {name: np.ones(2, np.float32) for name in "AB"})
+        return Diarization(turns, [(3.5, 4.0)], {"A": LOW, "B": HIGH})
 
 
 @dataclass
@@ -84,7 +86,10 @@ def test_audio_alone_becomes_training_data(corpus):
     assert {u.transcript_source for u in said(corpus)} == {"model"} and third.text_clean == "[S1] Dag."
     assert corpus.status().rejects["several speak at once"] == 1
     assert corpus.export().utterances == 3
-    assert len(Export.open(corpus.directory)) == 3
+    rows = Export.open(corpus.directory).index(["speakers", "main_speaker"]).to_pylist()
+    heard = {name for row in rows for name in row["speakers"]}
+    assert len(rows) == 3 and len(heard) == 2, "two voices"
+    assert all(name.startswith("voice-") for name in heard | {row["main_speaker"] for row in rows})
 
 
 def test_what_cannot_be_learnt_from_is_left_out_with_its_reason(corpus):

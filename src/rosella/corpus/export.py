@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rosella.corpus.balance import Balance
+from rosella.corpus.catalogue.speakers import link_speakers
+from rosella.corpus.catalogue.speakers import voices as voices_of
 from rosella.corpus.catalogue.store import TOKENIZE, Catalogue
 from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard, written
 from rosella.corpus.tokenize import CodesCache, version
@@ -60,8 +62,10 @@ def export(
     """
     cache = CodesCache(corpus, codec.fingerprint)
     contents = {}
+    link_speakers(catalogue)
     for recording in catalogue.done(TOKENIZE, version(codec)):
-        spoken = [utterance for utterance in catalogue.utterances(recording.id) if utterance.text]
+        voices = voices_of(catalogue, recording.id)
+        spoken = [_named(u, voices) for u in catalogue.utterances(recording.id) if u.text]
         content = _content(recording, chosen(recording, spoken, where), codec)
         if content.utterances:
             contents[recording.id] = content
@@ -83,6 +87,16 @@ def export(
     weights = {u.id: Weight(sampling[u.id], loss[u.id], splits[u.recording]) for u in utterances}
     write_export(corpus, codec, shards, weights)
     return _summary(contents, shards, len(written), weights, codec)
+
+
+def _named(utterance: Utterance, voices: Mapping[str, str]) -> Utterance:
+    """With the speakers' names across recordings in place of those they have in this one."""
+    main = utterance.main_speaker
+    return replace(
+        utterance,
+        speakers=tuple(voices.get(name, name) for name in utterance.speakers),
+        main_speaker=main and voices.get(main, main),
+    )
 
 
 def assign_splits(recordings: Sequence[Recording]) -> dict[str, str]:

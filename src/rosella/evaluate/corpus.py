@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 from array import array
 from collections import Counter
+from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 
 from rosella import audio
 from rosella.corpus.balance import speaker_of
+from rosella.corpus.catalogue.speakers import voices
 from rosella.corpus.catalogue.store import Catalogue, Status
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError
@@ -30,10 +33,10 @@ class _Spoken:
         self.samples: list[Utterance] = []
         self._chance = random.Random(0)
 
-    def add(self, utterance: Utterance) -> None:
+    def add(self, utterance: Utterance, speaker: str) -> None:
         seconds = utterance.end - utterance.start
         self.seconds.append(seconds)
-        self.speakers[speaker_of(utterance)] += seconds / 60
+        self.speakers[speaker] += seconds / 60
         self.languages[utterance.language or "unknown"] += seconds / 60
         if utterance.confidence is not None:
             self.confidences.append(utterance.confidence)
@@ -47,8 +50,10 @@ class _Spoken:
 def write_page(corpus: Corpus, path: Path) -> None:
     """Write the report of a corpus to `path`."""
     status, spoken = corpus.status(), _Spoken()
-    for utterance in corpus.catalogue.spoken():
-        spoken.add(utterance)
+    for recording, utterances in groupby(corpus.catalogue.spoken(), lambda utterance: utterance.recording):
+        known = voices(corpus.catalogue, recording)
+        for utterance in utterances:
+            spoken.add(utterance, _speaker(utterance, known))
     parts = [
         _summary(status),
         _plots(spoken),
@@ -57,6 +62,14 @@ def write_page(corpus: Corpus, path: Path) -> None:
         section("Listen", *(_sample(corpus.catalogue, utterance) for utterance in spoken.samples)),
     ]
     path.write_text(render(f"Corpus {corpus.directory.resolve().name}", parts), "utf-8")
+
+
+def _speaker(utterance: Utterance, voices: Mapping[str, str]) -> str:
+    """The main speaker by a name that means the same in every recording."""
+    name = speaker_of(utterance)
+    if utterance.transcript_source == "model":
+        return voices.get(name, f"{name} of {utterance.recording[:8]}")
+    return name
 
 
 def _summary(status: Status) -> Html:
