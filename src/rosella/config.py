@@ -58,6 +58,7 @@ class DataRecipe(Part):
     batch_frames: Positive | None = None
     buckets: Annotated[int, Field(gt=0, le=16)] = 3
     sampling_weights: bool = False
+    loss_weights: bool = False
 
     @model_validator(mode="after")
     def _one_batch_rule(self) -> DataRecipe:

@@ -138,6 +138,17 @@ def test_weighted_sampling_draws_by_weight(export):
     np.testing.assert_allclose(np.array(rates) / rates[0], [1, 2, 3], rtol=0.1)
 
 
+def test_loss_weights_reach_the_batch_where_asked_for(export):
+    data = tiny.recipe(export.directory).data.model_dump()
+    weighted, _, (first, *_) = planned_run(export, steps=1, data={**data, "loss_weights": True})
+    batch = batches.assemble(batches.codes_reader(export, weighted), weighted, tiny.config(), first)
+    expected = export.index(["id"]).column("loss_weight").to_numpy()[weighted.rows[first.members]]
+    assert len(set(expected)) > 1
+    np.testing.assert_allclose(batch.weights, expected)
+    plain, _, _ = planned_run(export, steps=1, data=data)
+    assert set(plain.loss_weights) == {1.0}
+
+
 @given(st.lists(st.integers(1, 12).map(lambda n: 8 * n), min_size=1, max_size=30), st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_bucket_edges_waste_least(lengths, count):

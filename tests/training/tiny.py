@@ -40,7 +40,9 @@ def utterance(number: int) -> tuple[Utterance, np.ndarray]:
 def write(directory: Path, count: int = 30, validation: int = 4) -> Export:
     rows = [utterance(number) for number in range(count)]
     weights = {
-        record.id: Weight(1.0 + number % 3, 1.0, "validation" if number < validation else "train")
+        record.id: Weight(
+            1.0 + number % 3, 0.5 + number % 2, "validation" if number < validation else "train"
+        )
         for number, (record, _) in enumerate(rows)
     }
     entry = write_shard(directory / "shards" / "one.parquet", rows, CODEC)

@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     text_lengths: Any  # int32 [B]
     tokens: Any  # int32 [B, L, C]
     targets: Any  # int32 [B, L, C]
+    weights: Any  # float32 [B], how much a row counts in the loss
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Split:
-    """The usable utterances of one split: rows of the export, their texts (byte ids), frames and weights."""
+    """The usable utterances of one split: rows of the export, their texts (byte ids), frames, and how often they are
+    drawn and how much they count."""
 
     rows: np.ndarray
     texts: list[np.ndarray]
     frames: np.ndarray
     weights: np.ndarray
+    loss_weights: np.ndarray
     rejects: dict[str, int]
 
     def __len__(self) -> int:
@@ -105,7 +108,7 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
     """Choose the utterances of a split that fit; the others are counted by reason."""
     index = export.index(["text", "frames"])
     rejects: Counter[str] = Counter()
-    rows, texts, frames, weights = [], [], [], []
+    rows, texts, frames, weights, loss_weights = [], [], [], [], []
     for row, record in enumerate(index.to_pylist()):
         if record["split"] != split:
             continue
@@ -117,8 +120,14 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
         texts.append(ids)
         frames.append(record["frames"])
         weights.append(record["sampling_weight"])
+        loss_weights.append(record["loss_weight"] if data.loss_weights else 1.0)
     return Split(
-        np.array(rows, np.int64), texts, np.array(frames, np.int64), np.array(weights), dict(rejects)
+        np.array(rows, np.int64),
+        texts,
+        np.array(frames, np.int64),
+        np.array(weights),
+        np.array(loss_weights, np.float32),
+        dict(rejects),
     )
 
 
@@ -251,7 +260,8 @@ def assemble(codes: CodesOf, split: Split, config: DiaConfig, planned: Planned) 
         if i >= 0:
             sequence = delay.apply(codes(int(i)), config.delay_pattern, *special)
             sequences[row, : len(sequence)] = sequence
-    return Batch(text_ids, lengths, sequences[:, :-1], sequences[:, 1:])
+    weights = np.where(planned.members >= 0, split.loss_weights[planned.members], 1).astype(np.float32)
+    return Batch(text_ids, lengths, sequences[:, :-1], sequences[:, 1:], weights)
 
 
 def stream(codes: CodesOf, split: Split, config: DiaConfig, planned: Sequence[Planned]) -> Any:
@@ -265,7 +275,7 @@ def stream(codes: CodesOf, split: Split, config: DiaConfig, planned: Sequence[Pl
 def fingerprint(split: Split, buckets: Sequence[Bucket]) -> str:
     """Identifies what a plan is made from: a saved position is only valid with the same utterances and shapes."""
     digest = hashlib.sha256(repr(list(buckets)).encode())
-    for array in (split.rows, split.frames, split.weights, *split.texts):
+    for array in (split.rows, split.frames, split.weights, split.loss_weights, *split.texts):
         digest.update(array.tobytes())
     return digest.hexdigest()
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rosella import delay
 from rosella.config import Recipe
 from rosella.corpus.shards import Export
 from rosella.errors import UserError
@@ -83,15 +84,15 @@ def make_step(skeleton: Skeleton, config: DiaConfig, recipe: Recipe) -> Callable
 
         prior = _alignment_prior(batch, state.step, config, recipe.alignment_prior)
 
-        def loss_of(params: dict[str, jax.Array]) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        def loss_of(params: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
             model = skeleton.join(params)
             text = model.encode(text_ids, batch.text_lengths)
             logits = model.logits(model.decode(tokens, text._replace(bias=text.bias + prior)))
-            sums, counts = codebook_sums(logits, batch.targets, config.decoder)
-            losses = sums / jnp.maximum(counts, 1)
-            return combine(losses, recipe.codebook_weights), (losses, counts[0])
+            sums, counts = codebook_sums(logits, batch.targets, config.decoder, batch.weights)
+            losses = sums / jnp.maximum(counts, 1e-6)
+            return combine(losses, recipe.codebook_weights), losses
 
-        (loss, (losses, frames)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        (loss, losses), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         gradients, norm = clip(gradients, recipe.optimizer.clip)
         updates, moments = optimizer.update(gradients, state.moments, state.params)
         rate, good = schedule(state.step), jnp.isfinite(loss) & jnp.isfinite(norm)
@@ -105,7 +106,7 @@ def make_step(skeleton: Skeleton, config: DiaConfig, recipe: Recipe) -> Callable
             "codebook_losses": losses,
             "lr": rate,
             "grad_norm": norm,
-            "frames": frames,
+            "frames": delay.learnable(batch.targets[..., 0], config.decoder.bos_token_id, pad).sum(),
             "text_dropped": dropped.mean(),
             "bad_steps": bad,
             "bad_in_row": in_row,

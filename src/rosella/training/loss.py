@@ -17,17 +17,19 @@ def default_codebook_weights(codebooks: int) -> list[float]:
 
 
 def codebook_sums(
-    logits: jax.Array, targets: jax.Array, decoder: DecoderConfig
+    logits: jax.Array, targets: jax.Array, decoder: DecoderConfig, weights: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
     """Per codebook, the summed cross-entropy (nats) and the number of ids it is over, both float32 [C].
 
-    `logits` [B, L, C, V], `targets` [B, L, C]; codes and ends count, padding and beginnings do not.
+    `logits` [B, L, C, V], `targets` [B, L, C]; codes and ends count, padding and beginnings do not. Rows count as
+    much as their `weights` [B] say, in both sums.
     """
     counted = delay.learnable(targets, decoder.bos_token_id, decoder.pad_token_id)
     logits = logits.astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
     losses = jax.nn.logsumexp(logits, axis=-1) - chosen
-    return jnp.where(counted, losses, 0).sum((0, 1)), counted.sum((0, 1)).astype(jnp.float32)
+    much = counted.astype(jnp.float32) * (1.0 if weights is None else weights[:, None, None])
+    return jnp.where(counted, losses * much, 0).sum((0, 1)), much.sum((0, 1))
 
 
 def combine(codebook_losses: jax.Array, weights: Sequence[float] | None) -> jax.Array:
