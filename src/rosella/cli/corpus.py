@@ -105,7 +105,9 @@ def run(
     ] = 0.0,
     recogniser: Annotated[
         str | None,
-        typer.Option(help="Writes what is said where no transcript came: mini, a directory, a Whisper."),
+        typer.Option(
+            help="Writes what is said where no transcript came: mini, a directory, a Whisper (default: the last run's)."
+        ),
     ] = None,
     clean_recogniser: Annotated[
         str | None, typer.Option(help="Another for the clean transcripts, if the first writes none.")
@@ -121,12 +123,14 @@ def run(
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
-    from rosella.cli.corpus_work import Settings, load_models, run_queue
+    from rosella.cli.corpus_work import Settings, last_recognisers, load_models, remember, run_queue
     from rosella.corpus.project import Corpus
     from rosella.errors import UserError
 
     with Corpus.open(corpus, catalogue) as opened:
         wordless = opened.catalogue.untranscribed()
+        if recogniser is None:
+            recogniser, clean_recogniser = last_recognisers(opened.catalogue)
         if wordless and recogniser is None:
             print("Some recordings came without transcripts: they wait for --recogniser.", file=sys.stderr)
         settings = Settings(codec, max_seconds, skip, recogniser, clean_recogniser, diarizer, wordless)
@@ -134,6 +138,7 @@ def run(
         if dry_run:
             _print_planned(opened.planned(**models))
             return
+        remember(opened.catalogue, settings)
         with _progress() as progress:
             if engine == "queue":
                 ran = run_queue(opened, settings, models, progress)

@@ -60,13 +60,26 @@ def load_models(settings: Settings, device: str) -> dict[str, Any]:
     }
 
 
+def remember(catalogue: Catalogue, settings: Settings) -> None:
+    """For workers, and for later runs that do not name a recogniser again."""
+    from rosella.corpus.catalogue import settings as kept
+
+    kept.write(catalogue, SETTING, asdict(settings))
+
+
+def last_recognisers(catalogue: Catalogue) -> tuple[str | None, str | None]:
+    """The recognisers of the last run: without one, its transcripts would have to be given up."""
+    from rosella.corpus.catalogue import settings as kept
+
+    last = kept.read(catalogue, SETTING) or {}
+    return last.get("recogniser"), last.get("clean_recogniser")
+
+
 def run_queue(opened: Corpus, settings: Settings, models: dict[str, Any], progress: Progress) -> Ran:
     """Tell all workers what to run, and work with them until it is done."""
-    from rosella.corpus.catalogue import settings as kept
     from rosella.corpus.engines import queue
 
     url = redis_url()
-    kept.write(opened.catalogue, SETTING, asdict(settings))
     return queue.run(opened.catalogue, opened.stages(**models), url, progress)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class DiarizeStage:
             return Outcome()
         if self.diarizer is None:
             raise UserError("It came without turns: run with a diarizer.")
-        found = self.diarizer.diarize(Path(recording.path))
+        found = self.diarizer.diarize(recording.path)
         return Outcome(turns=_turns(found), embeddings=found.embeddings)
 
 
@@ -88,7 +87,7 @@ class TranscribeStage:
             return Outcome()
         if self.transcriber is None:
             raise UserError("It came without a transcript: run with a recogniser.")
-        clips = [Clip(u.id, Path(recording.path), u.start, u.end, recording.language) for u in wordless]
+        clips = [Clip(u.id, recording.path, u.start, u.end, recording.language) for u in wordless]
         made = self.transcriber.transcribe(clips)
         written = {
             u.id: _written(u, made.transcriptions[u.id]) for u in wordless if u.id in made.transcriptions

@@ -68,10 +68,10 @@ class Recogniser(Protocol):
 
 @dataclass(frozen=True)
 class Clip:
-    """A span of a recording, seconds; a language of None is found out."""
+    """A span of a recording (a file, or a URL), seconds; a language of None is found out."""
 
     id: str
-    audio: Path
+    audio: str | Path
     start: float
     end: float
     language: str | None = None
