@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -69,12 +70,16 @@ def everything(folder: Path, manifest: Path, environment: dict[str, str]) -> Non
 def take_jobs(folder: Path, environment: dict[str, str], seconds: float = 60.0) -> None:
     """A worker of the queue, until nothing is left to do; patient for a shorter time than real ones."""
     os.environ.update(environment)
-    queue.SWEEP_SECONDS = queue.LOOK_SECONDS = 0.3
+    queue.SWEEP_SECONDS = queue.LOOK_SECONDS = queue.GRACE_SECONDS = 0.3
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     terms = Terms(lease=1.5, limit=seconds, limit_per_second=0.0)
     with Corpus.open(folder) as corpus:
         models = {"diarizer": FakeDiarizer(), "transcriber": FakeTranscriber()}
         stages = corpus.stages(FakeCodec(), **models)  # type: ignore[arg-type]
-        queue.run(corpus.catalogue, stages, os.environ["ROSELLA_REDIS"], lambda *_: None, terms)
+        try:
+            queue.run(corpus.catalogue, stages, os.environ["ROSELLA_REDIS"], lambda *_: None, terms)
+        except SystemExit:
+            os._exit(0)  # as `rosella corpus work` does: a thread that hangs is not waited for
         if not corpus.catalogue.failed():
             corpus.export()
 

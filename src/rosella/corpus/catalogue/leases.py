@@ -138,11 +138,11 @@ def waiting(
         return list(session.scalars(query))
 
 
-def held(catalogue: Catalogue, seconds: float = LEASE_SECONDS) -> int:
-    """How many jobs are in somebody's hands."""
+def is_due(catalogue: Catalogue, stage: str, version: str) -> bool:
+    """Whether a stage is to be done for some recording, be it in somebody's hands or not."""
     with catalogue.session() as session:
-        query = sa.select(sa.func.count()).select_from(JobRow).where(~_is_free(session, seconds))
-        return session.scalar(query) or 0
+        query = due_query(stage, version).with_only_columns(RecordingRow.id).limit(1)
+        return session.scalar(query) is not None
 
 
 def _is_free(session: Session, seconds: float) -> sa.ColumnElement[bool]:

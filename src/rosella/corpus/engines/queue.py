@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 URL_VARIABLE = "ROSELLA_REDIS"
 SWEEP_SECONDS = 5.0
 LOOK_SECONDS = 1.0
+GRACE_SECONDS = 10.0
 LOW, FILL = 100, 1000
 """Below LOW messages the sweep adds up to FILL a stage: what Redis holds does not grow with the corpus."""
 
@@ -88,8 +89,8 @@ class Worker:
         self._queue = JobQueue(self.url, corpus_name(self.catalogue), self._handle)
         self._by_name = {stage.name: stage for stage in self.stages}
 
-    def serve(self, stop: Callable[[], bool], grace: float = 10.0) -> None:
-        """Work until `stop()`, asked often; what is not done `grace` seconds later is given back."""
+    def serve(self, stop: Callable[[], bool]) -> None:
+        """Work until `stop()`, asked often; what is not done GRACE_SECONDS later is given back."""
         taker = dramatiq.Worker(self._queue.broker, worker_threads=1, worker_timeout=200)
         taker.start()
         swept = 0.0
@@ -100,17 +101,22 @@ class Worker:
                     swept = time.monotonic()
                 time.sleep(0.1)
         finally:
-            taker.stop(timeout=int(grace * 1000))
-            try:
-                leases.give_back_all(self.catalogue, self.holder)
-            except RosellaError as error:
-                _log.warning("%s", error)  # they run out by themselves
+            taker.stop(timeout=int(GRACE_SECONDS * 1000))
+            self._give_back()
             self._queue.close()
 
+    def _give_back(self) -> None:
+        """Twice, since an interruption may have broken the connection that the first attempt gets."""
+        for _ in range(2):
+            try:
+                return leases.give_back_all(self.catalogue, self.holder)
+            except RosellaError as error:
+                _log.warning("%s", error)  # what is not given back runs out by itself
+        return None
+
     def is_idle(self) -> bool:
-        """Whether nothing is due and nothing is in anybody's hands."""
-        due = any(leases.waiting(self.catalogue, s.name, s.version, 1, self.terms.lease) for s in self.stages)
-        return not due and not leases.held(self.catalogue, self.terms.lease)
+        """Whether nothing is due. Asked in order: a recording that moves meanwhile moves to a later question."""
+        return not any(leases.is_due(self.catalogue, stage.name, stage.version) for stage in self.stages)
 
     def _sweep(self) -> None:
         """Send what the database calls due and Redis does not know of."""
@@ -168,7 +174,7 @@ class Worker:
 def run(
     catalogue: Catalogue, stages: Sequence[Stage], url: str, progress: Progress, terms: Terms | None = None
 ) -> Ran:
-    """Work beside whatever other workers there are until nothing is due any more, in nobody's hands."""
+    """Work beside whatever other workers there are until nothing is due any more."""
     worker = Worker(catalogue, stages, url, terms or Terms())
     before, failed = catalogue.status(), {_named(failure) for failure in catalogue.failed()}
     looked = 0.0
