@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def _purge_files(directory: Path, ids: Collection[str]) -> int:
     return len(gone)
 
 
-def _purge_shards(directory: Path, ids: Collection[str]) -> int:
+def _purge_shards(directory: Path, ids: Set[str]) -> int:
     """Write affected shards anew without the recordings; delete the old ones, and those of older exports."""
     affected = [path for path in sorted((directory / "shards").glob("*.parquet")) if _holds(path, ids)]
     if (directory / EXPORT_FILE).exists():
@@ -93,12 +93,12 @@ def _purge_shards(directory: Path, ids: Collection[str]) -> int:
     return len(affected)
 
 
-def _holds(shard: Path, ids: Collection[str]) -> bool:
+def _holds(shard: Path, ids: Set[str]) -> bool:
     column = pq.read_table(shard, columns=["recording"]).column("recording")
     return not ids.isdisjoint(column.unique().to_pylist())
 
 
-def _publish_without(directory: Path, affected: Collection[str], ids: Collection[str]) -> None:
+def _publish_without(directory: Path, affected: Collection[str], ids: Set[str]) -> None:
     manifest = read_manifest(directory)
     codec = CodecFacts(**manifest["codec"])
     shards = []
@@ -125,7 +125,7 @@ def _rewritten(directory: Path, file: str, left: dict[str, str], codec: CodecFac
     }
 
 
-def trained_on(runs: Path, corpus: Path, ids: Collection[str]) -> Iterator[str]:
+def trained_on(runs: Path, corpus: Path, ids: Set[str]) -> Iterator[str]:
     """The runs below a folder that saw one of the recordings, or, where they do not say, this corpus."""
     for recipe in sorted(runs.rglob("recipe.yaml")):
         seen = recipe.parent / RECORDINGS_FILE
