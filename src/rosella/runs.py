@@ -16,7 +16,6 @@ from typing import Any, Self
 from rosella.config import Part, check_same_run, load_recipe_of, save_recipe
 from rosella.errors import UserError
 
-
 RECORDINGS_FILE = "recordings.json"
 """In a run's directory: the ids of the recordings it is trained on, for when one must be removed."""
 

@@ -80,21 +80,33 @@ class Road:
         from rosella.cli.steps import Step
 
         folder, podcast = self.out / "corpus", self.podcast / "manifest.jsonl"
+        alone, facts = self.podcast / "audio", {"language": "en", "licence": "Apache-2.0"}
         catalogue = [folder / "catalogue.sqlite"]
+        cutting = ["--max-seconds", UTTERANCE_SECONDS, "--recogniser", "mini"]
         return [
             Step(
                 "Add the podcast to a catalogue",
                 command("corpus add", podcast, "--corpus", folder),
-                lambda: corpus.add(podcast, folder),
+                lambda: corpus.add(str(podcast), folder),
                 digest(self.podcast),
                 catalogue,
                 [folder],
             ),
             Step(
-                "Cut it into utterances and turn them into codes",
-                command("corpus run", "--corpus", folder, "--max-seconds", UTTERANCE_SECONDS),
-                lambda: corpus.run(folder, max_seconds=UTTERANCE_SECONDS),
-                [digest(self.mini("codec")), UTTERANCE_SECONDS],
+                "Add a recording without a transcript",
+                command(
+                    "corpus add", alone, "--corpus", folder, "--language", "en", "--licence", "Apache-2.0"
+                ),
+                lambda: corpus.add(str(alone), folder, **facts),
+                digest(alone),
+                catalogue,
+                [],
+            ),
+            Step(
+                "Find who speaks, cut into utterances, write down what has no transcript, turn all into codes",
+                command("corpus run", "--corpus", folder, *cutting),
+                lambda: corpus.run(folder, max_seconds=UTTERANCE_SECONDS, recogniser="mini"),
+                [digest(self.mini("codec")), digest(self.mini("recogniser")), UTTERANCE_SECONDS],
                 catalogue,
                 [],
             ),
@@ -173,7 +185,7 @@ class Road:
             self.yardstick,
             scores.load(self.out / "after"),
             scores.load(self.out / "before"),
-            corpus_facts(self.out / "corpus"),
+            corpus_facts(self.out / "corpus", self.podcast / "said.jsonl"),
             training_facts(self.out / "train" / "metrics.jsonl"),
             facts,
             self._next_steps(),
