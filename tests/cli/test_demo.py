@@ -143,14 +143,14 @@ def test_the_demo_ends_with_a_report(out: Path, capfd: pytest.CaptureFixture[str
 def test_run_again_it_says_what_is_done(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = (out / "report.html").stat().st_mtime_ns
     assert run("--out", out, "--steps", 2) == 0
-    assert capfd.readouterr().out.count("already done") == 7
+    assert capfd.readouterr().out.count("already done") == 8
     assert (out / "report.html").stat().st_mtime_ns == before
 
 
 @pytest.mark.slow
 def test_other_steps_train_anew_and_keep_the_corpus(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("--out", out, "--steps", 3) == 0
-    assert capfd.readouterr().out.count("already done") == 4
+    assert capfd.readouterr().out.count("already done") == 5
     assert "for 3 steps" in (out / "report.html").read_text()
 
 

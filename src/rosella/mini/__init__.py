@@ -1,7 +1,8 @@
 """The embedded family: small weights, a demo podcast and its recipe, shipped with the package so that nothing is downloaded.
 
 `codec/` the mel codec, `recogniser/` the verbatim recogniser, `model/` the speaking model, `podcast/` recordings with
-their manifest (one of them as audio alone) and held-out sentences, `demo.yaml` the recipe of the demo. `docs/mini.md` says how they were made and how good they are.
+their manifest (one of them as audio alone) and held-out sentences, `demo.yaml` the recipe of the demo.
+`docs/mini.md` says how they were made and how good they are.
 """
 
 from __future__ import annotations
