@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
@@ -29,7 +29,7 @@ class _Spoken:
 
     def __init__(self) -> None:
         self.seconds, self.confidences = array("d"), array("d")
-        self.speakers, self.languages = Counter[str](), Counter[str]()
+        self.speakers, self.languages = defaultdict[str, float](float), defaultdict[str, float](float)
         self.samples: list[Utterance] = []
         self._chance = random.Random(0)
 
@@ -105,11 +105,11 @@ def _plots(spoken: _Spoken) -> Html:
     return section("Utterances", *parts)
 
 
-def _most(counts: Counter[str]) -> list[tuple[str, float]]:
-    return [(name, float(minutes)) for name, minutes in counts.most_common(SHOWN)]
+def _most(minutes: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(minutes.items(), key=lambda item: -item[1])[:SHOWN]
 
 
-def _of(counts: Counter[str], noun: str) -> str:
+def _of(counts: Mapping[str, float], noun: str) -> str:
     more = len(counts) - SHOWN
     if more > 0:
         return f"the {SHOWN} with most of {len(counts):,} {noun}"
