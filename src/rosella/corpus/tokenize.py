@@ -10,7 +10,9 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -25,8 +27,11 @@ from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, Utterance
 
 VERSION = "1"
-BATCH_SECONDS = 600.0
-"""Audio decoded before it is encoded: enough for batches of equal length, little enough for memory."""
+BATCH_SECONDS = 240.0
+"""Audio encoded together: enough for batches of equal length, little enough for memory, which holds two of them."""
+
+DECODERS = 4
+"""Threads that decode; FFmpeg and the resampler let others run meanwhile."""
 
 
 class Encoder(CodecLike, Protocol):
@@ -80,8 +85,7 @@ def tokenize(
     """Codes by utterance id. A UserError says why the recording's audio cannot be used."""
     codes: dict[str, np.ndarray] = {}
     rejects: list[Reject] = []
-    for batch in _batches(utterances):
-        waveforms = {u.id: _waveform(recording, u, codec.sample_rate) for u in batch}
+    for batch, waveforms in _decoded_ahead(recording, _batches(utterances), codec.sample_rate):
         silent = [u for u in batch if not waveforms[u.id].any()]
         rejects += [Reject(u.start, u.end, "digital silence where speech should be") for u in silent]
         spoken = [u for u in batch if u not in silent]
@@ -101,6 +105,22 @@ def _batches(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
         batches[-1].append(utterance)
         seconds += utterance.end - utterance.start
     return batches
+
+
+def _decoded_ahead(
+    recording: Recording, batches: Sequence[list[Utterance]], sample_rate: int
+) -> Iterator[tuple[list[Utterance], dict[str, np.ndarray]]]:
+    """Each batch with its waveforms by id; the next one is decoded while this one is encoded."""
+    pool, ahead = ThreadPoolExecutor(DECODERS), deque[list[Future[np.ndarray]]]()
+    try:
+        for number in range(len(batches) + 1):
+            if number < len(batches):
+                ahead.append([pool.submit(_waveform, recording, u, sample_rate) for u in batches[number]])
+            if number:
+                decoded, batch = ahead.popleft(), batches[number - 1]
+                yield batch, {u.id: wave.result() for u, wave in zip(batch, decoded, strict=True)}
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _waveform(recording: Recording, utterance: Utterance, sample_rate: int) -> np.ndarray:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from corpus.fakes import FakeCodec, save_tone
+from rosella import audio
+from rosella.corpus import tokenize as module
+from rosella.corpus.tokenize import tokenize
+from rosella.errors import UserError
+from rosella.records import Recording, Utterance
+
+
+@pytest.fixture
+def recording(tmp_path):
+    return Recording("r", str(save_tone(tmp_path / "r.wav", 30.0)), 30.0, 16000, 1)
+
+
+def spans(*starts):
+    return [Utterance(f"u{start}", "r", start, start + 2.0, "[S1] ja") for start in starts]
+
+
+def test_codes_are_those_of_one_at_a_time(recording, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_SECONDS", 4.0)
+    utterances = spans(0, 3, 6, 9, 12, 15, 18)
+    codes, rejects = tokenize(recording, utterances, FakeCodec())
+    assert list(codes) == [u.id for u in utterances] and rejects == []
+    for utterance in utterances:
+        wave = audio.decode(recording.path, 16000, utterance.start, utterance.end)
+        (alone,) = FakeCodec().encode([audio.normalise_loudness(wave, 16000)])
+        np.testing.assert_array_equal(codes[utterance.id], alone)
+
+
+def test_the_next_batch_is_decoded_while_this_one_is_encoded(recording, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_SECONDS", 2.0)
+    decoded = threading.Event()
+    decode = module._waveform
+
+    def noting(recording, utterance, rate):
+        if utterance.id == "u6":
+            decoded.set()
+        return decode(recording, utterance, rate)
+
+    class Waiting(FakeCodec):
+        def encode(self, waveforms):
+            if not self.encoded:
+                assert decoded.wait(20), "the second batch waits for the first"
+            return super().encode(waveforms)
+
+    monkeypatch.setattr(module, "_waveform", noting)
+    assert len(tokenize(recording, spans(0, 6), Waiting())[0]) == 2
+
+
+def test_a_span_that_cannot_be_decoded_ends_it_and_nothing_hangs(recording):
+    with pytest.raises(UserError):
+        tokenize(recording, [*spans(0, 3), Utterance("late", "r", 90.0, 92.0, "[S1] nee")], FakeCodec())
