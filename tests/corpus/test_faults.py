@@ -162,6 +162,17 @@ def test_a_file_that_changes_while_it_is_read_fails_until_it_is_added_again(corp
     assert corpus.status().failed == []
 
 
+def test_a_file_that_changes_after_it_was_added_fails_until_it_is_added_again(corpus, tmp_path):
+    source = small_source(tmp_path / "source")
+    corpus.add(source)
+    changed = save_tone(source.parent / "r1.wav", 12.0, seed=7)
+    ran = corpus.run(FakeCodec())
+    assert ran.failed == [(str(changed), f"{changed} changed since it was added: add it again.")]
+    assert ran.done["tokenize"] == 2
+    assert corpus.add(source).added == 1
+    assert corpus.run(FakeCodec()).failed == [] and corpus.status().failed == []
+
+
 def test_duplicate_bytes_under_two_names_are_one_recording(corpus, tmp_path):
     save_tone(tmp_path / "in" / "a.wav", 3.0)
     shutil.copy(tmp_path / "in" / "a.wav", tmp_path / "in" / "b.wav")

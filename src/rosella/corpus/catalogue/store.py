@@ -144,6 +144,12 @@ class Catalogue:
         with self.session() as session:
             return _recording(session.get_one(RecordingRow, recording))
 
+    def source(self, recording: str) -> Source | None:
+        """The recording's file as it was when it was added; None where the recording was removed meanwhile."""
+        with self.session() as session:
+            row = session.get(RecordingRow, recording)
+            return row and Source(row.path, row.size, row.mtime_ns)
+
     def due(self, stage: str, version: str) -> list[Recording]:
         """Recordings whose stage is pending or by another version, and whose stage before is done."""
         query = due_query(stage, version).order_by(RecordingRow.path)

@@ -17,6 +17,7 @@ from rosella.corpus.catalogue.models import DONE, FAILED
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.durable import NoSpace
 from rosella.corpus.failpoints import failpoint
+from rosella.corpus.scan import source_of
 from rosella.errors import RosellaError
 from rosella.records import Recording
 
@@ -73,7 +74,8 @@ def work(
         if lease.attempts > MAX_ATTEMPTS:
             return _failed(catalogue, stage, lease, _parked(lease))
         with _kept(catalogue, lease, recording, terms, overdue):
-            outcome = _run(stage, recording)
+            outcome = _changed(catalogue, recording) or _run(stage, recording)
+            outcome = _changed(catalogue, recording) or outcome
         failpoint("after-run", stage.name)
         if isinstance(outcome, str):
             return _failed(catalogue, stage, lease, outcome)
@@ -100,6 +102,14 @@ def _run(stage: Stage, recording: Recording) -> Outcome | str:
         # Whatever one file provokes in a decoder or a model must not end the work on all others.
         _log.exception("%s of %s", stage.name, recording.path)
         return f"Unexpected {type(error).__name__}: {error}"
+
+
+def _changed(catalogue: Catalogue, recording: Recording) -> str | None:
+    """Why results would be about another file than the one that was added; an absent one fails where it is read."""
+    now, added = source_of(recording.path), catalogue.source(recording.id)
+    if added and now.size and now != added:
+        return f"{recording.path} changed since it was added: add it again."
+    return None
 
 
 def _finish(catalogue: Catalogue, stage: Stage, lease: Lease, outcome: Outcome) -> None:
