@@ -34,19 +34,24 @@ LOW_AND_HIGH = [
     "en m7 steph2",
 ]
 PAUSE, OVERLAP = (0.1, 0.8), (-1.2, 0.3)
-SETS: list[tuple[str, list[str], tuple[float, float], float]] = [
-    ("one low and one high voice", LOW_AND_HIGH, PAUSE, 0.0),
-    ("the same, changing within 0.2 s", LOW_AND_HIGH, (0.0, 0.2), 0.0),
-    ("the same under noise at 10 dB", LOW_AND_HIGH, PAUSE, 0.03),
-    ("the same, often both at once", LOW_AND_HIGH, OVERLAP, 0.0),
-    ("two low voices", ["nl m7 Reed", "en Alex boris", "en Reed klatt3", "nl boris m7"], PAUSE, 0.0),
-    ("two high voices", ["nl f5 belinda", "en belinda steph2", "nl f5 steph2"], PAUSE, 0.0),
-    ("three voices", ["nl m7 f5 belinda", "en Reed Alex steph2", "nl boris f5 steph2"], PAUSE, 0.0),
+SIX, TWO = 6, 2
+"""Turns of each voice: about a minute of two voices, or a third of that."""
+
+SETS: list[tuple[str, list[str], tuple[float, float], float, int]] = [
+    ("one low and one high voice", LOW_AND_HIGH, PAUSE, 0.0, SIX),
+    ("the same, four turns in all", LOW_AND_HIGH, PAUSE, 0.0, TWO),
+    ("the same, changing within 0.2 s", LOW_AND_HIGH, (0.0, 0.2), 0.0, SIX),
+    ("the same under noise at 10 dB", LOW_AND_HIGH, PAUSE, 0.03, SIX),
+    ("the same, often both at once", LOW_AND_HIGH, OVERLAP, 0.0, SIX),
+    ("two low voices", ["nl m7 Reed", "en Alex boris", "en Reed klatt3", "nl boris m7"], PAUSE, 0.0, SIX),
+    ("two high voices", ["nl f5 belinda", "en belinda steph2", "nl f5 steph2"], PAUSE, 0.0, SIX),
+    ("three voices", ["nl m7 f5 belinda", "en Reed Alex steph2", "nl boris f5 steph2"], PAUSE, 0.0, SIX),
     (
         "four voices",
         ["nl m7 Reed f5 belinda", "en Alex boris steph2 f5", "nl klatt3 Reed belinda steph2"],
         PAUSE,
         0.0,
+        SIX,
     ),
 ]
 
@@ -57,10 +62,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.flac"
         spent = audio = 0.0
-        for name, casts, pause, noise in SETS:
+        for name, casts, pause, noise, turns in SETS:
             scores = []
             for seed, cast in enumerate(casts):
-                wave, truth = spoken(espeak, cast, seed, pause, noise)
+                wave, truth = spoken(espeak, cast, seed, pause, noise, turns)
                 soundfile.write(path, wave, SAMPLE_RATE)
                 begun = time.perf_counter()
                 found = diarizer.diarize(path)
@@ -78,10 +83,10 @@ def main() -> None:
         print(row("diarize, memory", memory(diarizer, espeak, path)))
 
 
-def spoken(espeak: Espeak, cast: str, seed: int, pause: tuple[float, float], noise: float):
+def spoken(espeak: Espeak, cast: str, seed: int, pause: tuple[float, float], noise: float, turns: int):
     language, *names = cast.split()
     voices = [Voice(f"{language}+{name}", 150 + 10 * n, 45 + 5 * n) for n, name in enumerate(names)]
-    wave, truth = dialogue(espeak, voices, 6 * len(voices), seed, pause)
+    wave, truth = dialogue(espeak, voices, turns * len(voices), seed, pause)
     return wave + noise * np.random.default_rng(seed).standard_normal(len(wave), dtype=np.float32), truth
 
 
@@ -110,7 +115,7 @@ def summary(scores: list[tuple]) -> str:
 
 
 def memory(diarizer: Diarizer, espeak: Espeak, path: Path) -> str:
-    wave, _ = spoken(espeak, LOW_AND_HIGH[0], 0, PAUSE, 0.0)
+    wave, _ = spoken(espeak, LOW_AND_HIGH[0], 0, PAUSE, 0.0, SIX)
     peaks = []
     for minutes in (5, 60):
         with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1) as file:

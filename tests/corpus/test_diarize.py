@@ -61,13 +61,26 @@ def test_the_same_voice_has_the_same_embedding_elsewhere(tmp_path, espeak, diari
     assert sorted(alike.ravel() > 0.9) == [False, False, True, True] and alike.min() < 0.75
 
 
-def test_speakers_of_a_demo_recording(diarizer):
-    folder = mini.path("podcast")
-    line = json.loads((folder / "manifest.jsonl").read_text().splitlines()[0])
-    truth = [(turn["start"], turn["end"], turn["speaker"]) for turn in line["turns"]]
-    found = diarizer.diarize(folder / line["audio"])
-    assert len(found.embeddings) == len({speaker for *_, speaker in truth})
+def podcast() -> list[dict]:
+    lists = [mini.path("podcast") / name for name in ("manifest.jsonl", "said.jsonl")]
+    return [json.loads(line) for path in lists for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("recording", podcast(), ids=lambda recording: recording["show"])
+def test_speakers_of_the_demo_recordings(diarizer, recording):
+    truth = [(turn["start"], turn["end"], turn["speaker"]) for turn in recording["turns"]]
+    found = diarizer.diarize(mini.path("podcast") / recording["audio"])
+    assert len(found.embeddings) == len({speaker for *_, speaker in truth}) == 2
     assert error_rate(truth, found.turns).total <= 0.15
+
+
+def test_a_voice_that_never_speaks_long_without_a_breath_is_counted_in_full():
+    breaths = [(n * RATE, n * RATE + 3 * RATE // 4) for n in range(3)]
+    regions = [*breaths, (4 * RATE, 6 * RATE), (7 * RATE, 8 * RATE)]
+    windows = embedded._windows(regions)
+    embeddings, seconds = embedded._telling(regions, windows, np.arange(len(windows))[:, None])
+    assert embeddings.ravel().tolist() == [3, 4, 5]
+    assert seconds.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_blocks_change_nothing(tmp_path, espeak, diarizer, monkeypatch):

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-ALIKE = 0.72
+ALIKE = 0.70
 """Mean cosine similarity of the windows of two clusters above which they become one."""
 
-SAME_VOICE = 0.86
+SAME_VOICE = 0.84
 """Cosine similarity of two mean embeddings above which they are one voice. Both were tuned on synthetic dialogues."""
 
-LEAST_SECONDS = 3.0
-"""A voice with less speech in ten minutes is taken for noise in the embeddings; its speech goes to the nearest one."""
+LEAST_SECONDS = 2.0
+"""A voice with less speech in ten minutes (stretches of a second or more) is taken for noise in the embeddings; what it
+said goes to the nearest one."""
 
 _AT_ONCE = 1500
 """Windows clustered together, ten minutes of speech: memory and time grow with the square."""

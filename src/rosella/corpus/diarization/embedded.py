@@ -16,7 +16,7 @@ from rosella.corpus.diarization.clustering import most_likely, voices
 from rosella.corpus.diarization.networks import SAMPLE_RATE, VOICE_HOP, SpeakerEncoder, VoiceActivity
 from rosella.corpus.diarize import Diarization, SpeakerTurn, speaker_name
 
-VERSION = "1"
+VERSION = "2"
 BLOCK_SECONDS = 32.0
 """A whole number of voice activity frames."""
 
@@ -54,7 +54,7 @@ class EmbeddedDiarizer:
             return Diarization()
         windows = _windows(regions)
         embeddings = self._embeddings(path, windows)
-        means = voices(*_telling(windows, embeddings))
+        means = voices(*_telling(regions, windows, embeddings))
         return _assigned(regions, windows, embeddings, means)
 
     def _speech(self, path: str | Path) -> list[Region]:
@@ -110,11 +110,15 @@ def _cut(path: str | Path, windows: Sequence[Region]) -> Iterator[list[np.ndarra
         held, first = held[keep - first :], keep
 
 
-def _telling(windows: Sequence[Region], embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of the windows long enough to cluster, and the seconds each stands for."""
+def _telling(
+    regions: Sequence[Region], windows: Sequence[Region], embeddings: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of the windows long enough to cluster, and the seconds each stands for: its share of its region."""
     lengths = np.array([end - start for start, end in windows])
     long = lengths >= min(_TELLING, lengths.max())
-    return embeddings[long], np.minimum(lengths[long], _HOP) / SAMPLE_RATE
+    region = np.searchsorted([end for _, end in regions], [end for _, end in windows])
+    shares = np.array([end - start for start, end in regions]) / np.bincount(region)
+    return embeddings[long], shares[region[long]] / SAMPLE_RATE
 
 
 def _assigned(
