@@ -158,6 +158,13 @@ def test_a_second_of_odd_embeddings_is_no_voice_unless_it_is_all_there_is():
     assert len(voices(fake_windows(0, [1]), np.full(1, 0.4))) == 1
 
 
+def test_two_voices_at_once_are_no_third_one():
+    one, other = np.eye(64)[:2]
+    both = np.repeat([(one + other) / 2**0.5], 10, axis=0).astype(np.float16)
+    apart = fake_windows(0, [40, 30, 20])
+    assert len(voices(np.concatenate([apart, both]), np.full(100, 0.4))) == 3
+
+
 def test_speakers_change_in_pauses_rather_than_in_speech():
     scores = np.array([[0.8, 0.6], [0.8, 0.6], [0.6, 0.8], [0.8, 0.6], [0.6, 0.8], [0.6, 0.8]])
     assert most_likely(scores, [True] + 5 * [False]).tolist() == [0] * 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -11,6 +12,10 @@ ALIKE = 0.70
 
 SAME_VOICE = 0.84
 """Cosine similarity of two mean embeddings above which they are one voice. Both were tuned on synthetic dialogues."""
+
+BOTH_AT_ONCE = 0.9
+"""Cosine similarity to a sum of two larger voices above which a voice is those two, heard together or in one window.
+Other voices of that synthesiser stay under 0.88 of any two."""
 
 LEAST_SECONDS = 2.0
 """A voice with less speech in ten minutes (stretches of a second or more) is taken for noise in the embeddings; what it
@@ -26,7 +31,8 @@ _SWITCH_IN_SPEECH, _SWITCH_IN_PAUSE = 1.0, 0.1
 def voices(embeddings: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """Mean embeddings float32 `[K, D]` of unit length, of windows `[N, D]` that stand for `seconds` `[N]` each.
 
-    Average linkage within ten minutes of speech, then the voices found there are merged over the whole recording.
+    Average linkage within ten minutes of speech, then the voices found there are merged over the whole recording
+    and those dropped that are two others at once.
     """
     means, sizes = [], []
     for rows in np.array_split(np.arange(len(embeddings)), -(-len(embeddings) // _AT_ONCE) or 1):
@@ -59,7 +65,22 @@ def _merged(means: list[np.ndarray], sizes: list[float]) -> np.ndarray:
         means[one] = _unit(sizes[one] * means[one] + sizes[other] * means[other])
         sizes[one] += sizes[other]
         del means[other], sizes[other]
-    return np.stack(means)
+    return _without_mixtures(np.stack(means)[np.argsort(sizes)[::-1]])
+
+
+def _without_mixtures(means: np.ndarray) -> np.ndarray:
+    """Of voices `[K, D]`, the largest first, those that are no sum of two larger ones."""
+    kept: list[np.ndarray] = []
+    for mean in means:
+        if not any(_in_sum(mean, np.stack(pair, axis=1)) > BOTH_AT_ONCE for pair in combinations(kept, 2)):
+            kept.append(mean)
+    return np.stack(kept)
+
+
+def _in_sum(mean: np.ndarray, pair: np.ndarray) -> float:
+    """Cosine similarity of `mean` `[D]` to the nearest sum, with positive weights, of the columns of `pair` `[D, 2]`."""
+    weights = np.linalg.lstsq(pair, mean)[0]
+    return float(np.linalg.norm(pair @ weights)) if (weights > 0).all() else 0.0
 
 
 def most_likely(scores: np.ndarray, after_pause: Sequence[bool] | np.ndarray) -> np.ndarray:
