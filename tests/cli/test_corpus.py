@@ -37,7 +37,10 @@ def test_add_run_status_export(rosella, tmp_path, source):
     assert (code, out) == (0, "3 added, 0 updated, 0 unchanged, 0 duplicates, 0 failed\n")
     assert "scan: 3 of 3" in err
     code, out, err = rosella("corpus", "run", *where, "--codec", "mini")
-    assert (code, out) == (0, "diarize: 3 done, segment: 3 done, transcribe: 3 done, tokenize: 3 done, 0 failed\n")
+    assert (code, out) == (
+        0,
+        "diarize: 3 done, segment: 3 done, transcribe: 3 done, tokenize: 3 done, 0 failed\n",
+    )
     assert "tokenize: 3 of 3" in err
     code, out, _ = rosella("corpus", "export", *where)
     assert code == 0
