@@ -106,7 +106,7 @@ def run(
     recogniser: Annotated[
         str | None,
         typer.Option(
-            help="Writes what is said where no transcript came: mini, a directory, a Whisper (default: the last run's)."
+            help="Writes what is said where no transcript came: a directory or a Whisper's name (default: the last run's)."
         ),
     ] = None,
     clean_recogniser: Annotated[

@@ -28,7 +28,7 @@ def evaluate(
         "runs/evaluate"
     ),
     recogniser: Annotated[
-        str | None, typer.Option(help="Reads the speech back: mini, a directory or a Whisper on the hub.")
+        str | None, typer.Option(help="Reads the speech back: a directory, or a Whisper on the hub.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     max_seconds: Annotated[
