@@ -103,6 +103,17 @@ def test_what_cannot_be_learnt_from_is_left_out_with_its_reason(corpus):
     }
 
 
+def test_a_clean_transcript_of_a_dialogue_needs_no_tags(corpus):
+    @dataclass
+    class Two(Hears):
+        def diarize(self, path):
+            return Diarization([SpeakerTurn(1, 2, "A"), SpeakerTurn(2, 3, "B")], [], {"A": LOW, "B": HIGH})
+
+    run(corpus, Writes(["[S1] eh, ja [S2] nee"], clean="Ja. Nee."), Two())
+    (utterance,) = said(corpus)
+    assert (utterance.text, utterance.text_clean) == ("[S1] eh, ja [S2] nee", "Ja. Nee.")
+
+
 @pytest.mark.parametrize("doubt", [{"no_speech": 0.9}, {"compression": 3.0}])
 def test_a_doubtful_transcript_is_rejected(corpus, doubt):
     run(corpus, Writes(["[S1] een"] * 3, **doubt))

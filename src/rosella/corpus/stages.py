@@ -166,10 +166,16 @@ def _written(utterance: Utterance, made: Transcription) -> tuple[Utterance, str 
         return heard, "the transcript repeats itself"
     try:
         said = _tagged(best.text, len(utterance.speakers))
-        tidy = _tagged(clean.text, len(utterance.speakers)) if clean and clean.text.strip() else None
+        tidy = _tidy(clean.text, len(utterance.speakers)) if clean and clean.text.strip() else None
     except UserError as error:
         return heard, str(error)
     return replace(heard, text=said, text_clean=tidy), None
+
+
+def _tidy(written: str, speakers: int) -> str:
+    """The clean transcript; an ordinary Whisper writes none of the tags of several speakers, and need not."""
+    said = text.normalise(written).strip()
+    return _tagged(said, speakers) if speakers == 1 or text.speaker_tags(said) else said
 
 
 def _tagged(written: str, speakers: int) -> str:

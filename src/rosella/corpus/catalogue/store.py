@@ -172,16 +172,6 @@ class Catalogue:
         with self.session() as session:
             return _turns(session, recording, origin)
 
-    def rejects(self, recording: str, stage: str) -> list[Reject]:
-        """What a stage left out of a recording, in order of time."""
-        query = (
-            sa.select(RejectRow)
-            .where(RejectRow.recording == recording, RejectRow.stage == stage)
-            .order_by(RejectRow.start)
-        )
-        with self.session() as session:
-            return [Reject(row.start, row.end, row.reason) for row in session.scalars(query)]
-
     def untranscribed(self) -> bool:
         """Whether some recording came without the words that are said in it."""
         query = (
