@@ -175,11 +175,16 @@ def _read_file(path: Path) -> list[Entry]:
 
 def read_manifest(path: Path) -> list[Entry]:
     """A JSON Lines manifest: one recording a line, audio paths relative to the manifest."""
+    return entries_by_line(path, lambda line, where: _entry(_parse(line), path.parent, where))
+
+
+def entries_by_line(path: Path, read: Callable[[str, str], Entry]) -> list[Entry]:
+    """What `read` makes of each line and of where it stands; every bad or repeated line is named."""
     problems, entries, seen = Problems(path), [], {}
     for number, line in numbered_lines(path, problems):
         where = f"line {number}"
         try:
-            entry = _entry(_parse(line), path.parent, where)
+            entry = read(line, where)
         except UserError as error:
             problems.add(where, error)
             continue

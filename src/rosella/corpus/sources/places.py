@@ -15,10 +15,8 @@ from rosella.corpus.manifest import (
     AUDIO_SUFFIXES,
     MANIFEST_NAME,
     Entry,
-    Problems,
     audio_path,
-    finished,
-    numbered_lines,
+    entries_by_line,
 )
 from rosella.errors import UserError
 
@@ -48,19 +46,7 @@ def entry_at(place: str, folder: Path, where: str) -> Entry:
 
 def read_list(path: Path) -> list[Entry]:
     """One path or URL a line, relative to the list."""
-    problems, entries, seen = Problems(path), [], {}
-    for number, line in numbered_lines(path, problems):
-        where = f"line {number}"
-        try:
-            entry = entry_at(line, path.parent, where)
-        except UserError as error:
-            problems.add(where, error)
-            continue
-        if entry.place in seen:
-            problems.add(where, f"{entry.audio.name} is already in {seen[entry.place]}")
-        seen[entry.place] = where
-        entries.append(entry)
-    return finished(path, entries, problems)
+    return entries_by_line(path, lambda line, where: entry_at(line, path.parent, where))
 
 
 def read_glob(pattern: str) -> list[Entry]:
