@@ -13,6 +13,7 @@ from rosella import audio
 from rosella.corpus.balance import speaker_of
 from rosella.corpus.catalogue.speakers import voices
 from rosella.corpus.catalogue.store import Catalogue, Status
+from rosella.corpus.durable import atomic
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError
 from rosella.evaluate.figures import bars, histogram
@@ -61,7 +62,8 @@ def write_page(corpus: Corpus, path: Path) -> None:
         _left_out(status),
         section("Listen", *(_sample(corpus.catalogue, utterance) for utterance in spoken.samples)),
     ]
-    path.write_text(render(f"Corpus {corpus.directory.resolve().name}", parts), "utf-8")
+    with atomic(path) as temporary:
+        temporary.write_text(render(f"Corpus {corpus.directory.resolve().name}", parts), "utf-8")
 
 
 def _speaker(utterance: Utterance, voices: Mapping[str, str]) -> str:
