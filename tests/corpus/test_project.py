@@ -368,9 +368,13 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(corpus, source):
 
 def test_progress_reaches_its_total(corpus, source):
     seen = []
-    corpus.add(source, lambda *step: seen.append(step))
-    corpus.run(FakeCodec(), progress=lambda *step: seen.append(step))
-    assert [step[:3] for step in seen if step[1] == step[2]] == [(stage, 3, 3) for stage in STAGES]
+    corpus.add(source, seen.append)
+    corpus.run(FakeCodec(), progress=seen.append)
+    ended = [(step.stage, step.done, step.total) for step in seen if step.done == step.total]
+    assert ended == [(stage, 3, 3) for stage in STAGES]
+    audio = corpus.status().seconds
+    assert audio > 0
+    assert {step.stage: step.seconds for step in seen} == dict.fromkeys(STAGES, audio) | {"scan": 0.0}
 
 
 def test_facts_hold_where_the_source_says_nothing(corpus, source):

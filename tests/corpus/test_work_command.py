@@ -61,7 +61,7 @@ def test_a_killed_worker_is_started_again(tmp_path, postgres_url, redis_url, mon
     try:
         for child in children(psutil.Process(work.pid)):
             os.kill(child.pid, signal.SIGKILL)
-        assert "worker of cpu ended (-9), starting another" in work.stderr.readline()  # type: ignore[union-attr]
+        assert "A worker ended (-9), starting another" in work.stderr.readline()  # type: ignore[union-attr]
         assert children(psutil.Process(work.pid))
     finally:
         work.terminate()
@@ -74,6 +74,43 @@ def children(process):
         found = [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
         if found:
             return found
+
+
+@pytest.mark.slow
+def test_one_machine_with_several_devices_gives_the_same_and_survives_a_killed_process(tmp_path):
+    import psutil
+
+    source = small_source(tmp_path / "source")
+    for name in ("one", "two"):
+        assert python(*ROSELLA, "add", str(source), "--corpus", str(tmp_path / name)).returncode == 0
+    assert python(*ROSELLA, "run", "--corpus", str(tmp_path / "one")).returncode == 0
+    command = [sys.executable, *ROSELLA, "run", "--corpus", str(tmp_path / "two")]
+    command += ["--device", "cpu", "--device", "cpu"]
+    run = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    os.kill(children(psutil.Process(run.pid))[0].pid, signal.SIGKILL)
+    out, err = run.communicate(timeout=300)
+    assert run.returncode == 0, err
+    assert "A worker ended (-9), starting another" in err
+    assert "tokenize: 3 of 3" in err
+    assert "tokenize: 3 done, 0 failed" in out
+    shards = []
+    for name in ("one", "two"):
+        with Corpus.open(tmp_path / name) as corpus:
+            corpus.export()
+        shards.append({path.name: path.read_bytes() for path in (tmp_path / name / "shards").iterdir()})
+    assert shards[0] == shards[1]
+
+
+def test_several_devices_cannot_find_a_codec_that_is_not_there(tmp_path):
+    source = small_source(tmp_path / "source")
+    assert python(*ROSELLA, "add", str(source), "--corpus", str(tmp_path / "c")).returncode == 0
+    devices = ("--device", "cpu", "--device", "cpu")
+    ran = python(*ROSELLA, "run", "--corpus", str(tmp_path / "c"), "--codec", str(tmp_path / "no"), *devices)
+    assert ran.returncode == 2
+    assert "rosella: " in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_without_a_redis_it_says_what_to_set(tmp_path, monkeypatch):

@@ -283,13 +283,15 @@ def encode(model: WhisperForConditionalGeneration, features: Tensor) -> Tensor:
     return encoder.layer_norm(states)
 
 
-def load_transcriber(name: str | Path, clean: str | Path | None = None) -> Transcriber:
+def load_transcriber(
+    name: str | Path, clean: str | Path | None = None, device: str | None = None
+) -> Transcriber:
     """Both transcripts where they can be had: from one recogniser that writes both, or from another for the clean one,
     or by rules from the verbatim one."""
-    recogniser = Recogniser.load(name)
+    recogniser = Recogniser.load(name, device)
     writers: dict[Kind, Recogniser] = dict.fromkeys(recogniser.kinds, recogniser)
     if clean is not None:
-        writers["clean"] = Recogniser.load(clean)
+        writers["clean"] = Recogniser.load(clean, device)
     return Transcriber(writers, rules="clean" not in writers)
 
 

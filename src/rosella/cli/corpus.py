@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rosella.cli.corpus_work import work
+from rosella.cli.progress import corpus_progress
 
 if TYPE_CHECKING:
-    from rosella.corpus.catalogue.store import Status
+    from rosella.corpus.catalogue.status import Status
     from rosella.corpus.operate.plan import Work
 
 Directory = Annotated[Path, typer.Option("--corpus", help="The corpus directory.", metavar="DIR")]
@@ -84,7 +84,7 @@ def add(
 
     entries = read_source(source)  # before the directory is made: a bad source leaves nothing behind
     facts = {"show": show, "language": language, "licence": licence, "consent": consent}
-    with Corpus.open(corpus, catalogue, create=True) as opened, _progress() as progress:
+    with Corpus.open(corpus, catalogue, create=True) as opened, corpus_progress() as progress:
         added = opened.add_entries(entries, progress, **facts)
     good = added.added + added.updated + added.unchanged + added.duplicate
     if added.failed and not good:
@@ -115,7 +115,12 @@ def run(
     diarizer: Annotated[
         str, typer.Option(help="Tells who speaks when: embedded, or a pyannote pipeline by name or folder.")
     ] = "embedded",
-    device: Annotated[str, typer.Option(help="Where the codec runs: cpu, cuda.")] = "cpu",
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where the models run: cpu, cuda:0 … (default: the best); several times, a process for each."
+        ),
+    ] = None,
     engine: Annotated[
         Literal["local", "queue"], typer.Option(help="queue: share the work with `rosella corpus work`.")
     ] = "local",
@@ -123,7 +128,7 @@ def run(
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
-    from rosella.cli.corpus_work import Settings, last_recognisers, load_models, remember, run_queue
+    from rosella.cli.corpus_work import Settings, last_recognisers, load_models, run_local, run_queue
     from rosella.corpus.project import Corpus
     from rosella.errors import UserError
 
@@ -134,16 +139,15 @@ def run(
         if wordless and recogniser is None:
             print("Some recordings came without transcripts: they wait for --recogniser.", file=sys.stderr)
         settings = Settings(codec, max_seconds, skip, recogniser, clean_recogniser, diarizer, wordless)
-        models = load_models(settings, device)
+        devices = device or [None]
         if dry_run:
-            _print_planned(opened.planned(**models))
+            _print_planned(opened.planned(**load_models(settings, devices[0])))
             return
-        remember(opened.catalogue, settings)
-        with _progress() as progress:
+        with corpus_progress() as progress:
             if engine == "queue":
-                ran = run_queue(opened, settings, models, progress)
+                ran = run_queue(opened, settings, devices, progress)
             else:
-                ran = opened.run(**models, progress=progress)
+                ran = run_local(opened, catalogue, settings, devices, progress)
         usable = opened.status().stages["tokenize"].get("done", 0)
     if ran.failed and not usable:
         raise UserError(_all_failed(ran.failed))
@@ -198,11 +202,12 @@ def export(
 ) -> None:
     """Write the shards that training reads, with weights by speaker."""
     from rosella.corpus.balance import Balance
+    from rosella.corpus.engines.progress import Advance
     from rosella.corpus.project import Corpus
 
-    with Corpus.open(corpus, catalogue) as opened, _progress() as progress:
+    with Corpus.open(corpus, catalogue) as opened, corpus_progress() as progress:
         exported = opened.export(
-            lambda done, total: progress("export", done, total, ""), where or (), Balance(temper, beta)
+            lambda done, total: progress(Advance("export", done, total)), where or (), Balance(temper, beta)
         )
     if as_json:
         print(json.dumps(asdict(exported), indent=2))
@@ -229,33 +234,6 @@ def report(
     with Corpus.open(corpus, catalogue) as opened:
         write_page(opened, page)
     print(page)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int, str], None]]:
-    """A bar per stage on a terminal, a line per tenth of the work elsewhere; both on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _plain_progress
-        return
-    columns = TextColumn("{task.fields[stage]:9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, TextColumn("{task.description}", markup=False), console=console) as bars:
-        tasks = {}
-
-        def show(stage: str, done: int, total: int, name: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task("", total=total, stage=stage)
-            bars.update(tasks[stage], completed=done, total=total, description=Path(name).name)
-
-        yield show
-
-
-def _plain_progress(stage: str, done: int, total: int, name: str) -> None:
-    if total and (done == total or done % max(1, total // 10) == 0):
-        print(f"{stage}: {done} of {total} {Path(name).name}".rstrip(), file=sys.stderr, flush=True)
 
 
 def _print_planned(work: Sequence[Work]) -> None:

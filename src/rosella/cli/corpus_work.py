@@ -1,4 +1,4 @@
-"""`rosella corpus work`, and what `run` and the workers share: the models of a run, and the queue."""
+"""`rosella corpus work`, and what `run` and the workers share: the models of a run, devices and the queue."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rosella.cli.processes import side_by_side
 from rosella.errors import RosellaError, UserError
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.store import Catalogue
-    from rosella.corpus.engines.local import Progress, Ran
+    from rosella.corpus.engines.local import Ran
+    from rosella.corpus.engines.progress import Progress
     from rosella.corpus.project import Corpus
 
 SETTING = "run"
@@ -42,22 +43,29 @@ class Settings:
     """Whether there are recordings without transcripts, which need the models that hear."""
 
 
-def load_models(settings: Settings, device: str) -> dict[str, Any]:
-    """The arguments of `Corpus.run` and `Corpus.stages`."""
+def load_models(settings: Settings, device: str | None) -> dict[str, Any]:
+    """The arguments of `Corpus.run` and `Corpus.stages`, by default on the best device."""
     from rosella.asr.recogniser import load_transcriber
     from rosella.codec import load_codec
     from rosella.corpus.diarize import load_diarizer
     from rosella.corpus.segment import Cutting
 
     hears = settings.wordless
+    device = device or _best_device()
     return {
         "codec": load_codec(settings.codec, device),
         "cutting": Cutting(max_seconds=settings.max_seconds, skip=settings.skip),
         "diarizer": load_diarizer(settings.diarizer, device) if hears else None,
-        "transcriber": load_transcriber(settings.recogniser, settings.clean_recogniser)
+        "transcriber": load_transcriber(settings.recogniser, settings.clean_recogniser, device)
         if hears and settings.recogniser
         else None,
     }
+
+
+def _best_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def remember(catalogue: Catalogue, settings: Settings) -> None:
@@ -75,12 +83,62 @@ def last_recognisers(catalogue: Catalogue) -> tuple[str | None, str | None]:
     return last.get("recogniser"), last.get("clean_recogniser")
 
 
-def run_queue(opened: Corpus, settings: Settings, models: dict[str, Any], progress: Progress) -> Ran:
+def run_queue(opened: Corpus, settings: Settings, devices: Sequence[str | None], progress: Progress) -> Ran:
     """Tell all workers what to run, and work with them until it is done."""
     from rosella.corpus.engines import queue
 
-    url = redis_url()
+    if len(devices) > 1:
+        raise UserError("A run of the queue works on one device: give more to `rosella corpus work`.")
+    url, models = redis_url(), load_models(settings, devices[0])
+    remember(opened.catalogue, settings)
     return queue.run(opened.catalogue, opened.stages(**models), url, progress)
+
+
+def run_local(
+    opened: Corpus,
+    catalogue: str | None,
+    settings: Settings,
+    devices: Sequence[str | None],
+    progress: Progress,
+) -> Ran:
+    """The local engine, in this process, or in one for each of several devices.
+
+    What one process has taken, the others leave alone.
+    """
+    if len(devices) == 1:
+        models = load_models(settings, devices[0])
+        remember(opened.catalogue, settings)
+        return opened.run(**models, progress=progress)
+    from rosella.corpus.catalogue.store import STAGES
+    from rosella.corpus.engines.local import ran_between
+    from rosella.corpus.engines.progress import advances
+
+    before, stages = opened.status(), STAGES[1:]
+    arguments = [(opened.directory, catalogue, settings, device) for device in devices]
+    with side_by_side(run_on, arguments) as at_work:
+        while at_work():
+            time.sleep(LOOK_SECONDS / 4)
+            for advance in advances(opened.status(), stages):
+                progress(advance)
+    return ran_between(before, opened.status(), stages)
+
+
+def run_on(corpus: Path, catalogue: str | None, settings: Settings, device: str) -> None:
+    """One of the processes of `run_local`."""
+    from rosella.cli import explain
+    from rosella.corpus.project import Corpus
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends the others
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with Corpus.open(corpus, catalogue) as opened:
+            models = load_models(settings, device)
+            remember(opened.catalogue, settings)
+            opened.run(**models)
+    except RosellaError as error:
+        sentence, code = explain(error)
+        print(f"rosella: {sentence}", file=sys.stderr, flush=True)
+        sys.exit(code)
 
 
 def redis_url() -> str:
@@ -97,50 +155,29 @@ def work(
         Path, typer.Option("--corpus", help="The corpus directory, shared by all workers.", metavar="DIR")
     ],
     device: Annotated[
-        list[str] | None, typer.Option(help="cpu, cuda:0 …; given several times, a process for each.")
+        list[str] | None,
+        typer.Option(help="cpu, cuda:0 … (default: the best); given several times, a process for each."),
     ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Answer Prometheus here; further devices take the ports after it.")
     ] = None,
 ) -> None:
     """Join the workers of `run --engine queue` with this machine; stop with Ctrl-C whenever you like."""
-    from multiprocessing import get_context
-
     from rosella.corpus.project import Corpus
 
     redis_url()
     Corpus.open(corpus).close()  # a mistake is told before any process starts
-    context = get_context("spawn")
-
-    def start(number: int, name: str) -> BaseProcess:
-        port = None if metrics_port is None else metrics_port + number
-        process = context.Process(target=serve, args=(corpus, name, port))
-        process.start()
-        return process
-
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    names = device or ["cpu"]
-    processes = [start(number, name) for number, name in enumerate(names)]
-    try:
-        while any(process.exitcode != 0 for process in processes):
+    arguments = [
+        (corpus, name, None if metrics_port is None else metrics_port + number)
+        for number, name in enumerate(device or [None])
+    ]
+    with side_by_side(serve, arguments) as at_work:
+        while at_work():
             time.sleep(0.5)
-            for number, process in enumerate(processes):
-                if process.exitcode not in (None, 0, 1, 2):  # killed, crashed or hung
-                    print(
-                        f"worker of {names[number]} ended ({process.exitcode}), starting another",
-                        file=sys.stderr,
-                    )
-                    processes[number] = start(number, names[number])
-                elif process.exitcode:
-                    raise typer.Exit(process.exitcode)
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
 
 
-def serve(corpus: Path, device: str, metrics_port: int | None) -> None:
+def serve(corpus: Path, device: str | None, metrics_port: int | None) -> None:
     """One process of `work`: load the models that the run asks for, and take jobs until told to stop."""
     from rosella.cli import explain
     from rosella.corpus.engines import logs, metrics
@@ -166,7 +203,7 @@ def serve(corpus: Path, device: str, metrics_port: int | None) -> None:
     os._exit(0)
 
 
-def _serve(corpus: Path, device: str, stopping: Callable[[], bool]) -> None:
+def _serve(corpus: Path, device: str | None, stopping: Callable[[], bool]) -> None:
     import logging
 
     from rosella.corpus.catalogue.connection import Unavailable
@@ -181,7 +218,7 @@ def _serve(corpus: Path, device: str, stopping: Callable[[], bool]) -> None:
             time.sleep(1.0)
 
 
-def _serve_run(opened: Corpus, device: str, stopping: Callable[[], bool]) -> None:
+def _serve_run(opened: Corpus, device: str | None, stopping: Callable[[], bool]) -> None:
     """Work on what is asked for now, until it is something else."""
     from rosella.corpus.engines.queue import Worker
 

@@ -12,11 +12,13 @@ from typing import Self
 from rosella.audio import is_url
 from rosella.corpus.balance import Balance
 from rosella.corpus.catalogue.removal import Removed, check_not_removed
-from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue, Status
+from rosella.corpus.catalogue.status import Status
+from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue
 from rosella.corpus.diarize import Diarizer
 from rosella.corpus.durable import atomic
 from rosella.corpus.engines import local
-from rosella.corpus.engines.local import Progress, Ran, Stage
+from rosella.corpus.engines.local import Ran, Stage
+from rosella.corpus.engines.progress import Advance, Progress
 from rosella.corpus.export import Exported, export
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.manifest import Entry, read_source
@@ -90,9 +92,9 @@ class Corpus:
         report = progress or _silent
         result = Added()
         for number, entry in enumerate(entries):
-            report(SCAN, number, len(entries), entry.place)
+            report(Advance(SCAN, number, len(entries), failed=len(result.failed), path=entry.place))
             self._add(entry, {k: getattr(entry, k) or facts.get(k) for k in FACTS}, result)
-        report(SCAN, len(entries), len(entries), "")
+        report(Advance(SCAN, len(entries), len(entries), failed=len(result.failed)))
         return result
 
     def run(
@@ -242,5 +244,5 @@ def _goes_by(failure: dict[str, str], name: str) -> bool:
     return name in (failure["recording"], failure["path"], Path(failure["path"]).name)
 
 
-def _silent(stage: str, done: int, total: int, name: str) -> None:
+def _silent(advance: Advance) -> None:
     pass

@@ -12,7 +12,8 @@ from pathlib import Path
 from rosella import audio
 from rosella.corpus.balance import speaker_of
 from rosella.corpus.catalogue.speakers import voices
-from rosella.corpus.catalogue.store import Catalogue, Status
+from rosella.corpus.catalogue.status import Status
+from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.durable import atomic
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +31,7 @@ from rosella.corpus.catalogue.models import (
     UtteranceRow,
 )
 from rosella.corpus.catalogue.speakers import replace_speakers
+from rosella.corpus.catalogue.status import Status, failures, read_status
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.segment import Reject
 from rosella.records import Recording, Turn, Utterance
@@ -53,19 +54,6 @@ class Source:
     path: str
     size: int
     mtime_ns: int
-
-
-@dataclass
-class Status:
-    """Totals of a catalogue. `failed` lists path, stage and reason; times in seconds."""
-
-    recordings: int = 0
-    seconds: float = 0.0
-    utterances: int = 0
-    utterance_seconds: float = 0.0
-    stages: dict[str, dict[str, int]] = field(default_factory=dict)
-    rejects: dict[str, int] = field(default_factory=dict)
-    failed: list[dict[str, str]] = field(default_factory=list)
 
 
 class Catalogue:
@@ -253,34 +241,12 @@ class Catalogue:
 
     def failed(self) -> list[dict[str, str]]:
         """Recording id, path, stage and reason of everything that failed."""
-        query = (
-            sa.select(RecordingRow.id, RecordingRow.path, StateRow.stage, StateRow.reason)
-            .join(StateRow, StateRow.recording == RecordingRow.id)
-            .where(StateRow.stage.in_(STAGES), StateRow.state == FAILED)
-            .order_by(RecordingRow.path)
-        )
         with self.session() as session:
-            return [
-                {"recording": id, "path": path, "stage": stage, "reason": reason}
-                for id, path, stage, reason in session.execute(query)
-            ]
+            return failures(session, STAGES)
 
     def status(self) -> Status:
-        status = Status(failed=self.failed(), stages={stage: {} for stage in STAGES})
         with self.session() as session:
-            count = sa.select(sa.func.count(), sa.func.sum(RecordingRow.duration))
-            status.recordings, seconds = session.execute(count.select_from(RecordingRow)).one()
-            length = sa.func.sum(UtteranceRow.end - UtteranceRow.start)
-            query = sa.select(sa.func.count(), length).select_from(UtteranceRow)
-            status.utterances, spoken = session.execute(query).one()
-            status.seconds, status.utterance_seconds = float(seconds or 0), float(spoken or 0)
-            states = sa.select(StateRow.stage, StateRow.state, sa.func.count())
-            for stage, state, number in session.execute(states.group_by(StateRow.stage, StateRow.state)):
-                status.stages[stage][state] = number
-            number = sa.func.count().label("number")
-            kinds = sa.select(RejectRow.kind, number).group_by(RejectRow.kind).order_by(number.desc())
-            status.rejects = {row.kind: row.number for row in session.execute(kinds)}
-        return status
+            return read_status(session, STAGES)
 
 
 def _is_there(path: str) -> bool:

@@ -14,14 +14,13 @@ import numpy as np
 
 from rosella.corpus.catalogue.leases import free_the_dead, holder_name
 from rosella.corpus.catalogue.models import DONE
+from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
-from rosella.corpus.engines.work import Terms, work
+from rosella.corpus.engines.progress import Advance, Progress
+from rosella.corpus.engines.work import TAKEN, Terms, work
 from rosella.corpus.segment import Reject
 from rosella.errors import RosellaError
 from rosella.records import Recording, Turn, Utterance
-
-Progress = Callable[[str, int, int, str], None]
-"""Called with stage, recordings done, recordings in all, and the path of the one that comes next or ''."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,26 @@ def run(catalogue: Catalogue, stages: Sequence[Stage], progress: Progress, terms
     with _alarm() as overdue:
         for stage in stages:
             due = catalogue.due(stage.name, stage.version)
-            ran.done[stage.name] = 0
+            done, failed, seconds = 0, 0, 0.0
             for number, recording in enumerate(due):
-                progress(stage.name, number, len(due), recording.path)
+                progress(Advance(stage.name, number, len(due), seconds, failed, recording.path))
                 result = work(catalogue, stage, recording, holder, terms or Terms(), overdue)
-                ran.done[stage.name] += result.state == DONE
+                done += result.state == DONE
+                seconds += 0.0 if result.state == TAKEN else recording.duration
                 if result.reason is not None:
+                    failed += 1
                     ran.failed.append((recording.path, result.reason))
-            progress(stage.name, len(due), len(due), "")
+            progress(Advance(stage.name, len(due), len(due), seconds, failed))
+            ran.done[stage.name] = done
     return ran
+
+
+def ran_between(before: Status, after: Status, stages: Sequence[str]) -> Ran:
+    """What was done and what failed from one look at the catalogue to another, whoever did it."""
+    done = {name: after.stages[name].get(DONE, 0) - before.stages[name].get(DONE, 0) for name in stages}
+    known = {(failure["recording"], failure["stage"]) for failure in before.failed}
+    new = [failure for failure in after.failed if (failure["recording"], failure["stage"]) not in known]
+    return Ran(done, [(failure["path"], failure["reason"]) for failure in new])
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from dramatiq.brokers.redis import RedisBroker
 
 from rosella.corpus.catalogue import leases, settings
 from rosella.corpus.catalogue.connection import Unavailable
-from rosella.corpus.catalogue.models import DONE, FAILED
-from rosella.corpus.catalogue.store import Catalogue, Status
+from rosella.corpus.catalogue.models import DONE
+from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.durable import NoSpace
 from rosella.corpus.engines import metrics
-from rosella.corpus.engines.local import Progress, Ran, Stage
+from rosella.corpus.engines.local import Ran, Stage, ran_between
+from rosella.corpus.engines.progress import Progress, advances
 from rosella.corpus.engines.work import TAKEN, Terms, work
 from rosella.errors import RosellaError, UserError
 
@@ -176,8 +177,7 @@ def run(
 ) -> Ran:
     """Work beside whatever other workers there are until nothing is due any more."""
     worker = Worker(catalogue, stages, url, terms or Terms())
-    before, failed = catalogue.status(), {_named(failure) for failure in catalogue.failed()}
-    looked = 0.0
+    names, before, looked = [stage.name for stage in stages], catalogue.status(), 0.0
 
     def finished() -> bool:
         nonlocal looked
@@ -185,27 +185,15 @@ def run(
             return False
         looked = time.monotonic()
         try:
-            _show(catalogue.status(), stages, progress)
+            for advance in advances(catalogue.status(), names):
+                progress(advance)
             return worker.is_idle()
         except Unavailable as error:
             _log.warning("%s", error)
             return False
 
     worker.serve(finished)
-    after = catalogue.status()
-    done = {s.name: after.stages[s.name].get(DONE, 0) - before.stages[s.name].get(DONE, 0) for s in stages}
-    return Ran(done, [(f["path"], f["reason"]) for f in after.failed if _named(f) not in failed])
-
-
-def _show(status: Status, stages: Sequence[Stage], progress: Progress) -> None:
-    for stage in stages:
-        states = status.stages[stage.name]
-        ended = states.get(DONE, 0) + states.get(FAILED, 0)
-        progress(stage.name, ended, max(status.recordings, ended), "")
-
-
-def _named(failure: dict[str, str]) -> tuple[str, str]:
-    return failure["recording"], failure["stage"]
+    return ran_between(before, catalogue.status(), names)
 
 
 def corpus_name(catalogue: Catalogue) -> str:
