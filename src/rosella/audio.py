@@ -1,22 +1,22 @@
 """Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile).
 
 Files, local or at a URL fsspec knows (`gs://`, `s3://`), are opened here and handed to FFmpeg as file objects,
-and decoded by content whatever their name. Only plain containers are allowed: playlists and whatever else would
-make FFmpeg open a second file are refused.
+and decoded by content whatever their name.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
+from rosella import container
 from rosella.errors import UserError
 
 LOUDNESS_DBFS = -20.0
@@ -25,19 +25,13 @@ LOUDNESS_DBFS = -20.0
 PEAK = 0.99
 """Largest absolute sample after loudness normalisation; louder peaks lower the gain instead of clipping."""
 
-MAX_RATE = 768_000
 _PREROLL = 1.0
 """Seconds decoded before a span so that lossy decoders have settled where it begins."""
 
 _MISSING = 0.05
 """Seconds a span may come out short of what was asked (container rounding) before it counts as truncated."""
 
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp4,m4a,mp3,mpeg,mpegts,ogg,"
-    "tta,w64,wav,wv"
-)
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
-_INTEGER_SCALE = {"uint8": 128.0, "int16": 2.0**15, "int32": 2.0**31, "int64": 2.0**63}
 
 
 @dataclass(frozen=True)
@@ -48,19 +42,6 @@ class AudioInfo:
     sample_rate: int
     channels: int
     format: str
-
-
-@dataclass
-class _Stream:
-    container: Any
-    stream: Any
-    name: str
-    rate: int
-    channels: int
-    origin: float
-    """Presentation time of the first sample, seconds; encoder delay makes it differ from zero."""
-    first: Any
-    """The first frame, already decoded. Seeking back to it would lose what the container says to skip."""
 
 
 def open_source(source: str | Path) -> BinaryIO:
@@ -76,7 +57,7 @@ def probe(source: str | Path | BinaryIO) -> AudioInfo:
     """Read every packet (without decoding), so the duration is what there is, not what a header claims."""
     with _open(source) as audio:
         end = audio.origin + audio.first.samples / audio.rate
-        for packet in _packets(audio):
+        for packet in container.packets(audio):
             if packet.pts is not None:
                 length = (packet.duration or 0) * packet.time_base
                 end = max(end, float(packet.pts * packet.time_base + length))
@@ -93,13 +74,58 @@ def decode(
 
     Only the span is decoded. A UserError says why a file cannot be read, holds NaN, or ends before `end`.
     """
-    with _open(source) as audio:
-        waveform, rate = _span(audio, start, end), audio.rate
-    if waveform is None:  # the seek landed behind the span: read from the beginning
-        with _open(source) as audio:
-            waveform = _span(audio, start, end, seek=False)
-    assert waveform is not None
-    return waveform if sample_rate is None else resample(waveform, rate, sample_rate)
+    with Reader(source) as reader:
+        return reader.decode(sample_rate, start, end)
+
+
+class Reader:
+    """Spans of one file, which stays open between them; for one thread at a time.
+
+    FFmpeg finds a place in a file without an index (MP3) by walking there, once for each time the file is opened.
+    """
+
+    def __init__(self, source: str | Path | BinaryIO) -> None:
+        self._source, self._opened = source, ExitStack()
+        self._audio: container.Stream | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def decode(
+        self, sample_rate: int | None = None, start: float = 0.0, end: float | None = None
+    ) -> np.ndarray:
+        """What `decode` gives and raises for this file; spans may come in any order, in ascending order fastest."""
+        audio, frames, position = self._sought(start) or self._from_the_beginning()
+        waveform = _span(audio, frames, position, start, end)
+        return waveform if sample_rate is None else resample(waveform, audio.rate, sample_rate)
+
+    def _sought(self, start: float) -> tuple[container.Stream, Iterator[Any], int] | None:
+        """Frames from a little before `start` on, with the position of their first sample; None where a seek is
+        impossible or lands behind it."""
+        if start <= _PREROLL:
+            return None
+        audio = self._audio or self._open()
+        if not container.seek(audio, audio.origin + start - _PREROLL):
+            return None
+        frames = container.frames(audio)
+        head = next(frames, None)
+        if head is None:
+            return audio, frames, 0
+        position = round(((container.time_of(head) or 0.0) - audio.origin) * audio.rate)
+        return None if position > round(start * audio.rate) else (audio, chain([head], frames), position)
+
+    def _from_the_beginning(self) -> tuple[container.Stream, Iterator[Any], int]:
+        audio = self._open()
+        return audio, chain([audio.first], container.frames(audio)), 0
+
+    def _open(self) -> container.Stream:
+        self._audio = None
+        self._opened.close()
+        self._audio = self._opened.enter_context(_open(self._source))
+        return self._audio
 
 
 def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.0) -> Iterator[np.ndarray]:
@@ -124,8 +150,7 @@ def _resampled(source: str | Path | BinaryIO, sample_rate: int) -> Iterator[np.n
 
     with _open(source) as audio:
         stream = soxr.ResampleStream(audio.rate, sample_rate, 1, dtype="float32")
-        for frame in chain([audio.first], _frames(audio)):
-            samples = _mono(frame, audio)
+        for samples in container.mono(audio, chain([audio.first], container.frames(audio))):
             _check_finite(audio, samples)
             yield stream.resample_chunk(samples)
         yield stream.resample_chunk(np.empty(0, np.float32), last=True)
@@ -183,29 +208,13 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
 
 
 @contextmanager
-def _open(source: str | Path | BinaryIO) -> Iterator[_Stream]:
+def _open(source: str | Path | BinaryIO) -> Iterator[container.Stream]:
     if isinstance(source, str | Path):
-        with open_source(source) as file, _container(file, str(source)) as audio:
+        with open_source(source) as file, container.opened(file, str(source)) as audio:
             yield audio
     else:
-        with _container(source, str(getattr(source, "name", None) or "The audio")) as audio:
+        with container.opened(source, str(getattr(source, "name", None) or "The audio")) as audio:
             yield audio
-
-
-@contextmanager
-def _container(source: BinaryIO, name: str) -> Iterator[_Stream]:
-    import av
-
-    try:
-        # Only the object is read: a demuxer that wants another file finds no protocol and is not on the list.
-        container = av.open(source, options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"})
-    except (av.FFmpegError, ValueError) as error:
-        raise UserError(
-            f"{name} is not audio that can be decoded: it is damaged, truncated or of another kind; "
-            "convert it to wav, flac or mp3."
-        ) from error
-    with container:
-        yield _first_frame(container, name)
 
 
 def _open_url(url: str) -> BinaryIO:
@@ -238,84 +247,22 @@ def _open_file(path: Path) -> BinaryIO:
         raise UserError(f"{path} cannot be opened ({error.strerror}): check its permissions.") from error
 
 
-def _first_frame(container: Any, name: str) -> _Stream:
-    if not container.streams.audio:
-        raise UserError(f"{name} has no audio track: name a file with sound.")
-    stream = container.streams.audio[0]
-    stream.thread_type = "NONE"
-    audio = _Stream(container, stream, name, 0, 0, 0.0, None)
-    frame = audio.first = next(_frames(audio), None)
-    if frame is None:
-        raise UserError(f"{name} holds no audio samples: it is empty or truncated; replace the file.")
-    if not 0 < frame.sample_rate <= MAX_RATE:
-        raise UserError(f"{name} claims {frame.sample_rate} Hz: convert it to at most {MAX_RATE} Hz.")
-    audio.rate, audio.channels = frame.sample_rate, frame.layout.nb_channels
-    audio.origin = _time(frame) or 0.0
-    return audio
-
-
-def _packets(audio: _Stream) -> Iterator[Any]:
-    """Packets up to the end, or to where a damaged container stops being readable."""
-    import av
-
-    packets = audio.container.demux(audio.stream)
-    while True:
-        try:
-            yield next(packets)
-        except (StopIteration, av.FFmpegError):
-            return
-
-
-def _frames(audio: _Stream) -> Iterator[Any]:
-    """Decoded frames; a packet that cannot be decoded is skipped, and missed later as missing samples."""
-    import av
-
-    for packet in _packets(audio):
-        try:
-            yield from packet.decode()
-        except av.FFmpegError:
-            continue
-
-
-def _time(frame: Any) -> float | None:
-    return None if frame.pts is None else float(frame.pts * frame.time_base)
-
-
-def _span(audio: _Stream, start: float, end: float | None, seek: bool = True) -> np.ndarray | None:
-    """Decode a span at the file's own rate; None when, after a seek, the first frame lies behind `start`."""
+def _span(
+    audio: container.Stream, frames: Iterator[Any], position: int, start: float, end: float | None
+) -> np.ndarray:
+    """Cut a span, at the file's own rate, out of frames of which the first begins at sample `position`."""
     first, last = round(start * audio.rate), None if end is None else round(end * audio.rate)
-    sought = seek and _seek(audio, audio.origin + start - _PREROLL)
-    position = None if sought else 0
+    needed = container.until(frames, math.inf if last is None else last - position)
     parts = []
-    for frame in _frames(audio) if sought else chain([audio.first], _frames(audio)):
-        samples = _mono(frame, audio)
-        if position is None:
-            position = round(((_time(frame) or 0.0) - audio.origin) * audio.rate)
-            if position > first:
-                return None
+    for samples in container.mono(audio, needed):
         parts.append(samples[max(first - position, 0) : None if last is None else max(last - position, 0)])
         position += len(samples)
-        if last is not None and position >= last:
-            break
     waveform = np.concatenate(parts) if parts else np.empty(0, np.float32)
     _check(audio, waveform, start, end)
     return waveform
 
 
-def _seek(audio: _Stream, target: float) -> bool:
-    """Move to the last packet before `target` seconds; False where nothing was or could be moved."""
-    import av
-
-    if target <= audio.origin:
-        return False
-    try:
-        audio.container.seek(int(target / audio.stream.time_base), stream=audio.stream)
-    except av.FFmpegError:
-        return False
-    return True
-
-
-def _check(audio: _Stream, waveform: np.ndarray, start: float, end: float | None) -> None:
+def _check(audio: container.Stream, waveform: np.ndarray, start: float, end: float | None) -> None:
     reached = start + len(waveform) / audio.rate
     if not len(waveform) or (end is not None and reached < end - _MISSING):
         raise UserError(
@@ -325,18 +272,6 @@ def _check(audio: _Stream, waveform: np.ndarray, start: float, end: float | None
     _check_finite(audio, waveform)
 
 
-def _check_finite(audio: _Stream, waveform: np.ndarray) -> None:
+def _check_finite(audio: container.Stream, waveform: np.ndarray) -> None:
     if not np.isfinite(waveform).all():
         raise UserError(f"{audio.name} holds NaN or infinite samples: export it again as integer PCM.")
-
-
-def _mono(frame: Any, audio: _Stream) -> np.ndarray:
-    """Mean of a frame's channels as float32 `[samples]`, full scale ±1."""
-    if (frame.sample_rate, frame.layout.nb_channels) != (audio.rate, audio.channels):
-        raise UserError(f"{audio.name} changes its rate or channels midway: convert it to one format first.")
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, audio.channels).T
-    scale = _INTEGER_SCALE.get(samples.dtype.name, 1.0)
-    centre = 128.0 if samples.dtype == np.uint8 else 0.0
-    return ((samples.astype(np.float32) - centre).mean(axis=0) / scale).astype(np.float32)

@@ -25,6 +25,9 @@ class FakeDiarizer:
 
     version = "fake-diarizer"
 
+    def embed(self, path, turns):
+        return {turn.speaker: np.eye(4, dtype=np.float32)[2] for turn in turns}
+
     def diarize(self, path):
         if log := os.environ.get("DIARIZED"):
             with open(log, "a", encoding="utf-8") as file:

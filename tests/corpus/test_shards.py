@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rosella.corpus import durable, shards
+from rosella.corpus import durable, shard_files, shards
 from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, write_shard
 from rosella.errors import UserError
 from rosella.records import Utterance, utterance_id
@@ -134,6 +136,7 @@ def test_a_bit_flipped_after_opening_is_found_by_page_checksums(tmp_path, rows):
     flip_bit(path, chunk.data_page_offset + chunk.total_compressed_size // 2)
     with pytest.raises(UserError, match="damaged"):
         export.codes(3)
+    assert not export._files._open, "what a remote file has read ahead would stay damaged"
 
 
 def test_missing_shard_and_missing_export_say_what_to_run(tmp_path, rows):
@@ -170,3 +173,66 @@ def test_remote_filesystems_work_too(tmp_path, rows):
     memory.put(str(tmp_path), "/corpus", recursive=True)
     export = Export.open("memory://corpus")
     np.testing.assert_array_equal(export.codes(13), rows[13][1])
+
+
+def test_no_level_is_stored_for_nulls_that_cannot_be(tmp_path, rows):
+    write_shard(tmp_path / "s.parquet", rows, CODEC)
+    schema = pq.ParquetFile(tmp_path / "s.parquet").schema
+    assert schema.column(len(schema) - 1).max_definition_level == 1, "only empty lists are told apart"
+
+
+def test_shards_of_nullable_codes_which_were_written_once_still_read(tmp_path, rows, monkeypatch):
+    publish(tmp_path / "new", rows)
+    nullable = pa.field("codes", pa.list_(pa.uint16()))
+    monkeypatch.setattr(shards, "_CODES", nullable)
+    monkeypatch.setattr(shards, "SCHEMA", shards.SCHEMA.set(len(shards.SCHEMA) - 1, nullable))
+    publish(tmp_path / "old", rows)
+    monkeypatch.undo()
+    old, new = Export.open(tmp_path / "old"), Export.open(tmp_path / "new")
+    schema = pq.ParquetFile(tmp_path / "old" / "shards" / "s0.parquet").schema
+    assert schema.column(len(schema) - 1).max_definition_level == 3
+    assert old.index().equals(new.index())
+    for i in range(20):
+        np.testing.assert_array_equal(old.codes(i), new.codes(i))
+
+
+def test_few_files_stay_open_and_none_is_opened_for_every_row_group(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(shards, "ROW_GROUP_CODES", 100)
+    monkeypatch.setattr(shards, "CACHED_ROW_GROUPS", 1)
+    monkeypatch.setattr(shard_files, "OPEN_FILES", 2)
+    publish(tmp_path, rows, cuts=(0, 4, 8, 12, 16, 20))
+    opened, parquet_file = [], pq.ParquetFile
+    monkeypatch.setattr(
+        pq, "ParquetFile", lambda handle, **more: opened.append(handle) or parquet_file(handle, **more)
+    )
+    export = Export.open(tmp_path)
+    for i in range(20):
+        np.testing.assert_array_equal(export.codes(i), rows[i][1])
+    assert len(export._groups) == 20
+    assert len(opened) <= 10, "five for their row counts, five for their codes"
+    assert sum(not handle.closed for handle in opened) <= 2
+
+
+def test_threads_that_read_at_once_get_their_own_codes(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(shards, "ROW_GROUP_CODES", 400)
+    monkeypatch.setattr(shards, "CACHED_ROW_GROUPS", 1)
+    monkeypatch.setattr(shard_files, "OPEN_FILES", 1)
+    publish(tmp_path, rows)
+    export, order = Export.open(tmp_path), np.random.default_rng(0).integers(0, 20, 400).tolist()
+    with ThreadPoolExecutor(8) as pool:
+        for i, codes in zip(order, pool.map(export.codes, order), strict=True):
+            np.testing.assert_array_equal(codes, rows[i][1])
+
+
+def test_a_shard_that_was_damaged_or_gone_reads_again_once_it_is_back(tmp_path, rows):
+    publish(tmp_path, rows, cuts=(0, 20))
+    export, path = Export.open(tmp_path), tmp_path / "shards" / "s0.parquet"
+    whole, export._files = path.read_bytes(), shard_files.ShardFiles(export._filesystem, str(path.parent))
+    path.unlink()
+    with pytest.raises(UserError, match="is missing"):
+        export.codes(3)
+    path.write_bytes(whole[:-100] + bytes(100))
+    with pytest.raises(UserError, match="is damaged"):
+        export.codes(3)
+    path.write_bytes(whole)
+    np.testing.assert_array_equal(export.codes(3), rows[3][1])

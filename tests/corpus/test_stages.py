@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from corpus.fakes import FakeCodec, save_tone
+from rosella.corpus.catalogue.removal import find
+from rosella.corpus.catalogue.speakers import embeddings
 from rosella.corpus.diarize import Diarization, SpeakerTurn
 from rosella.corpus.manifest import Entry
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
 from rosella.corpus.shards import Export
 from rosella.corpus.transcribe import Outcome, Transcript, Transcription
+from rosella.errors import UserError
+from rosella.records import Turn
 
 LOW, HIGH = np.eye(2, dtype=np.float32)
 
@@ -28,6 +32,9 @@ class Hears:
     def diarize(self, path: Path) -> Diarization:
         turns = [SpeakerTurn(1, 4, "A"), SpeakerTurn(4, 6, "B"), SpeakerTurn(6, 9, "B")]
         return Diarization(turns, [(3.5, 4.0)], {"A": LOW, "B": HIGH})
+
+    def embed(self, path, turns):
+        return {turn.speaker: HIGH for turn in turns}
 
 
 @dataclass
@@ -90,6 +97,32 @@ def test_audio_alone_becomes_training_data(corpus):
     heard = {name for row in rows for name in row["speakers"]}
     assert len(rows) == 3 and len(heard) == 2, "two voices"
     assert all(name.startswith("voice-") for name in heard | {row["main_speaker"] for row in rows})
+
+
+def test_who_is_named_in_a_manifest_keeps_the_name_and_is_found_where_nobody_named_them(corpus, tmp_path):
+    path = save_tone(tmp_path / "b.wav", 10.0, seed=1)
+    two = Turn(4.0, 6.0, "tape", "[S1] wie [S2] ik")
+    corpus.add_entries([Entry(path, (Turn(1.0, 3.0, "anna", "hoi"), two), "b.wav")])
+    run(corpus, Writes(["[S1] een"] * 3))
+    corpus.export()
+    rows = Export.open(corpus.directory).index(["recording", "main_speaker"]).to_pylist()
+    (named,) = [r for r in corpus.catalogue.done("scan", "") if r.path == str(path)]
+    assert embeddings(corpus.catalogue, named.id).keys() == {"anna"}, "two at once have no embedding"
+    assert {row["main_speaker"] for row in rows if row["recording"] == named.id} == {"anna", None}
+    assert {recording.path for recording in find(corpus.catalogue, "anna")} == {
+        str(path),
+        str(tmp_path / "a.wav"),
+    }
+
+
+def test_a_named_recording_that_cannot_be_heard_fails_where_it_is_encoded(corpus, tmp_path):
+    class Deaf(Hears):
+        def embed(self, path, turns):
+            raise UserError("It is damaged.")
+
+    path = save_tone(tmp_path / "b.wav", 10.0, seed=1)
+    corpus.add_entries([Entry(path, (Turn(1.0, 3.0, "anna", "hoi"),), "b.wav")])
+    assert run(corpus, Writes(["[S1] een"] * 3), Deaf()).failed == []
 
 
 def test_what_cannot_be_learnt_from_is_left_out_with_its_reason(corpus):

@@ -38,10 +38,10 @@ def test_the_next_batch_is_decoded_while_this_one_is_encoded(recording, monkeypa
     decoded = threading.Event()
     decode = module._waveform
 
-    def noting(recording, utterance, rate):
+    def noting(reader, utterance, rate):
         if utterance.id == "u6":
             decoded.set()
-        return decode(recording, utterance, rate)
+        return decode(reader, utterance, rate)
 
     class Waiting(FakeCodec):
         def encode(self, waveforms):
@@ -56,3 +56,14 @@ def test_the_next_batch_is_decoded_while_this_one_is_encoded(recording, monkeypa
 def test_a_span_that_cannot_be_decoded_ends_it_and_nothing_hangs(recording):
     with pytest.raises(UserError):
         tokenize(recording, [*spans(0, 3), Utterance("late", "r", 90.0, 92.0, "[S1] nee")], FakeCodec())
+
+
+def test_a_recording_is_opened_once_by_each_thread(recording, monkeypatch):
+    opened, open_source = [], audio.open_source
+    readers, new_reader = [], audio.Reader
+    monkeypatch.setattr(audio, "open_source", lambda path: opened.append(open_source(path)) or opened[-1])
+    monkeypatch.setattr(audio, "Reader", lambda path: readers.append(new_reader(path)) or readers[-1])
+    monkeypatch.setattr(module, "DECODERS", 2)
+    tokenize(recording, spans(*range(2, 26, 2)), FakeCodec())
+    assert 1 <= len(opened) <= 2
+    assert all(file.closed for file in opened)

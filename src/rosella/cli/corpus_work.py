@@ -40,7 +40,7 @@ class Settings:
     clean_recogniser: str | None
     diarizer: str
     wordless: bool = False
-    """Whether there are recordings without transcripts, which need the models that hear."""
+    """Whether there are recordings without transcripts, which need the recogniser."""
 
 
 def load_models(settings: Settings, device: str | None) -> dict[str, Any]:
@@ -50,14 +50,13 @@ def load_models(settings: Settings, device: str | None) -> dict[str, Any]:
     from rosella.corpus.diarize import load_diarizer
     from rosella.corpus.segment import Cutting
 
-    hears = settings.wordless
     device = device or _best_device()
     return {
         "codec": load_codec(settings.codec, device),
         "cutting": Cutting(max_seconds=settings.max_seconds, skip=settings.skip),
-        "diarizer": load_diarizer(settings.diarizer, device) if hears else None,
+        "diarizer": load_diarizer(settings.diarizer, device),
         "transcriber": load_transcriber(settings.recogniser, settings.clean_recogniser, device)
-        if hears and settings.recogniser
+        if settings.wordless and settings.recogniser
         else None,
     }
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -35,12 +36,13 @@ class Diarization:
 
 
 class Diarizer(Protocol):
-    """What the diarize stage needs."""
+    """What the diarize stage needs. A UserError says why a file cannot be read."""
 
     @property
     def version(self) -> str: ...
-    def diarize(self, path: str | Path) -> Diarization:
-        """A UserError says why a file cannot be read."""
+    def diarize(self, path: str | Path) -> Diarization: ...
+    def embed(self, path: str | Path, turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
+        """Embeddings, as in `Diarization`, of speakers whose turns are known; those it cannot tell are left out."""
         ...
 
 

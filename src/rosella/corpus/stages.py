@@ -10,7 +10,7 @@ import numpy as np
 
 from rosella import text
 from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
-from rosella.corpus.diarize import Diarization, Diarizer
+from rosella.corpus.diarize import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.engines.local import Outcome
 from rosella.corpus.segment import OVERLAP, SHORTEST, Cutting, Reject, cut, quietest
 from rosella.corpus.tokenize import CodesCache, Encoder, tokenize, version
@@ -28,7 +28,7 @@ SILENT, REPETITIVE = 0.6, 2.4
 
 @dataclass(frozen=True)
 class DiarizeStage:
-    """Finds the turns of recordings that came without any."""
+    """Finds the turns of recordings that came without any, and remembers the voices of everybody."""
 
     catalogue: Catalogue
     diarizer: Diarizer | None
@@ -39,12 +39,21 @@ class DiarizeStage:
         return self.diarizer.version if self.diarizer else NONE
 
     def run(self, recording: Recording) -> Outcome:
-        if self.catalogue.turns(recording.id):
-            return Outcome()
+        if turns := self.catalogue.turns(recording.id):
+            return Outcome(embeddings=self._embedded(recording, turns))
         if self.diarizer is None:
             raise UserError("It came without turns: run with a diarizer.")
         found = self.diarizer.diarize(recording.path)
         return Outcome(turns=_turns(found), embeddings=found.embeddings)
+
+    def _embedded(self, recording: Recording, turns: Sequence[Turn]) -> dict[str, np.ndarray] | None:
+        if self.diarizer is None:
+            return None
+        alone = [SpeakerTurn(t.start, t.end, t.speaker) for t in turns if not text.speaker_tags(t.text)]
+        try:
+            return self.diarizer.embed(recording.path, alone)
+        except UserError:
+            return {}  # audio that cannot be read fails where it is turned into codes
 
 
 @dataclass(frozen=True)

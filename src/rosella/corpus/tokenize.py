@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -111,20 +113,34 @@ def _decoded_ahead(
     recording: Recording, batches: Sequence[list[Utterance]], sample_rate: int
 ) -> Iterator[tuple[list[Utterance], dict[str, np.ndarray]]]:
     """Each batch with its waveforms by id; the next one is decoded while this one is encoded."""
-    pool, ahead = ThreadPoolExecutor(DECODERS), deque[list[Future[np.ndarray]]]()
-    try:
+    ahead = deque[list[Future[np.ndarray]]]()
+    with _decoders(recording, sample_rate) as decoding:
         for number in range(len(batches) + 1):
             if number < len(batches):
-                ahead.append([pool.submit(_waveform, recording, u, sample_rate) for u in batches[number]])
+                ahead.append([decoding(utterance) for utterance in batches[number]])
             if number:
                 decoded, batch = ahead.popleft(), batches[number - 1]
                 yield batch, {u.id: wave.result() for u, wave in zip(batch, decoded, strict=True)}
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-def _waveform(recording: Recording, utterance: Utterance, sample_rate: int) -> np.ndarray:
-    waveform = audio.decode(recording.path, sample_rate, utterance.start, utterance.end)
+@contextmanager
+def _decoders(recording: Recording, sample_rate: int) -> Iterator[Callable[[Utterance], Future[np.ndarray]]]:
+    """What has utterances decoded by threads, each of which keeps the recording open."""
+    own = threading.local()
+    with ExitStack() as opened:
+
+        def open_own() -> None:
+            own.reader = opened.enter_context(audio.Reader(recording.path))
+
+        pool = ThreadPoolExecutor(DECODERS, initializer=open_own)
+        try:
+            yield lambda utterance: pool.submit(lambda: _waveform(own.reader, utterance, sample_rate))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _waveform(reader: audio.Reader, utterance: Utterance, sample_rate: int) -> np.ndarray:
+    waveform = reader.decode(sample_rate, utterance.start, utterance.end)
     return audio.normalise_loudness(waveform, sample_rate)
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -201,13 +202,16 @@ class Transcriber:
 
     def _read(self, clips: Sequence[Clip]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         waves, faults, rate = {}, {}, self.listeners[0].any.sample_rate
-        for clip in clips:
-            try:
-                waves[clip.id] = audio.decode(clip.audio, rate, clip.start, clip.end)[
-                    : round(self.window * rate)
-                ]
-            except UserError as fault:
-                faults[clip.id] = str(fault)
+        in_order = sorted(clips, key=lambda clip: (str(clip.audio), clip.start))
+        for path, of_one in groupby(in_order, lambda clip: clip.audio):
+            with audio.Reader(path) as reader:
+                for clip in of_one:
+                    try:
+                        wave = reader.decode(rate, clip.start, clip.end)
+                    except UserError as fault:
+                        faults[clip.id] = str(fault)
+                    else:
+                        waves[clip.id] = wave[: round(self.window * rate)]
         return waves, faults
 
 

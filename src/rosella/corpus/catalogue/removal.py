@@ -31,8 +31,8 @@ class Named:
 def find(catalogue: Catalogue, name: str) -> list[Named]:
     """The recording of an id, path or file name, or else all in which the speaker of that name talks.
 
-    A speaker is a name that a source gave, or a voice linked across recordings; `A` of one diarized recording is
-    not `A` of another.
+    A speaker is a name that a source gave, wherever else their voice is heard too, or a voice linked across
+    recordings; `A` of one diarized recording is not `A` of another.
     """
     with catalogue.session() as session:
         found = _by_place(session, name) or _by_speaker(session, name)
@@ -57,7 +57,8 @@ def _by_place(session: Session, name: str) -> list[Named]:
 
 def _by_speaker(session: Session, name: str) -> list[Named]:
     talks = sa.select(TurnRow.recording).where(TurnRow.speaker == name, TurnRow.origin == MANIFEST)
-    heard = sa.select(SpeakerRow.recording).where(SpeakerRow.voice == name)
+    own = sa.select(SpeakerRow.voice).where(SpeakerRow.name == name, SpeakerRow.recording.in_(talks))
+    heard = sa.select(SpeakerRow.recording).where(sa.or_(SpeakerRow.voice == name, SpeakerRow.voice.in_(own)))
     return _named(session, RecordingRow.id.in_(talks) | RecordingRow.id.in_(heard))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rosella.corpus.catalogue.models import SpeakerRow
+from rosella.corpus.catalogue.models import MANIFEST, SpeakerRow, TurnRow
 from rosella.corpus.speakers import Member, link
 
 if TYPE_CHECKING:
@@ -28,9 +28,13 @@ def link_speakers(catalogue: Catalogue) -> int:
 
 
 def voices(catalogue: Catalogue, recording: str) -> dict[str, str]:
-    """The voice of each speaker of a recording by the name they have in it; the unlinked are left out."""
+    """The voice of each speaker that a diarizer named, by that name; the unlinked are left out.
+
+    Names that came with a recording stay.
+    """
+    named = sa.exists().where(TurnRow.recording == recording, TurnRow.origin == MANIFEST)
     query = sa.select(SpeakerRow.name, SpeakerRow.voice).where(
-        SpeakerRow.recording == recording, SpeakerRow.voice.is_not(None)
+        SpeakerRow.recording == recording, SpeakerRow.voice.is_not(None), ~named
     )
     with catalogue.session() as session:
         return {row.name: row.voice for row in session.execute(query)}

@@ -1,4 +1,4 @@
-"""The two networks of the embedded diarizer, in PyTorch: is there a voice, and whose?
+"""The two published networks of the embedded diarizer, in PyTorch: is there a voice, and whose?
 
 Voice activity: Silero VAD 6.2 (16 kHz). Speaker embedding: the GE2E encoder of Resemblyzer 0.1.4 (Wan et al. 2018).
 Both published their weights inside their packages; `weights.safetensors` holds them in half precision, gathered by
@@ -36,7 +36,7 @@ class VoiceActivity:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        self._weights = _load("voice.", device)
+        self._weights = load(WEIGHTS, "voice.", device)
         self._lstm = _lstm(self._weights, "lstm_cell.", 1, device)
         self._context = np.zeros(_CONTEXT, np.float32)
         self._state: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -78,7 +78,7 @@ class SpeakerEncoder:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        self._weights = _load("speaker.", device)
+        self._weights = load(WEIGHTS, "speaker.", device)
         self._lstm = _lstm(self._weights, "lstm.", 3, device)
 
     def __call__(self, waves: Sequence[np.ndarray]) -> np.ndarray:
@@ -117,10 +117,11 @@ class SpeakerEncoder:
         return spectrum.abs().square().transpose(1, 2) @ self._weights["mel_filters"]
 
 
-def _load(prefix: str, device: str) -> dict[str, torch.Tensor]:
+def load(path: Path, prefix: str, device: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file whose names begin with `prefix`, without it, in single precision."""
     from safetensors import safe_open
 
-    with safe_open(WEIGHTS, framework="pt", device=device) as file:
+    with safe_open(path, framework="pt", device=device) as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118  (not a dict)
         return {name.removeprefix(prefix): file.get_tensor(name).float() for name in names}
 
