@@ -24,6 +24,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mini")
     _codec(folder / "codec")
     _model(folder / "model")
+    _recogniser(folder / "recogniser")
     _podcast(folder / "podcast")
     recipe = {
         "data": {"export": "unset", "max_text_bytes": 64, "max_frames": 160, "batch_size": 2, "buckets": 1},
@@ -68,11 +69,22 @@ def _model(folder: Path) -> None:
     save_model(folder, nnx.merge(graph, filled), config)
 
 
+def _recogniser(folder: Path) -> None:
+    from rosella.asr.whisper import new_recogniser
+
+    made = new_recogniser(32, 1, 1, 2, ["en"], 32, 0)
+    made.change(prompts={"verbatim": "<|startoflm|>", "clean": "<|transcribe|>"}, short_windows=True)
+    made.save(folder)
+
+
 def _podcast(folder: Path) -> None:
     """Three recordings of three turns; two held-out sentences of one voice, one of them only to compete."""
     (folder / "heldout").mkdir(parents=True)
     lines = [_recording(folder, number) for number in range(3)]
     (folder / "manifest.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    (folder / "audio").mkdir()
+    alone = _recording(folder / "audio", 3)
+    (folder / "said.jsonl").write_text(json.dumps({**alone, "audio": f"audio/{alone['audio']}"}) + "\n")
     voice = {"audio": "../show0.wav", "start": 0.0, "end": 0.9, "text": f"[S1] {TURNS[0]}"}
     held = []
     for number, text in enumerate(("iyuoea", "oeaiuy")):
@@ -119,8 +131,8 @@ def test_the_demo_ends_with_a_report(out: Path, capfd: pytest.CaptureFixture[str
     assert run("--out", out, "--steps", 2) == 0
     said = capfd.readouterr().out
     assert said.rstrip().endswith(f"The report is {out / 'report.html'}: open it in a browser.")
-    for number in range(1, 8):
-        assert f"[{number}/7]" in said
+    for number in range(1, 9):
+        assert f"[{number}/8]" in said
     html = (out / "report.html").read_text()
     assert "show1.wav" in html
     assert html.count("<audio controls") == 4
@@ -131,14 +143,14 @@ def test_the_demo_ends_with_a_report(out: Path, capfd: pytest.CaptureFixture[str
 def test_run_again_it_says_what_is_done(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = (out / "report.html").stat().st_mtime_ns
     assert run("--out", out, "--steps", 2) == 0
-    assert capfd.readouterr().out.count("already done") == 7
+    assert capfd.readouterr().out.count("already done") == 8
     assert (out / "report.html").stat().st_mtime_ns == before
 
 
 @pytest.mark.slow
 def test_other_steps_train_anew_and_keep_the_corpus(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("--out", out, "--steps", 3) == 0
-    assert capfd.readouterr().out.count("already done") == 4
+    assert capfd.readouterr().out.count("already done") == 5
     assert "for 3 steps" in (out / "report.html").read_text()
 
 

@@ -8,10 +8,11 @@ import soundfile
 
 from mini.dialogues import dialogue
 from mini.espeak import Espeak, Voice
-from rosella import mini
+from rosella import audio, mini
 from rosella.corpus.diarization import embedded
 from rosella.corpus.diarization.clustering import most_likely, voices
 from rosella.corpus.diarization.networks import SpeakerEncoder, VoiceActivity
+from rosella.corpus.diarization.overlap import HOP, OverlapDetector
 from rosella.corpus.diarization.score import error_rate
 from rosella.corpus.diarize import SpeakerTurn, load_diarizer, speaker_name
 from rosella.errors import UserError
@@ -47,6 +48,77 @@ def test_two_unseen_voices_one_low_and_one_high(tmp_path, espeak, diarizer):
         assert before.speaker != after.speaker or after.start - before.end > 0.5
 
 
+def test_voices_with_known_turns_are_those_it_finds_itself(tmp_path, espeak, diarizer):
+    wave, truth = dialogue(espeak, [LOW, HIGH], turns=8, seed=1)
+    path = save(tmp_path / "a.flac", wave)
+    known = [SpeakerTurn(start, end, {"0": "anna", "1": "ben"}[who]) for start, end, who in truth]
+    found, named = (
+        diarizer.diarize(path),
+        diarizer.embed(path, [*known, SpeakerTurn(known[-1].end, known[-1].end + 0.4, "short")]),
+    )
+    assert named.keys() == {"anna", "ben"}
+    first, second = ("anna", "ben") if truth[0][2] == "0" else ("ben", "anna")
+    assert named[first] @ found.embeddings["A"] > 0.97 and named[second] @ found.embeddings["B"] > 0.97
+    assert named["anna"] @ named["ben"] < 0.9
+    assert diarizer.embed(path, []) == {}
+
+
+def test_a_voice_in_a_turn_as_long_as_its_recording(tmp_path, diarizer):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.random.default_rng(0).standard_normal(60_000) * 0.1, 48_000, format="MP3")
+    seconds = audio.probe(path).duration
+    assert seconds > 60_000 / 48_000, "the padding counts"
+    assert diarizer.embed(path, [SpeakerTurn(0.0, seconds, "anna")]).keys() == {"anna"}
+    assert diarizer.embed(path, [SpeakerTurn(5.0, 9.0, "anna")]) == {}
+
+
+def seconds_of_two(spans, length: float) -> np.ndarray:
+    """Which of the 10 ms of a recording lie in two spans or more: bool `[hundredths]`."""
+    counts = np.zeros(round(length * 100), int)
+    for start, end, *_ in spans:
+        counts[round(start * 100) : round(end * 100)] += 1
+    return counts > 1
+
+
+def test_two_unseen_voices_at_once_are_marked(tmp_path, espeak, diarizer):
+    wave, truth = dialogue(espeak, [LOW, HIGH], turns=14, seed=6, pause=(-1.2, 0.3))
+    found = diarizer.diarize(save(tmp_path / "a.flac", wave)).overlaps
+    there = seconds_of_two(truth, len(wave) / RATE)
+    marked = seconds_of_two(2 * found, len(wave) / RATE)
+    assert found == sorted(found) and all(end - start > 0.19 for start, end in found)
+    assert (there & marked).sum() >= 0.5 * there.sum() and (there & marked).sum() >= 0.65 * marked.sum()
+
+
+def test_changes_of_speaker_are_no_overlap(tmp_path, espeak, diarizer):
+    wave, _ = dialogue(espeak, [LOW, HIGH], turns=14, seed=7, pause=(0.0, 0.2))
+    found = diarizer.diarize(save(tmp_path / "a.flac", wave)).overlaps
+    assert sum(end - start for start, end in found) <= 0.005 * len(wave) / RATE
+
+
+def test_two_at_once_take_two_voices_and_speech(tmp_path, espeak, monkeypatch):
+    monkeypatch.setattr(OverlapDetector, "__call__", lambda _, wave: np.ones(len(wave) // HOP, np.float32))
+    diarizer = load_diarizer()
+    alone, two = (dialogue(espeak, voices, 4, 1, pause=(1.0, 1.0))[0] for voices in ([LOW, LOW], [LOW, HIGH]))
+    assert diarizer.diarize(save(tmp_path / "a.flac", alone)).overlaps == []
+    found = diarizer.diarize(save(tmp_path / "b.flac", two))
+    assert len(found.overlaps) >= 4 and found.overlaps[0][0] > 0.3  # the speech, and none of the silence
+    assert found.overlaps[-1][1] <= found.turns[-1].end + HOP / RATE
+
+
+def test_overlaps_do_not_depend_on_the_level(espeak):
+    wave = dialogue(espeak, [LOW, HIGH], turns=4, seed=6, pause=(-1.2, -0.8))[0]
+    detector = OverlapDetector()
+    loud, soft = detector(wave), detector(0.03 * wave)
+    assert loud.max() > 0.9
+    np.testing.assert_allclose(loud, soft, atol=1e-3)
+
+
+def test_regions_begin_where_it_is_likely_and_end_where_it_is_not():
+    bounds = embedded.Bounds(on=0.8, off=0.5, hop=10, shortest=20, pause=20)
+    probabilities = np.array([0.6, 0.9, 0.6, 0.4, 0.9, 0.4, 0.4, 0.9, 0.4, 0.4, 0.9, 0.9])
+    assert embedded.likely(probabilities, 120, bounds) == [(10, 50), (100, 120)]
+
+
 def test_one_voice_is_one_speaker(tmp_path, espeak, diarizer):
     wave, _ = dialogue(espeak, [LOW, LOW], turns=5, seed=2)
     assert set(diarizer.diarize(save(tmp_path / "a.wav", wave)).embeddings) == {"A"}
@@ -62,8 +134,8 @@ def test_the_same_voice_has_the_same_embedding_elsewhere(tmp_path, espeak, diari
 
 
 def podcast() -> list[dict]:
-    lines = (mini.path("podcast") / "manifest.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    lists = [mini.path("podcast") / name for name in ("manifest.jsonl", "said.jsonl")]
+    return [json.loads(line) for path in lists for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("recording", podcast(), ids=lambda recording: recording["show"])
@@ -72,6 +144,7 @@ def test_speakers_of_the_demo_recordings(diarizer, recording):
     found = diarizer.diarize(mini.path("podcast") / recording["audio"])
     assert len(found.embeddings) == len({speaker for *_, speaker in truth}) == 2
     assert error_rate(truth, found.turns).total <= 0.15
+    assert found.overlaps == []
 
 
 def test_a_voice_that_never_speaks_long_without_a_breath_is_counted_in_full():

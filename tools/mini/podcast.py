@@ -100,11 +100,21 @@ host: [(laughs)|ha ha ha.] I really do not know about that.
 }
 
 
+AUDIO_ALONE = "garden"
+"""The demo gets this recording without its transcript, which lies in `said.jsonl` to judge by."""
+
+
 def build(espeak: Espeak, folder: Path) -> None:
-    """Write `manifest.jsonl` with its recordings, and `heldout/` with its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [_recording(espeak, name, script, folder) for name, script in SCRIPTS.items()]
+    """Write `manifest.jsonl` with its recordings, `audio/` with the one that comes alone, and `heldout/` with its own."""
+    (folder / "audio").mkdir(parents=True, exist_ok=True)
+    lines = [
+        _recording(espeak, f"audio/{name}" if name == AUDIO_ALONE else name, script, folder)
+        for name, script in SCRIPTS.items()
+    ]
+    alone = [line for line in lines if line["show"] == AUDIO_ALONE]
+    lines = [line for line in lines if line["show"] != AUDIO_ALONE]
     _write_lines(folder / "manifest.jsonl", lines)
+    _write_lines(folder / "said.jsonl", alone)
     (folder / "heldout").mkdir(exist_ok=True)
     clips = {
         turn["speaker"]: _clip(line, turn)
@@ -117,9 +127,10 @@ def build(espeak: Espeak, folder: Path) -> None:
 
 def _recording(espeak: Espeak, name: str, script: str, folder: Path) -> dict:
     turns = [parse(line) for line in sentences(script)]
-    times, _ = write_recording(espeak, [turns], folder / f"{name}.opus", sum(name.encode()))
+    show = Path(name).name
+    times, _ = write_recording(espeak, [turns], folder / f"{name}.opus", sum(show.encode()))
     language = turns[0].voice.name.split("+")[0]
-    about = {"show": name, "language": language, "licence": "Apache-2.0", "consent": "synthetic speech"}
+    about = {"show": show, "language": language, "licence": "Apache-2.0", "consent": "synthetic speech"}
     return {"audio": f"{name}.opus", **about, "turns": times}
 
 

@@ -80,7 +80,9 @@ class Road:
         from rosella.cli.steps import Step
 
         folder, podcast = self.out / "corpus", self.podcast / "manifest.jsonl"
+        alone, facts = self.podcast / "audio", {"language": "en", "licence": "Apache-2.0"}
         catalogue = [folder / "catalogue.sqlite"]
+        cutting = ["--max-seconds", UTTERANCE_SECONDS, "--recogniser", "mini"]
         return [
             Step(
                 "Add the podcast to a catalogue",
@@ -91,10 +93,20 @@ class Road:
                 [folder],
             ),
             Step(
-                "Cut it into utterances and turn them into codes",
-                command("corpus run", "--corpus", folder, "--max-seconds", UTTERANCE_SECONDS),
-                lambda: corpus.run(folder, max_seconds=UTTERANCE_SECONDS),
-                [digest(self.mini("codec")), UTTERANCE_SECONDS],
+                "Add a recording without a transcript",
+                command(
+                    "corpus add", alone, "--corpus", folder, "--language", "en", "--licence", "Apache-2.0"
+                ),
+                lambda: corpus.add(str(alone), folder, **facts),
+                digest(alone),
+                catalogue,
+                [],
+            ),
+            Step(
+                "Find who speaks, cut into utterances, write down what has no transcript, turn all into codes",
+                command("corpus run", "--corpus", folder, *cutting),
+                lambda: corpus.run(folder, max_seconds=UTTERANCE_SECONDS, recogniser="mini"),
+                [digest(self.mini("codec")), digest(self.mini("recogniser")), UTTERANCE_SECONDS],
                 catalogue,
                 [],
             ),
@@ -109,7 +121,8 @@ class Road:
         ]
 
     def _before(self) -> Step:
-        inputs = [digest(self.mini("model")), digest(self.heldout.parent), self.seed]
+        parts = (self.mini("model"), self.mini("recogniser"), self.heldout.parent)
+        inputs = [*map(digest, parts), self.seed]
         return self._evaluation(
             "Let the shipped model speak sentences it never saw", "mini", "before", inputs
         )
@@ -129,7 +142,8 @@ class Road:
 
             show(score(model, speak.load(model), self.yardstick, folder, self.seed))
 
-        options = ["--model", model, "--sentences", self.heldout, "-o", folder, "--seed", self.seed]
+        options = ["--model", model, "--sentences", self.heldout, "--recogniser", "mini"]
+        options += ["-o", folder, "--seed", self.seed]
         return Step(title, command("evaluate", *options), run, inputs, [folder / "scores.json"], [folder])
 
     def _training(self) -> Step:
@@ -171,7 +185,7 @@ class Road:
             self.yardstick,
             scores.load(self.out / "after"),
             scores.load(self.out / "before"),
-            corpus_facts(self.out / "corpus"),
+            corpus_facts(self.out / "corpus", self.podcast / "said.jsonl"),
             training_facts(self.out / "train" / "metrics.jsonl"),
             facts,
             self._next_steps(),
@@ -194,11 +208,12 @@ class Road:
 
     @cached_property
     def yardstick(self) -> Yardstick:
+        from rosella.cli.evaluate import reader
         from rosella.codec import load_codec
         from rosella.evaluate.scores import prepare
         from rosella.evaluate.sentences import read_sentences
 
-        return prepare(read_sentences(self.heldout), load_codec("mini"))
+        return prepare(read_sentences(self.heldout), load_codec("mini"), reader("mini"))
 
     @property
     def podcast(self) -> Path:

@@ -34,7 +34,7 @@ NATIVE = (
     "soundfile",
     "torch",
 )  # their shared libraries can fail where metadata looks fine
-EMBEDDED = ("codec", "model", "podcast", "demo.yaml")
+EMBEDDED = ("codec", "recogniser", "model", "podcast", "demo.yaml")
 LOW_DISK = 2e9  # bytes; the demo and its environment need about as much
 SIGNS = {"ok": "[green]✓[/]", "absent": "[dim]–[/]", "warning": "[yellow]![/]", "broken": "[red]✗[/]"}
 

@@ -254,9 +254,16 @@ def _corpus(corpus: CorpusFacts) -> Html:
     rejects = "; ".join(f"{count} × {reason}" for reason, count in corpus.rejects.items()) or "nothing"
     note = paragraph(f"Rejected on the way: {rejects}.", "note")
     histogram = figures.histogram(corpus.utterance_seconds, "seconds", "utterances")
-    return section(
-        "The corpus", table(headings, rows, total), note, page.figure(histogram, "Length of the utterances.")
-    )
+    heard = [
+        paragraph(
+            f"{facts.name} came as audio alone: {_count(facts.voices, 'voice')} heard, "
+            f"{_percent(facts.wer)} of the words written down wrong, missing or too many.",
+            "note",
+        )
+        for facts in corpus.heard
+    ]
+    plot = page.figure(histogram, "Length of the utterances.")
+    return section("The corpus", table(headings, rows, total), *heard, note, plot)
 
 
 def _recording(facts: RecordingFacts) -> list[object]:

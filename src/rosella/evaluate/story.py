@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rosella
+from rosella.asr.scores import Pair, plain_words, score
 from rosella.evaluate.scores import Evaluation, Yardstick
+from rosella.records import content_id
+
+if TYPE_CHECKING:
+    from rosella.corpus.project import Corpus
 
 Curve = tuple[Sequence[float], Sequence[float]]  # steps, values
 
@@ -35,6 +41,16 @@ class CorpusFacts:
     recordings: Sequence[RecordingFacts]
     utterance_seconds: Sequence[float]
     rejects: Mapping[str, int]  # reason -> how many parts of recordings were left out
+    heard: Sequence[HeardFacts] = ()
+
+
+@dataclass(frozen=True)
+class HeardFacts:
+    """A recording that came as audio alone: how many voices were heard, and the word errors of its transcript."""
+
+    name: str
+    voices: int
+    wer: float
 
 
 @dataclass(frozen=True)
@@ -69,8 +85,11 @@ class Story:
     machine: Mapping[str, str] = field(default_factory=lambda: machine_facts())
 
 
-def corpus_facts(directory: Path) -> CorpusFacts:
-    """The exported utterances of a corpus directory by recording, and what was rejected on the way."""
+def corpus_facts(directory: Path, said: Path | None = None) -> CorpusFacts:
+    """The exported utterances of a corpus directory by recording, and what was rejected on the way.
+
+    `said` is a manifest of what is said in recordings that came as audio alone.
+    """
     from rosella.corpus.project import Corpus
     from rosella.corpus.shards import Export
 
@@ -83,8 +102,22 @@ def corpus_facts(directory: Path) -> CorpusFacts:
     with Corpus.open(directory) as corpus:
         names = {recording: Path(corpus.catalogue.get(recording).path).name for recording in grouped}
         rejects = corpus.status().rejects
+        heard = [] if said is None else list(_heard(corpus, said))
     rows = [_recording_facts(names[recording], members) for recording, members in grouped.items()]
-    return CorpusFacts(sorted(rows, key=lambda row: row.name), [_seconds(u) for u in utterances], rejects)
+    seconds = [_seconds(utterance) for utterance in utterances]
+    return CorpusFacts(sorted(rows, key=lambda row: row.name), seconds, rejects, heard)
+
+
+def _heard(corpus: Corpus, said: Path) -> Iterator[HeardFacts]:
+    for line in said.read_text("utf-8").splitlines():
+        wanted = json.loads(line)
+        recording = content_id(said.parent / wanted["audio"])
+        utterances = corpus.catalogue.utterances(recording)
+        spoken = " ".join(word for turn in wanted["turns"] for word in plain_words(turn["text"]))
+        written = " ".join(word for utterance in utterances for word in plain_words(utterance.text))
+        voices = {name for utterance in utterances for name in utterance.speakers}
+        wer = score([Pair(spoken, written, wanted["language"])]).words.rate or 0.0
+        yield HeardFacts(Path(wanted["audio"]).name, len(voices), wer)
 
 
 def training_facts(metrics: Path) -> TrainingFacts:
