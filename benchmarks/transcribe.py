@@ -19,8 +19,8 @@ from _machine import row
 from rosella import audio, mini
 from rosella.asr.examples import read_examples
 from rosella.asr.recogniser import Recogniser
-from rosella.corpus.manifest import read_source
 from rosella.corpus.transcribe import Clip, Kind, Transcriber
+from rosella.evaluate.sentences import read_sentences
 
 CLIPS = 64
 
@@ -92,7 +92,7 @@ def example_clips(directory: Path) -> list[Clip]:
 
 def held_out_clips() -> list[Clip]:
     """The podcast's held-out sentences in one language."""
-    entries = read_source(mini.path("podcast") / "heldout" / "manifest.jsonl")
+    entries = read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")
     chosen = [entry for entry in entries if entry.language == entries[0].language][:CLIPS]
     lengths = [audio.probe(entry.audio).duration for entry in chosen]
     return [
