@@ -104,15 +104,15 @@ def test_who_is_named_in_a_manifest_keeps_the_name_and_is_found_where_nobody_nam
     two = Turn(4.0, 6.0, "tape", "[S1] wie [S2] ik")
     corpus.add_entries([Entry(path, (Turn(1.0, 3.0, "anna", "hoi"), two), "b.wav")])
     run(corpus, Writes(["[S1] een"] * 3))
+    assert {recording.path for recording in find(corpus.catalogue, "anna")} == {
+        str(path),
+        str(tmp_path / "a.wav"),
+    }
     corpus.export()
     rows = Export.open(corpus.directory).index(["recording", "main_speaker"]).to_pylist()
     (named,) = [r for r in corpus.catalogue.done("scan", "") if r.path == str(path)]
     assert embeddings(corpus.catalogue, named.id).keys() == {"anna"}, "two at once have no embedding"
     assert {row["main_speaker"] for row in rows if row["recording"] == named.id} == {"anna", None}
-    assert {recording.path for recording in find(corpus.catalogue, "anna")} == {
-        str(path),
-        str(tmp_path / "a.wav"),
-    }
 
 
 def test_a_named_recording_that_cannot_be_heard_fails_where_it_is_encoded(corpus, tmp_path):

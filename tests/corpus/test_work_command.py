@@ -103,6 +103,26 @@ def test_one_machine_with_several_devices_gives_the_same_and_survives_a_killed_p
     assert shards[0] == shards[1]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_processes_of_several_devices_end_with_the_one_that_started_them(tmp_path, how):
+    import psutil
+
+    source = small_source(tmp_path / "source", 40)
+    assert python(*ROSELLA, "add", str(source), "--corpus", str(tmp_path / "c")).returncode == 0
+    command = [sys.executable, *ROSELLA, "run", "--corpus", str(tmp_path / "c")]
+    run = subprocess.Popen([*command, "--device", "cpu", "--device", "cpu"], env=environment())
+    started = children(psutil.Process(run.pid))
+    run.send_signal(how)
+    assert run.wait(60) != 0
+    assert psutil.wait_procs(started, timeout=60)[1] == []
+    with Corpus.open(tmp_path / "c") as corpus:
+        assert corpus.status().stages["tokenize"].get("done", 0) < 40
+    assert python(*ROSELLA, "run", "--corpus", str(tmp_path / "c")).returncode == 0
+    with Corpus.open(tmp_path / "c") as corpus:
+        assert corpus.status().stages["tokenize"] == {"done": 40}
+
+
 def test_several_devices_cannot_find_a_codec_that_is_not_there(tmp_path):
     source = small_source(tmp_path / "source")
     assert python(*ROSELLA, "add", str(source), "--corpus", str(tmp_path / "c")).returncode == 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rosella.cli.processes import side_by_side
+from rosella.cli.processes import end_with_parent, side_by_side
 from rosella.errors import RosellaError, UserError
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def run_local(
     from rosella.corpus.engines.local import ran_between
     from rosella.corpus.engines.progress import advances
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     before, stages = opened.status(), STAGES[1:]
     arguments = [(opened.directory, catalogue, settings, device) for device in devices]
     with side_by_side(run_on, arguments) as at_work:
@@ -129,12 +130,13 @@ def run_on(corpus: Path, catalogue: str | None, settings: Settings, device: str)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends the others
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    end_with_parent()
     try:
         with Corpus.open(corpus, catalogue) as opened:
             models = load_models(settings, device)
             remember(opened.catalogue, settings)
             opened.run(**models)
-    except RosellaError as error:
+    except Exception as error:
         sentence, code = explain(error)
         print(f"rosella: {sentence}", file=sys.stderr, flush=True)
         sys.exit(code)
@@ -189,6 +191,7 @@ def serve(corpus: Path, device: str | None, metrics_port: int | None) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    end_with_parent()
     logs.log_json()
     if metrics_port is not None:
         metrics.serve(metrics_port)

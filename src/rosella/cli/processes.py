@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from typing import Any
 
 import typer
@@ -31,13 +35,14 @@ def side_by_side(
     processes = [start(values) for values in arguments]
 
     def at_work() -> bool:
-        for number, process in enumerate(processes):
-            if process.exitcode in (1, 2):
-                raise typer.Exit(process.exitcode)
-            if process.exitcode:
-                print(f"A worker ended ({process.exitcode}), starting another", file=sys.stderr)
+        codes = [process.exitcode for process in processes]  # once: they may change at any moment
+        for number, code in enumerate(codes):
+            if code in (1, 2):
+                raise typer.Exit(code)
+            if code:
+                print(f"A worker ended ({code}), starting another", file=sys.stderr)
                 processes[number] = start(arguments[number])
-        return any(process.exitcode is None for process in processes)
+        return any(code != 0 for code in codes)
 
     try:
         yield at_work
@@ -46,3 +51,15 @@ def side_by_side(
             process.terminate()
         for process in processes:
             process.join()
+
+
+def end_with_parent() -> None:
+    """Have this process get SIGTERM when the one that started it is gone, even by SIGKILL."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.connection import explained
 from rosella.corpus.catalogue.models import MANIFEST, RecordingRow, RemovedRow, SpeakerRow, TurnRow
+from rosella.corpus.catalogue.speakers import link_speakers
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.errors import UserError
 
@@ -34,6 +35,7 @@ def find(catalogue: Catalogue, name: str) -> list[Named]:
     A speaker is a name that a source gave, wherever else their voice is heard too, or a voice linked across
     recordings; `A` of one diarized recording is not `A` of another.
     """
+    link_speakers(catalogue)  # a voice heard since the last export would be missed
     with catalogue.session() as session:
         found = _by_place(session, name) or _by_speaker(session, name)
     if not found:
