@@ -81,12 +81,15 @@ def seconds_of_two(spans, length: float) -> np.ndarray:
 
 
 def test_two_unseen_voices_at_once_are_marked(tmp_path, espeak, diarizer):
-    wave, truth = dialogue(espeak, [LOW, HIGH], turns=14, seed=6, pause=(-1.2, 0.3))
-    found = diarizer.diarize(save(tmp_path / "a.flac", wave)).overlaps
-    there = seconds_of_two(truth, len(wave) / RATE)
-    marked = seconds_of_two(2 * found, len(wave) / RATE)
-    assert found == sorted(found) and all(end - start > 0.19 for start, end in found)
-    assert (there & marked).sum() >= 0.5 * there.sum() and (there & marked).sum() >= 0.75 * marked.sum()
+    """Over five dialogues, since espeak never speaks a sentence twice alike."""
+    right = there = marked = 0
+    for seed in range(5, 10):
+        wave, truth = dialogue(espeak, [LOW, HIGH], turns=14, seed=seed, pause=(-1.2, 0.3))
+        found = diarizer.diarize(save(tmp_path / "a.flac", wave)).overlaps
+        assert found == sorted(found) and all(end - start > 0.19 for start, end in found)
+        two, said = (seconds_of_two(spans, len(wave) / RATE) for spans in (truth, 2 * found))
+        right, there, marked = right + (two & said).sum(), there + two.sum(), marked + said.sum()
+    assert right >= 0.65 * there and right >= 0.8 * marked
 
 
 def test_changes_of_speaker_are_no_overlap(tmp_path, espeak, diarizer):
