@@ -7,7 +7,7 @@ and decoded by content whatever their name.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -128,7 +128,7 @@ class Reader:
         return self._audio
 
 
-def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.0) -> Iterator[np.ndarray]:
+def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.0) -> Generator[np.ndarray]:
     """Decode a whole file as mono float32 blocks `[samples]` at `sample_rate`, each of `seconds` but the last.
 
     Memory does not depend on the file's length. Errors are those of `decode`.

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,12 @@ class FakeDiarizer:
 class FakeTranscriber:
     version, window = "fake-transcriber", 30.0
 
-    def transcribe(self, clips, report=lambda done: None):
+    def read(self, clips):
+        yield clips
+
+    def transcribed(self, batches):
         said = {}
-        for clip in clips:
+        for clip in chain.from_iterable(batches):
             text = "[S1] eh hoi [S2] dag" if clip.start < 5 else "[S1] tot ziens"
             said[clip.id] = Transcription("nl", 0.1, {"verbatim": Transcript(text, -0.1, 1.0)})
         return Outcome(said)

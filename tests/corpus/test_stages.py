@@ -49,7 +49,11 @@ class Writes:
     window: float = 4.0
     asked: list[tuple[float, float]] = field(default_factory=list)
 
-    def transcribe(self, clips) -> Outcome:
+    def read(self, clips):
+        yield clips
+
+    def transcribed(self, batches) -> Outcome:
+        clips = [clip for batch in batches for clip in batch]
         self.asked += [(clip.start, clip.end) for clip in clips]
         made = {}
         for clip, said in zip(clips, self.texts, strict=False):

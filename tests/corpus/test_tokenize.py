@@ -8,7 +8,8 @@ import pytest
 from corpus.fakes import FakeCodec, save_tone
 from rosella import audio
 from rosella.corpus import tokenize as module
-from rosella.corpus.tokenize import tokenize
+from rosella.corpus.ahead import Ahead
+from rosella.corpus.tokenize import decoded, encoded
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
 
@@ -16,6 +17,11 @@ from rosella.records import Recording, Utterance
 @pytest.fixture
 def recording(tmp_path):
     return Recording("r", str(save_tone(tmp_path / "r.wav", 30.0)), 30.0, 16000, 1)
+
+
+def tokenize(recording, utterances, codec):
+    with Ahead(decoded(recording, utterances, codec.sample_rate)) as batches:
+        return encoded(batches, codec)
 
 
 def spans(*starts):
@@ -35,18 +41,18 @@ def test_codes_are_those_of_one_at_a_time(recording, monkeypatch):
 
 def test_the_next_batch_is_decoded_while_this_one_is_encoded(recording, monkeypatch):
     monkeypatch.setattr(module, "BATCH_SECONDS", 2.0)
-    decoded = threading.Event()
+    begun = threading.Event()
     decode = module._waveform
 
     def noting(reader, utterance, rate):
         if utterance.id == "u6":
-            decoded.set()
+            begun.set()
         return decode(reader, utterance, rate)
 
     class Waiting(FakeCodec):
         def encode(self, waveforms):
             if not self.encoded:
-                assert decoded.wait(20), "the second batch waits for the first"
+                assert begun.wait(20), "the second batch waits for the first"
             return super().encode(waveforms)
 
     monkeypatch.setattr(module, "_waveform", noting)

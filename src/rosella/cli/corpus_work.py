@@ -114,7 +114,10 @@ def run_local(
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     before, stages = opened.status(), STAGES[1:]
-    arguments = [(opened.directory, catalogue, settings, device) for device in devices]
+    arguments = [
+        (opened.directory, catalogue, settings, device, number / len(devices))
+        for number, device in enumerate(devices)
+    ]
     with side_by_side(run_on, arguments) as at_work:
         while at_work():
             time.sleep(LOOK_SECONDS / 4)
@@ -123,8 +126,8 @@ def run_local(
     return ran_between(before, opened.status(), stages)
 
 
-def run_on(corpus: Path, catalogue: str | None, settings: Settings, device: str) -> None:
-    """One of the processes of `run_local`."""
+def run_on(corpus: Path, catalogue: str | None, settings: Settings, device: str, begin: float) -> None:
+    """One of the processes of `run_local`, which begins at its own place among the recordings, 0 to 1."""
     from rosella.cli import explain
     from rosella.corpus.project import Corpus
 
@@ -135,7 +138,7 @@ def run_on(corpus: Path, catalogue: str | None, settings: Settings, device: str)
         with Corpus.open(corpus, catalogue) as opened:
             models = load_models(settings, device)
             remember(opened.catalogue, settings)
-            opened.run(**models)
+            opened.run(**models, begin=begin)
     except Exception as error:
         sentence, code = explain(error)
         print(f"rosella: {sentence}", file=sys.stderr, flush=True)

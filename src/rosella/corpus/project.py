@@ -104,10 +104,11 @@ class Corpus:
         progress: Progress | None = None,
         diarizer: Diarizer | None = None,
         transcriber: Transcriber | None = None,
+        begin: float = 0.0,
     ) -> Ran:
-        """Run all stages over whatever is due. Stopped at any moment, it goes on where it was."""
+        """Run all stages over whatever is due; `begin` as in `engines.local.run`. Stopped at any moment, it goes on."""
         stages = self.stages(codec, cutting, diarizer, transcriber)
-        return local.run(self.catalogue, stages, progress or _silent)
+        return local.run(self.catalogue, stages, progress or _silent, begin=begin)
 
     def stages(
         self,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from rosella import text
+from rosella.corpus.ahead import Expected
 from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
 from rosella.corpus.diarize import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.engines.local import Outcome
 from rosella.corpus.segment import OVERLAP, SHORTEST, Cutting, Reject, cut, quietest
-from rosella.corpus.tokenize import CodesCache, Encoder, tokenize, version
-from rosella.corpus.transcribe import Clip, Transcriber, Transcription
+from rosella.corpus.tokenize import CodesCache, Decoded, Encoder, decoded, encoded, version
+from rosella.corpus.transcribe import Clip, Heard, Transcriber, Transcription
 from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, Turn, Utterance
 
@@ -77,7 +78,7 @@ class SegmentStage:
         return Outcome(*cut(recording, turns, cutting, partial(quietest, recording.path)))
 
 
-@dataclass(frozen=True)
+@dataclass
 class TranscribeStage:
     """Writes down what is said in utterances that came without a transcript."""
 
@@ -89,24 +90,37 @@ class TranscribeStage:
     def version(self) -> str:
         return self.transcriber.version if self.transcriber else NONE
 
+    def __post_init__(self) -> None:
+        self._expected = Expected(self._due, self._read)
+
+    def expect(self, recording: Recording | None) -> None:
+        self._expected.expect(recording)
+
     def run(self, recording: Recording) -> Outcome:
         utterances = self.catalogue.utterances(recording.id)
-        wordless = [u for u in utterances if u.transcript_source == MODEL]
-        if not wordless:
+        clips = _clips(recording, utterances)
+        if not clips:
             return Outcome()
         if self.transcriber is None:
             raise UserError("It came without a transcript: run with a recogniser.")
-        clips = [Clip(u.id, recording.path, u.start, u.end, recording.language) for u in wordless]
-        made = self.transcriber.transcribe(clips)
+        with self._expected.take(recording, clips) as batches:
+            made = self.transcriber.transcribed(batches)
         written = {
-            u.id: _written(u, made.transcriptions[u.id]) for u in wordless if u.id in made.transcriptions
+            u.id: _written(u, made.transcriptions[u.id]) for u in utterances if u.id in made.transcriptions
         }
         reasons = made.rejects | {name: reason for name, (_, reason) in written.items() if reason}
-        rejects = [Reject(u.start, u.end, reasons[u.id]) for u in wordless if u.id in reasons]
+        rejects = [Reject(u.start, u.end, reasons[u.id]) for u in utterances if u.id in reasons]
         return Outcome([written[u.id][0] if u.id in written else u for u in utterances], rejects)
 
+    def _due(self, recording: Recording) -> list[Clip]:
+        return _clips(recording, self.catalogue.utterances(recording.id))
 
-@dataclass(frozen=True)
+    def _read(self, _: Recording, clips: list[Clip]) -> Generator[Heard]:
+        assert self.transcriber
+        return self.transcriber.read(clips)
+
+
+@dataclass
 class TokenizeStage:
     """Turns utterances into codes, reusing those whose span is unchanged."""
 
@@ -119,19 +133,47 @@ class TokenizeStage:
     def version(self) -> str:
         return version(self.codec)
 
+    def __post_init__(self) -> None:
+        self._expected = Expected(self._due, self._decoded)
+
+    def expect(self, recording: Recording | None) -> None:
+        self._expected.expect(recording)
+
     def run(self, recording: Recording) -> Outcome:
-        utterances = [u for u in self.catalogue.utterances(recording.id) if u.text]
-        known = self._cached(recording.id)
-        fresh, rejects = tokenize(recording, [u for u in utterances if u.id not in known], self.codec)
+        utterances, known = self._worded(recording), self._cached(recording.id)
+        with self._expected.take(recording, _missing(utterances, known)) as batches:
+            fresh, rejects = encoded(batches, self.codec)
         codes = {**known, **fresh}
         self.cache.save(recording.id, {u.id: codes[u.id] for u in utterances if u.id in codes}, self.codec)
         return Outcome(None, rejects)
+
+    def _worded(self, recording: Recording) -> list[Utterance]:
+        return [u for u in self.catalogue.utterances(recording.id) if u.text]
+
+    def _due(self, recording: Recording) -> list[Utterance]:
+        return _missing(self._worded(recording), self._cached(recording.id))
+
+    def _decoded(self, recording: Recording, utterances: list[Utterance]) -> Generator[Decoded]:
+        return decoded(recording, utterances, self.codec.sample_rate)
 
     def _cached(self, recording: str) -> dict[str, np.ndarray]:
         try:
             return self.cache.load(recording)
         except RosellaError:
             return {}
+
+
+def _clips(recording: Recording, utterances: Sequence[Utterance]) -> list[Clip]:
+    """What a recogniser is to write down."""
+    return [
+        Clip(u.id, recording.path, u.start, u.end, recording.language)
+        for u in utterances
+        if u.transcript_source == MODEL
+    ]
+
+
+def _missing(utterances: Sequence[Utterance], known: dict[str, np.ndarray]) -> list[Utterance]:
+    return [u for u in utterances if u.id not in known]
 
 
 def _turns(found: Diarization) -> list[Turn]:

@@ -11,9 +11,8 @@ import re
 import threading
 import zipfile
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -30,10 +29,14 @@ from rosella.records import Recording, Utterance
 
 VERSION = "1"
 BATCH_SECONDS = 240.0
-"""Audio encoded together: enough for batches of equal length, little enough for memory, which holds two of them."""
+"""Audio encoded together: enough for batches of equal length, little enough for memory, which holds three of them."""
 
 DECODERS = 4
 """Threads that decode; FFmpeg and the resampler let others run meanwhile."""
+
+
+Decoded = tuple[list[Utterance], dict[str, np.ndarray]]
+"""A batch of utterances and their waveforms, float32 `[samples]` by id."""
 
 
 class Encoder(CodecLike, Protocol):
@@ -81,51 +84,45 @@ class CodesCache:
         return dict(zip(ids, np.split(codes, np.cumsum(frames)[:-1]), strict=True)) if ids else {}
 
 
-def tokenize(
-    recording: Recording, utterances: Sequence[Utterance], codec: Encoder
-) -> tuple[dict[str, np.ndarray], list[Reject]]:
-    """Codes by utterance id. A UserError says why the recording's audio cannot be used."""
+def decoded(recording: Recording, utterances: Sequence[Utterance], sample_rate: int) -> Generator[Decoded]:
+    """Utterances in batches, with their waveforms by id. A UserError says why the recording's audio cannot be used."""
+    with _decoder(recording, sample_rate) as decode:
+        for batch in _batches(utterances):
+            yield batch, dict(zip((u.id for u in batch), decode(batch), strict=True))
+
+
+def encoded(batches: Iterable[Decoded], codec: Encoder) -> tuple[dict[str, np.ndarray], list[Reject]]:
+    """Codes by utterance id, and what has none."""
     codes: dict[str, np.ndarray] = {}
     rejects: list[Reject] = []
-    for batch, waveforms in _decoded_ahead(recording, _batches(utterances), codec.sample_rate):
+    for batch, waveforms in batches:
         silent = [u for u in batch if not waveforms[u.id].any()]
         rejects += [Reject(u.start, u.end, "digital silence where speech should be") for u in silent]
         spoken = [u for u in batch if u not in silent]
         if spoken:
-            encoded = codec.encode([waveforms[u.id] for u in spoken])
-            codes.update((u.id, code) for u, code in zip(spoken, encoded, strict=True))
+            made = codec.encode([waveforms[u.id] for u in spoken])
+            codes.update((u.id, code) for u, code in zip(spoken, made, strict=True))
     return codes, rejects
 
 
-def _batches(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
-    batches: list[list[Utterance]] = [[]]
+def _batches(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:
+    batch: list[Utterance] = []
     seconds = 0.0
     for utterance in utterances:
-        if seconds >= BATCH_SECONDS:
-            batches.append([])
-            seconds = 0.0
-        batches[-1].append(utterance)
+        batch.append(utterance)
         seconds += utterance.end - utterance.start
-    return batches
-
-
-def _decoded_ahead(
-    recording: Recording, batches: Sequence[list[Utterance]], sample_rate: int
-) -> Iterator[tuple[list[Utterance], dict[str, np.ndarray]]]:
-    """Each batch with its waveforms by id; the next one is decoded while this one is encoded."""
-    ahead = deque[list[Future[np.ndarray]]]()
-    with _decoders(recording, sample_rate) as decoding:
-        for number in range(len(batches) + 1):
-            if number < len(batches):
-                ahead.append([decoding(utterance) for utterance in batches[number]])
-            if number:
-                decoded, batch = ahead.popleft(), batches[number - 1]
-                yield batch, {u.id: wave.result() for u, wave in zip(batch, decoded, strict=True)}
+        if seconds >= BATCH_SECONDS:
+            yield batch
+            batch, seconds = [], 0.0
+    if batch:
+        yield batch
 
 
 @contextmanager
-def _decoders(recording: Recording, sample_rate: int) -> Iterator[Callable[[Utterance], Future[np.ndarray]]]:
-    """What has utterances decoded by threads, each of which keeps the recording open."""
+def _decoder(
+    recording: Recording, sample_rate: int
+) -> Iterator[Callable[[Sequence[Utterance]], Iterator[np.ndarray]]]:
+    """What decodes utterances by threads, each of which keeps the recording open."""
     own = threading.local()
     with ExitStack() as opened:
 
@@ -134,7 +131,7 @@ def _decoders(recording: Recording, sample_rate: int) -> Iterator[Callable[[Utte
 
         pool = ThreadPoolExecutor(DECODERS, initializer=open_own)
         try:
-            yield lambda utterance: pool.submit(lambda: _waveform(own.reader, utterance, sample_rate))
+            yield lambda batch: pool.map(lambda u: _waveform(own.reader, u, sample_rate), batch)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 
 from rosella import audio
+from rosella.corpus.ahead import Ahead
 from rosella.corpus.clean import clean as without_disfluencies
 from rosella.corpus.clean import fillers
 from rosella.errors import UserError
@@ -105,6 +105,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """Clips that were decoded together, their waveforms `[samples]` at the recogniser's rate, and why others were not."""
+
+    clips: list[Clip]
+    waves: list[np.ndarray]
+    rejects: dict[str, str]
+
+
+@dataclass(frozen=True)
 class _Listener:
     """Recognisers that hear alike, by what each is asked to write: one pass of the encoder serves them all."""
 
@@ -146,19 +155,29 @@ class Transcriber:
 
     def transcribe(self, clips: Iterable[Clip], report: Callable[[int], None] = lambda done: None) -> Outcome:
         """Transcribe clips in any order; those without a transcript have a reason. `report` hears how many are done."""
-        outcome = Outcome()
-        fitting = [clip for clip in unique(clips) if not self._refused(clip, outcome)]
+        with Ahead(self.read(clips)) as batches:
+            return self.transcribed(batches, report)
+
+    def read(self, clips: Iterable[Clip]) -> Generator[Heard]:
+        """Decode clips in batches of alike lengths, the longest first."""
+        clips = unique(clips)
+        refused = {clip.id: reason for clip in clips if (reason := self._refusal(clip))}
+        fitting = [clip for clip in clips if clip.id not in refused]
         ordered = sorted(fitting, key=lambda clip: clip.end - clip.start, reverse=True)
-        size = self.batch_size
-        with ThreadPoolExecutor(1) as pool:  # reads the next batch while this one is transcribed
-            ahead = pool.submit(self._read, ordered[:size])
-            for first in range(0, len(ordered), size):
-                waves, faults = ahead.result()
-                ahead = pool.submit(self._read, ordered[first + size : first + 2 * size])
-                batch = [clip for clip in ordered[first : first + size] if clip.id in waves]
-                outcome.rejects |= faults
-                outcome.transcriptions |= self.write(batch, [waves[clip.id] for clip in batch])
-                report(len(outcome.transcriptions) + len(outcome.rejects))
+        if refused:
+            yield Heard([], [], refused)
+        for first in range(0, len(ordered), self.batch_size):
+            yield self._heard(ordered[first : first + self.batch_size])
+
+    def transcribed(
+        self, batches: Iterable[Heard], report: Callable[[int], None] = lambda done: None
+    ) -> Outcome:
+        """What `transcribe` gives, of clips that were read."""
+        outcome = Outcome()
+        for batch in batches:
+            outcome.rejects |= batch.rejects
+            outcome.transcriptions |= self.write(batch.clips, batch.waves)
+            report(len(outcome.transcriptions) + len(outcome.rejects))
         return outcome
 
     def write(self, clips: Sequence[Clip], waves: Sequence[np.ndarray]) -> dict[str, Transcription]:
@@ -188,19 +207,17 @@ class Transcriber:
         text = without_disfluencies(verbatim.text, fillers(language))
         return {**made, "clean": replace(verbatim, text=text, compression=compression_ratio(text))}
 
-    def _refused(self, clip: Clip, outcome: Outcome) -> bool:
+    def _refusal(self, clip: Clip) -> str | None:
         seconds = clip.end - clip.start
         if seconds <= 0:
-            outcome.rejects[clip.id] = "holds no audio"
-        elif seconds > self.window + TOLERANCE:
-            outcome.rejects[clip.id] = (
-                f"{seconds:.1f} s, longer than the recogniser's window of {self.window:.0f} s"
-            )
-        elif clip.language is not None and clip.language not in self.languages:
-            outcome.rejects[clip.id] = f"the recogniser knows no language {clip.language}"
-        return clip.id in outcome.rejects
+            return "holds no audio"
+        if seconds > self.window + TOLERANCE:
+            return f"{seconds:.1f} s, longer than the recogniser's window of {self.window:.0f} s"
+        if clip.language is not None and clip.language not in self.languages:
+            return f"the recogniser knows no language {clip.language}"
+        return None
 
-    def _read(self, clips: Sequence[Clip]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    def _heard(self, clips: Sequence[Clip]) -> Heard:
         waves, faults, rate = {}, {}, self.listeners[0].any.sample_rate
         in_order = sorted(clips, key=lambda clip: (str(clip.audio), clip.start))
         for path, of_one in groupby(in_order, lambda clip: clip.audio):
@@ -212,7 +229,8 @@ class Transcriber:
                         faults[clip.id] = str(fault)
                     else:
                         waves[clip.id] = wave[: round(self.window * rate)]
-        return waves, faults
+        readable = [clip for clip in clips if clip.id in waves]
+        return Heard(readable, [waves[clip.id] for clip in readable], faults)
 
 
 def unique(clips: Iterable[Clip]) -> list[Clip]:

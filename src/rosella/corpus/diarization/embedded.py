@@ -5,7 +5,7 @@ A recording is decoded twice, block by block; what stays of it is 6 MB an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rosella import audio
+from rosella.corpus.ahead import Ahead
 from rosella.corpus.diarization.clustering import most_likely, voices
 from rosella.corpus.diarization.networks import (
     DIMENSIONS,
@@ -99,16 +100,18 @@ class EmbeddedDiarizer:
     def _heard(self, path: str | Path) -> tuple[list[Region], list[Region]]:
         """Where anybody speaks, and where two do."""
         activity, samples, voice, both = VoiceActivity(self._device), 0, [], []
-        for block in audio.blocks(path, SAMPLE_RATE, BLOCK_SECONDS):
-            voice.append(activity(block))
-            both.append(self._detector(block))
-            samples += len(block)
+        with Ahead(audio.blocks(path, SAMPLE_RATE, BLOCK_SECONDS)) as blocks:
+            for block in blocks:
+                voice.append(activity(block))
+                both.append(self._detector(block))
+                samples += len(block)
         regions = likely(np.concatenate(voice), samples, SPEECH)
         return regions, likely(_spoken(np.concatenate(both), regions), samples, BOTH)
 
     def _embeddings(self, path: str | Path, windows: Sequence[Region]) -> np.ndarray:
         """float16 `[windows, D]`."""
-        found = [self._encoder(waves).astype(np.float16) for waves in _cut(path, windows)]
+        with Ahead(_cut(path, windows)) as cut:
+            found = [self._encoder(waves).astype(np.float16) for waves in cut]
         return np.concatenate([np.empty((0, DIMENSIONS), np.float16), *found])
 
 
@@ -147,7 +150,7 @@ def _windows(regions: Sequence[Region]) -> list[Region]:
     return found
 
 
-def _cut(path: str | Path, windows: Sequence[Region]) -> Iterator[list[np.ndarray]]:
+def _cut(path: str | Path, windows: Sequence[Region]) -> Generator[list[np.ndarray]]:
     """The waveforms of the windows, some at a time, in their order."""
     held, first, done = np.empty(0, np.float32), 0, 0
     for block in audio.blocks(path, SAMPLE_RATE, BLOCK_SECONDS):

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -43,6 +43,13 @@ class Stage(Protocol):
     def run(self, recording: Recording) -> Outcome: ...
 
 
+@runtime_checkable
+class AheadStage(Stage, Protocol):
+    """A stage that decodes the next recording while it runs one."""
+
+    def expect(self, recording: Recording | None) -> None: ...
+
+
 @dataclass
 class Ran:
     """Counts of recordings by stage, and path and reason of those that failed."""
@@ -51,19 +58,28 @@ class Ran:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def run(catalogue: Catalogue, stages: Sequence[Stage], progress: Progress, terms: Terms | None = None) -> Ran:
+def run(
+    catalogue: Catalogue,
+    stages: Sequence[Stage],
+    progress: Progress,
+    terms: Terms | None = None,
+    begin: float = 0.0,
+) -> Ran:
     """Run each stage over the recordings it is due for. What is done is stored recording by recording.
 
-    Several processes may run at once: what one has taken, the others leave alone.
+    Several processes may run at once: what one has taken, the others leave alone. They meet less when each begins at
+    its own place among the recordings: `begin`, from 0 to 1.
     """
     ran, holder = Ran(), holder_name()
     free_the_dead(catalogue)
     with _alarm() as overdue:
         for stage in stages:
-            due = catalogue.due(stage.name, stage.version)
+            due = _rotated(catalogue.due(stage.name, stage.version), begin)
             done, failed, seconds = 0, 0, 0.0
             for number, recording in enumerate(due):
                 progress(Advance(stage.name, number, len(due), seconds, failed, recording.path))
+                if isinstance(stage, AheadStage):
+                    stage.expect(due[number + 1] if number + 1 < len(due) else None)
                 result = work(catalogue, stage, recording, holder, terms or Terms(), overdue)
                 done += result.state == DONE
                 seconds += 0.0 if result.state == TAKEN else recording.duration
@@ -73,6 +89,11 @@ def run(catalogue: Catalogue, stages: Sequence[Stage], progress: Progress, terms
             progress(Advance(stage.name, len(due), len(due), seconds, failed))
             ran.done[stage.name] = done
     return ran
+
+
+def _rotated(recordings: list[Recording], begin: float) -> list[Recording]:
+    first = int(begin * len(recordings))
+    return recordings[first:] + recordings[:first]
 
 
 def ran_between(before: Status, after: Status, stages: Sequence[str]) -> Ran:

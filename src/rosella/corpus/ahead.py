@@ -1,0 +1,76 @@
+"""Decoding ahead of the device: the next audio is read while the models have the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, Self, TypeVar
+
+from rosella.records import Recording
+
+T = TypeVar("T")
+Work = TypeVar("Work")
+
+_END: Any = object()
+
+
+class Ahead(Generic[T]):
+    """What a generator yields, made by a thread: the first at once, each other while the one before it is in use.
+
+    An error comes where the item would have.
+    """
+
+    def __init__(self, items: Generator[T]) -> None:
+        self._items = items
+        self._thread = ThreadPoolExecutor(1)
+        self._next = self._begun()
+
+    def _begun(self) -> Future[T]:
+        return self._thread.submit(next, self._items, _END)
+
+    def __iter__(self) -> Iterator[T]:
+        while (item := self._next.result()) is not _END:
+            self._next = self._begun()
+            yield item
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up what was not taken. Does not wait for a decoder that hangs, and closes files only behind it."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._next.add_done_callback(lambda _: self._items.close())
+
+
+class Expected(Generic[Work, T]):
+    """Decodes the recording that comes next while one is at work. `due` says what of it; `decode` does it."""
+
+    def __init__(
+        self, due: Callable[[Recording], Work], decode: Callable[[Recording, Work], Generator[T]]
+    ) -> None:
+        self._due, self._decode = due, decode
+        self._next: Recording | None = None
+        self._begun: tuple[str, Work, Ahead[T]] | None = None
+
+    def expect(self, recording: Recording | None) -> None:
+        """This one comes after the next that is taken: only who has work in hand decodes ahead."""
+        self._next = recording
+
+    def take(self, recording: Recording, work: Work) -> Ahead[T]:
+        """The decoding of a recording, which begins now unless it was expected with the same work."""
+        taken = self._expected(recording, work) or Ahead(self._decode(recording, work))
+        if self._next:
+            due = self._due(self._next)
+            self._begun = self._next.id, due, Ahead(self._decode(self._next, due))
+        return taken
+
+    def _expected(self, recording: Recording, work: Work) -> Ahead[T] | None:
+        begun, self._begun = self._begun, None
+        if begun and begun[:2] == (recording.id, work):
+            return begun[2]
+        if begun:
+            begun[2].close()
+        return None
