@@ -1,9 +1,9 @@
 """How much space codes take in shards, and how fast training reads them back at random.
 
 Ten hours of uniformly random codes of the 44.1 kHz DAC (real ones compress a little better), in utterances of
-12 s. Beside them, what pyarrow alone takes to decode the same row groups (the floor) and, where pandas is installed, an
-hour of the same as lists of int64, read by pandas as the reference does: processor time, the least of several turns.
-Prints one row of the table in benchmarks/README.md.
+12 s. Beside them, what pyarrow alone takes to decode the same row groups (the floor), and an hour of the same as lists of
+int64, read by pandas: flat with their shape, as Parkiet (`jax/dataset.py`, d85a55b) keeps them, and as lists of frames.
+Processor time, the least of several turns. Prints one row of the table in benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas
+import pyarrow as pa
 import pyarrow.parquet as pq
 from _machine import row
 
@@ -52,22 +54,22 @@ def by_pyarrow(corpus: Path) -> int:
     return count
 
 
-def by_pandas(corpus: Path) -> int:
-    import pandas
-
-    arrays = [np.stack(codes) for codes in pandas.read_parquet(corpus / "lists.parquet")["codes"]]
-    return len(arrays)
+def by_pandas_flat(corpus: Path) -> int:
+    rows = pandas.read_parquet(corpus / "flat.parquet").itertuples()
+    return len([np.array(row.codes, np.int32).reshape(row.shape.tolist()) for row in rows])
 
 
-def write_lists(corpus: Path, arrays: list[np.ndarray]) -> bool:
-    """What pandas reads; False where it is not installed."""
-    try:
-        import pandas
-    except ImportError:
-        return False
-    frame = pandas.DataFrame({"codes": [array.astype(np.int64).tolist() for array in arrays]})
-    frame.to_parquet(corpus / "lists.parquet")
-    return True
+def by_pandas_nested(corpus: Path) -> int:
+    return len([np.stack(codes) for codes in pandas.read_parquet(corpus / "nested.parquet")["codes"]])
+
+
+def write_lists(corpus: Path, arrays: list[np.ndarray]) -> None:
+    """What pandas reads."""
+    columns = {"shape": [array.shape for array in arrays], "codes": [array.reshape(-1) for array in arrays]}
+    types = [("shape", pa.list_(pa.int64())), ("codes", pa.list_(pa.int64()))]
+    pq.write_table(pa.table(columns, pa.schema(types)), corpus / "flat.parquet", compression="zstd")
+    nested = pa.array([array.tolist() for array in arrays], pa.list_(pa.list_(pa.int64())))
+    pq.write_table(pa.table({"codes": nested}), corpus / "nested.parquet", compression="zstd")
 
 
 def utterances_per_second(ways: list[Callable[[Path], int]], corpus: Path) -> list[float]:
@@ -98,12 +100,13 @@ def main() -> None:
         for index in rng.integers(0, len(export), READS):
             export.codes(int(index))
         read = (time.process_time() - start) / READS
-        lists = write_lists(corpus, [codes for _, codes in rows[0][:300]])
-        ways = [in_order, by_pyarrow, *([by_pandas] if lists else [])]
-        ours, floor, *theirs = utterances_per_second(ways, corpus)
-    beside = f"; in order {ours:.0f} utterances/s, {ours / floor:.0%} of the {floor:.0f} of pyarrow alone"
-    if theirs:
-        beside += f", pandas with lists of int64 {theirs[0]:.0f}: {ours / theirs[0]:.0f} x"
+        write_lists(corpus, [codes for _, codes in rows[0][:300]])
+        ways = [in_order, by_pyarrow, by_pandas_flat, by_pandas_nested]
+        ours, floor, flat, nested = utterances_per_second(ways, corpus)
+    beside = (
+        f"; in order {ours:.0f} utterances/s, {ours / floor:.0%} of the {floor:.0f} of pyarrow alone; pandas with"
+        f" flat lists of int64 {flat:.0f}: {ours / flat:.1f} x, with lists of frames {nested:.0f}: {ours / nested:.1f} x"
+    )
     hour = size / HOURS / 1e6
     print(
         row(

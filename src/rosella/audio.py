@@ -7,7 +7,7 @@ and decoded by content whatever their name.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -99,8 +99,8 @@ class Reader:
     ) -> np.ndarray:
         """What `decode` gives and raises for this file; spans may come in any order, in ascending order fastest."""
         audio, frames, position = self._sought(start) or self._from_the_beginning()
-        waveform = _span(audio, frames, position, start, end)
-        return waveform if sample_rate is None else resample(waveform, audio.rate, sample_rate)
+        pieces = _finite(audio, _span(audio, frames, position, start, end))
+        return np.concatenate(list(_at_rate(pieces, audio.rate, sample_rate or audio.rate)))
 
     def _sought(self, start: float) -> tuple[container.Stream, Iterator[Any], int] | None:
         """Frames from a little before `start` on, with the position of their first sample; None where a seek is
@@ -134,7 +134,7 @@ def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.
     Memory does not depend on the file's length. Errors are those of `decode`.
     """
     size, pieces, held = round(seconds * sample_rate), [], 0
-    for piece in _resampled(source, sample_rate):
+    for piece in _whole(source, sample_rate):
         pieces.append(piece)
         held += len(piece)
         while held >= size:
@@ -145,15 +145,23 @@ def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.
         yield np.concatenate(pieces)
 
 
-def _resampled(source: str | Path | BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
+def _whole(source: str | Path | BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
+    with _open(source) as audio:
+        frames = chain([audio.first], container.frames(audio))
+        yield from _at_rate(_finite(audio, container.mono(audio, frames)), audio.rate, sample_rate)
+
+
+def _at_rate(pieces: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
+    """What `resample` makes of a waveform, sample for sample, out of pieces that caches hold."""
+    if from_rate == to_rate:
+        yield from pieces
+        return
     import soxr
 
-    with _open(source) as audio:
-        stream = soxr.ResampleStream(audio.rate, sample_rate, 1, dtype="float32")
-        for samples in container.mono(audio, chain([audio.first], container.frames(audio))):
-            _check_finite(audio, samples)
-            yield stream.resample_chunk(samples)
-        yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+    stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32")
+    for piece in pieces:
+        yield stream.resample_chunk(piece)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
 
 
 def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -249,29 +257,25 @@ def _open_file(path: Path) -> BinaryIO:
 
 def _span(
     audio: container.Stream, frames: Iterator[Any], position: int, start: float, end: float | None
-) -> np.ndarray:
+) -> Iterator[np.ndarray]:
     """Cut a span, at the file's own rate, out of frames of which the first begins at sample `position`."""
     first, last = round(start * audio.rate), None if end is None else round(end * audio.rate)
     needed = container.until(frames, math.inf if last is None else last - position)
-    parts = []
+    reached = first
     for samples in container.mono(audio, needed):
-        parts.append(samples[max(first - position, 0) : None if last is None else max(last - position, 0)])
+        piece = samples[max(first - position, 0) : None if last is None else max(last - position, 0)]
         position += len(samples)
-    waveform = np.concatenate(parts) if parts else np.empty(0, np.float32)
-    _check(audio, waveform, start, end)
-    return waveform
-
-
-def _check(audio: container.Stream, waveform: np.ndarray, start: float, end: float | None) -> None:
-    reached = start + len(waveform) / audio.rate
-    if not len(waveform) or (end is not None and reached < end - _MISSING):
+        reached += len(piece)
+        yield piece
+    if reached == first or (end is not None and reached / audio.rate < end - _MISSING):
         raise UserError(
             f"{audio.name} ends before {start if end is None else end:.2f} s: "
             "it is damaged or truncated; replace the file."
         )
-    _check_finite(audio, waveform)
 
 
-def _check_finite(audio: container.Stream, waveform: np.ndarray) -> None:
-    if not np.isfinite(waveform).all():
-        raise UserError(f"{audio.name} holds NaN or infinite samples: export it again as integer PCM.")
+def _finite(audio: container.Stream, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for samples in pieces:
+        if not np.isfinite(samples).all():
+            raise UserError(f"{audio.name} holds NaN or infinite samples: export it again as integer PCM.")
+        yield samples

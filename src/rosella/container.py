@@ -149,8 +149,10 @@ def _mean(frame: Any, channels: int) -> np.ndarray:
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, channels).T
-    scale = _INTEGER_SCALE.get(samples.dtype.name, 1.0)
-    centre = 128.0 if samples.dtype == np.uint8 else 0.0
-    return (samples.sum(axis=0, dtype=np.float32) - np.float32(centre * channels)) / np.float32(
-        scale * channels
-    )
+    total = samples[0].astype(np.float32)
+    for plane in samples[1:]:
+        total += plane
+    if samples.dtype == np.uint8:
+        total -= 128 * channels
+    total /= _INTEGER_SCALE.get(samples.dtype.name, 1.0) * channels
+    return total
