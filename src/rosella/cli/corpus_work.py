@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rosella.cli.processes import end_with_parent, side_by_side
+from rosella.cli.processes import end_with_parent, loading, side_by_side
 from rosella.errors import RosellaError, UserError
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ def run_local(
     return ran_between(before, opened.status(), stages)
 
 
-def run_on(corpus: Path, catalogue: str | None, settings: Settings, device: str, begin: float) -> None:
+def run_on(
+    corpus: Path, catalogue: str | None, settings: Settings, device: str, begin: float, flag: Any
+) -> None:
     """One of the processes of `run_local`, which begins at its own place among the recordings, 0 to 1."""
     from rosella.cli import explain
     from rosella.corpus.project import Corpus
@@ -136,7 +138,8 @@ def run_on(corpus: Path, catalogue: str | None, settings: Settings, device: str,
     end_with_parent()
     try:
         with Corpus.open(corpus, catalogue) as opened:
-            models = load_models(settings, device)
+            with loading(flag):
+                models = load_models(settings, device)
             remember(opened.catalogue, settings)
             opened.run(**models, begin=begin)
     except Exception as error:
@@ -181,7 +184,7 @@ def work(
             time.sleep(0.5)
 
 
-def serve(corpus: Path, device: str | None, metrics_port: int | None) -> None:
+def serve(corpus: Path, device: str | None, metrics_port: int | None, flag: Any) -> None:
     """One process of `work`: load the models that the run asks for, and take jobs until told to stop."""
     from rosella.cli import explain
     from rosella.corpus.engines import logs, metrics
@@ -199,7 +202,7 @@ def serve(corpus: Path, device: str | None, metrics_port: int | None) -> None:
     if metrics_port is not None:
         metrics.serve(metrics_port)
     try:
-        _serve(corpus, device, lambda: stopping)
+        _serve(corpus, device, flag, lambda: stopping)
     except UserError as error:
         sentence, code = explain(error)
         print(f"rosella: {sentence}", file=sys.stderr, flush=True)
@@ -208,7 +211,7 @@ def serve(corpus: Path, device: str | None, metrics_port: int | None) -> None:
     os._exit(0)
 
 
-def _serve(corpus: Path, device: str | None, stopping: Callable[[], bool]) -> None:
+def _serve(corpus: Path, device: str | None, flag: Any, stopping: Callable[[], bool]) -> None:
     import logging
 
     from rosella.corpus.catalogue.connection import Unavailable
@@ -217,13 +220,13 @@ def _serve(corpus: Path, device: str | None, stopping: Callable[[], bool]) -> No
     while not stopping():
         try:
             with Corpus.open(corpus) as opened:
-                _serve_run(opened, device, stopping)
+                _serve_run(opened, device, flag, stopping)
         except Unavailable as error:
             logging.getLogger(__name__).warning("%s", error)
             time.sleep(1.0)
 
 
-def _serve_run(opened: Corpus, device: str | None, stopping: Callable[[], bool]) -> None:
+def _serve_run(opened: Corpus, device: str | None, flag: Any, stopping: Callable[[], bool]) -> None:
     """Work on what is asked for now, until it is something else."""
     from rosella.corpus.engines.queue import Worker
 
@@ -232,7 +235,9 @@ def _serve_run(opened: Corpus, device: str | None, stopping: Callable[[], bool])
         while not stopping() and not run.changed():
             time.sleep(0.1)
         return
-    stages = opened.stages(**load_models(Settings(**run.settings), device))
+    with loading(flag):
+        models = load_models(Settings(**run.settings), device)
+    stages = opened.stages(**models)
     Worker(opened.catalogue, stages, redis_url()).serve(lambda: stopping() or run.changed())
 
 

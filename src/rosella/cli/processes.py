@@ -2,55 +2,94 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import parent_process
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 import typer
+
+from rosella.errors import RosellaError
+
+MAX_DEATHS = 3
+"""Times in a row that a process may be killed while it loads its models."""
 
 
 @contextmanager
 def side_by_side(
     target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]
 ) -> Iterator[Callable[[], bool]]:
-    """Call `target` with each of `arguments` in a process of its own; all are ended with the block.
+    """Call `target` with each of `arguments`, and what to give to `loading`, in a process of its own.
 
-    Yields what is to be asked often: whether some are still at work. It starts those again that were killed,
-    crashed or hung, and exits with the status of one that ended with the user's mistake or a failed run.
+    All are ended with the block. Yields what is to be asked often: whether some are still at work. It starts those again
+    that were killed, crashed or hung, and exits with the status of one that ended with the user's mistake or a failed
+    run. A RosellaError says that one cannot even load its models.
     """
-    from multiprocessing import get_context
-
-    context = get_context("spawn")
-
-    def start(values: tuple[Any, ...]) -> Any:
-        process = context.Process(target=target, args=values)
-        process.start()
-        return process
-
-    processes = [start(values) for values in arguments]
+    places = [_Place(target, values) for values in arguments]
 
     def at_work() -> bool:
-        codes = [process.exitcode for process in processes]  # once: they may change at any moment
-        for number, code in enumerate(codes):
-            if code in (1, 2):
-                raise typer.Exit(code)
-            if code:
-                print(f"A worker ended ({code}), starting another", file=sys.stderr)
-                processes[number] = start(arguments[number])
-        return any(code != 0 for code in codes)
+        states = [place.at_work() for place in places]
+        return any(states)
 
     try:
+        for place in places:
+            place.start()
         yield at_work
     finally:
-        for process in processes:
+        started = [place.process for place in places if place.process]
+        for process in started:
             process.terminate()
-        for process in processes:
+        for process in started:
             process.join()
+
+
+@contextmanager
+def loading(flag: Any) -> Iterator[None]:
+    """While a process of `side_by_side` loads its models: killed here, it would be killed again."""
+    flag.value = True
+    try:
+        yield
+    finally:
+        flag.value = False
+
+
+class _Place:
+    """Where one process after another does the same."""
+
+    def __init__(self, target: Callable[..., None], values: tuple[Any, ...]) -> None:
+        self._context = get_context("spawn")
+        # Raw: a lock would stay locked by a process that is killed with it.
+        self._loading = self._context.RawValue(ctypes.c_bool, False)
+        self._call = {"target": target, "args": (*values, self._loading)}
+        self._deaths = 0
+        self.process: Any = None
+
+    def start(self) -> None:
+        process = self._context.Process(**self._call, daemon=True)
+        process.start()
+        self.process = process
+
+    def at_work(self) -> bool:
+        """Whether it is, or is again, at work."""
+        code = self.process.exitcode
+        if code in (1, 2):
+            raise typer.Exit(code)
+        if code:
+            self._deaths = self._deaths + 1 if self._loading.value else 0
+            if self._deaths == MAX_DEATHS:
+                raise RosellaError(
+                    f"A worker ended ({code}) {MAX_DEATHS} times while it loaded its models: give this machine more memory, "
+                    "or work with smaller models or fewer devices."
+                )
+            print(f"A worker ended ({code}), starting another", file=sys.stderr)
+            self._loading.value = False
+            self.start()
+        return code != 0
 
 
 def end_with_parent() -> None:
