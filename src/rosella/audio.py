@@ -232,12 +232,12 @@ def _open_url(url: str) -> BinaryIO:
         return fsspec.open(url, "rb").open()  # type: ignore[return-value]
     except ImportError:
         raise UserError(f"{url} cannot be opened here: install rosella-tts[cloud].") from None
-    except ValueError as error:
-        raise UserError(f"{url} cannot be opened ({error}): check the address.") from None
     except FileNotFoundError:
         raise UserError(f"{url} does not exist: check the address.") from None
-    except PermissionError as error:
-        raise UserError(f"{url} cannot be opened ({error}): check your credentials for it.") from None
+    except Exception as error:  # every store's library has errors of its own
+        raise UserError(
+            f"{url} cannot be opened ({error}): check the address, your credentials and the connection."
+        ) from None
 
 
 def _open_file(path: Path) -> BinaryIO:

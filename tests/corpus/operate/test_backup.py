@@ -109,7 +109,7 @@ def test_an_older_catalogue_is_migrated_after_a_backup(database_url, tmp_path):
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
         assert connection.execute("SELECT text FROM turns").fetchall() == [("hoi",)]
     catalogue = Catalogue.open(database_url)
-    assert catalogue.status().rejects == {"turn of s is too long": 2}
+    assert catalogue.status().rejects == {"turn of … s is too long": 2}
     assert [turn.text for turn in catalogue.turns("r")] == ["hoi"]
     catalogue.close()
     assert migrate(tmp_path, database_url).backup is None

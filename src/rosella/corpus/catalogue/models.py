@@ -26,8 +26,8 @@ MANIFEST, DIARIZER = "manifest", "diarizer"
 
 
 def kind_of(reason: str) -> str:
-    """A reason without its words that hold digits."""
-    return " ".join(word for word in reason.split() if not any(c.isdigit() for c in word))
+    """A reason with … for its words that hold digits."""
+    return " ".join("…" if any(c.isdigit() for c in word) else word for word in reason.split())
 
 
 class Base(DeclarativeBase):

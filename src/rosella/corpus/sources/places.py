@@ -69,9 +69,9 @@ def read_url(url: str) -> list[Entry]:
         names = filesystem.glob(root) if any(c in root for c in _MAGIC) else filesystem.find(root)
     except ImportError:
         raise UserError(f"{url} cannot be listed here: install rosella-tts[cloud].") from None
-    except OSError as error:
+    except Exception as error:  # every store's library has errors of its own
         raise UserError(
-            f"{url} cannot be listed ({error}): check the address and your credentials."
+            f"{url} cannot be listed ({error}): check the address, your credentials and the connection."
         ) from None
     kinds = {name: PurePosixPath(name).suffix.lower() for name in sorted(names)}
     transcripts = [name for name, kind in kinds.items() if kind in _TRANSCRIPTS]
