@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,27 +23,31 @@ _COPY_BYTES = 1 << 20
 
 def source_of(path: str) -> Source:
     """What tells whether a file changed: size and time, or what its store gives instead. Zeros where it is absent."""
+    if audio.is_url(path):
+        return _remote_source(path)
     try:
-        if audio.is_url(path):
-            return _remote_source(path)
         stat = Path(path).stat()
-    except (OSError, ValueError, ImportError):
+    except (OSError, ValueError):
         return Source(path, 0, 0)
     return Source(path, stat.st_size, stat.st_mtime_ns)
 
 
 def _remote_source(url: str) -> Source:
-    filesystem, root = fsspec.url_to_fs(url)
-    filesystem.invalidate_cache()
-    key = hashlib.sha256(str(filesystem.ukey(root)).encode()).digest()
-    return Source(url, int(filesystem.size(root) or 0), int.from_bytes(key[:8], "big") >> 1)
+    try:
+        filesystem, root = fsspec.url_to_fs(url)
+        filesystem.invalidate_cache()
+        key = hashlib.sha256(str(filesystem.ukey(root)).encode()).digest()
+        return Source(url, int(filesystem.size(root) or 0), int.from_bytes(key[:8], "big") >> 1)
+    except Exception:  # every store's library has errors of its own; opening it will say what is wrong
+        return Source(url, 0, 0)
 
 
 def scanned(path: str, facts: Mapping[str, str | None]) -> Recording:
     """The recording in a file; a UserError says why it cannot be used, or that it changed meanwhile."""
     before = source_of(path)
     with _twice_readable(path) as file:
-        id = content_id(file)
+        with _blaming(path):
+            id = content_id(file)
         file.seek(0)
         info = audio.probe(file)
     if source_of(path) != before:
@@ -64,9 +69,23 @@ def _twice_readable(path: str) -> Iterator[BinaryIO]:
             yield file
             return
         with tempfile.TemporaryFile() as copy:
-            copyfileobj(file, copy, _COPY_BYTES)
+            with _blaming(path):
+                copyfileobj(file, copy, _COPY_BYTES)
             copy.seek(0)
             yield _Named(copy, path)  # type: ignore[misc]
+
+
+@contextmanager
+def _blaming(path: str) -> Iterator[None]:
+    """A read that breaks off is the file's fault, or its store's; a full disk here is not."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise UserError(
+            f"{path} cannot be read to its end ({error}): check its disk or the connection, then retry it."
+        ) from error
 
 
 class _Named:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import errno
+import re
 import shutil
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
 from rosella import audio
+from rosella.corpus import scan
 from rosella.corpus.manifest import read_source
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError
@@ -143,6 +147,47 @@ def test_what_a_bucket_lost_or_holds_broken_fails_alone(corpus, bucket, tmp_path
     memory.pipe("/bucket/absent.wav", memory.cat("/bucket/deep/b.wav"))
     corpus.retry("absent.wav")
     assert len(corpus.status().failed) == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("info", r"memory://bucket/a.wav cannot be opened \(the store is away\): check .* the connection"),
+        ("copy", r"memory://bucket/a.wav cannot be read to its end \(the store is away\): check"),
+    ],
+)
+def test_a_store_that_goes_away_fails_what_it_holds_until_it_is_back(
+    corpus, bucket, folder, tmp_path, monkeypatch, broken, reason
+):
+    def away(*_, **__):
+        raise RuntimeError("the store is away")
+
+    (tmp_path / "list.txt").write_text(f"{bucket}/a.wav\n{folder}/deep/b.wav\n")
+    with monkeypatch.context() as meanwhile:
+        if broken == "info":
+            meanwhile.setattr(MemoryFileSystem, "info", away)
+            meanwhile.setattr(MemoryFileSystem, "_open", away)
+        else:
+            meanwhile.setattr(scan, "copyfileobj", away)
+        added = corpus.add(tmp_path / "list.txt")
+    assert (added.added, len(added.failed)) == (1, 1)
+    assert re.search(reason, added.failed[0][1])
+    corpus.retry()
+    assert corpus.status().stages["scan"] == {"done": 2}
+
+
+def test_a_disk_that_fails_in_mid_file_fails_it_alone(corpus, folder, monkeypatch):
+    hash_of, errors = scan.content_id, [OSError(errno.EIO, "Input/output error")]
+
+    def first_fails(file):
+        if errors:
+            raise errors.pop()
+        return hash_of(file)
+
+    monkeypatch.setattr(scan, "content_id", first_fails)
+    added = corpus.add(folder)
+    assert (added.added, len(added.failed)) == (2, 1)
+    assert "cannot be read to its end ([Errno 5] Input/output error)" in added.failed[0][1]
 
 
 def test_storage_whose_library_is_missing_names_the_extra(monkeypatch):
