@@ -45,11 +45,12 @@ class Stream:
 def opened(source: BinaryIO, name: str) -> Iterator[Stream]:
     """Open what a file object holds; a UserError, in which `name` stands for it, says why it has no audio."""
     import av
+    from av.error import FFmpegError
 
     try:
         # Only the object is read: a demuxer that wants another file finds no protocol and is not on the list.
         container = av.open(source, options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"})
-    except (av.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         raise UserError(
             f"{name} is not audio that can be decoded: it is damaged, truncated or of another kind; "
             "convert it to wav, flac or mp3."
@@ -76,24 +77,24 @@ def _first_frame(container: Any, name: str) -> Stream:
 
 def packets(audio: Stream) -> Iterator[Any]:
     """Packets up to the end, or to where a damaged container stops being readable."""
-    import av
+    from av.error import FFmpegError
 
     demuxed = audio.container.demux(audio.stream)
     while True:
         try:
             yield next(demuxed)
-        except (StopIteration, av.FFmpegError):
+        except (StopIteration, FFmpegError):
             return
 
 
 def frames(audio: Stream) -> Iterator[Any]:
     """Decoded frames; a packet that cannot be decoded is skipped, and missed later as missing samples."""
-    import av
+    from av.error import FFmpegError
 
     for packet in packets(audio):
         try:
             yield from packet.decode()
-        except av.FFmpegError:
+        except FFmpegError:
             continue
 
 
@@ -113,11 +114,11 @@ def until(coming: Iterable[Any], samples: float) -> Iterator[Any]:
 
 def seek(audio: Stream, target: float) -> bool:
     """Move to the last packet before `target`, a presentation time in seconds; False where that cannot be done."""
-    import av
+    from av.error import FFmpegError
 
     try:
         audio.container.seek(int(target / audio.stream.time_base), stream=audio.stream)
-    except av.FFmpegError:
+    except FFmpegError:
         return False
     return True
 

@@ -134,7 +134,7 @@ def test_what_cannot_be_learnt_from_is_left_out_with_its_reason(corpus):
     assert [u.text for u in said(corpus)] == ["", "", ""]
     assert set(corpus.status().rejects) == {
         "several speak at once",
-        "The transcript names speakers where were heard.",
+        "The transcript names … speakers where … were heard.",
         "the recogniser heard no speech",
         "The text holds a control character remove it.",
     }

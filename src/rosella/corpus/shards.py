@@ -20,7 +20,6 @@ from typing import Any, Protocol, Self
 import fsspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rosella.corpus.durable import atomic
@@ -119,7 +118,9 @@ def write_shard(
 def drop_recordings(source: Path, target: Path, keep: Collection[str], codec: CodecFacts) -> dict[str, Any]:
     """Write a shard anew with the utterances of some of its recordings; returns the entry for `export.json`."""
     table = pq.read_table(source, page_checksum_verification=True)
-    table = table.filter(pc.is_in(table.column("recording"), pa.array(sorted(keep))))
+    table = table.filter(
+        pa.array([name in keep for name in table.column("recording").to_pylist()], pa.bool_())
+    )
     rows = []
     for record in table.to_batches(max_chunksize=_REWRITTEN_ROWS):
         flat, offsets = record.column("codes").values.to_numpy(), record.column("codes").offsets.to_numpy()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event, exc
 
 from rosella.corpus.durable import NoSpace
 from rosella.errors import RosellaError, UserError
@@ -42,12 +43,12 @@ def reach(url: str) -> sa.Engine:
     """An engine, whatever is in the database."""
     try:
         engine = sa.create_engine(_with_driver(url), pool_pre_ping=True)
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+    except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise UserError(
             f"The catalogue URL cannot be used ({error}); give sqlite:///… or install rosella-tts[postgres]."
         ) from None
     if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "connect", _configure_sqlite)
     return engine
 
 
@@ -67,7 +68,7 @@ def explained(engine: sa.Engine) -> Iterator[None]:
     """Turn what the database says into one sentence."""
     try:
         yield
-    except sa.exc.DatabaseError as error:
+    except exc.DatabaseError as error:
         place = engine.url.render_as_string(hide_password=True)
         text = " ".join(str(error.orig).split())
         if "disk is full" in text or "disk I/O error" in text or "No space left" in text:
@@ -75,7 +76,7 @@ def explained(engine: sa.Engine) -> Iterator[None]:
                 f"No space left for the catalogue {place}: free some and run the same command again, "
                 "what is done is kept."
             ) from error
-        if isinstance(error, sa.exc.IntegrityError):
+        if isinstance(error, exc.IntegrityError):
             raise
         if "not a database" in text or "malformed" in text:
             raise UserError(

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -77,7 +78,7 @@ def claim(
                 lease.settle(session)
                 return None
             return lease
-    except sa.exc.IntegrityError:
+    except exc.IntegrityError:
         return None  # the recording was removed
 
 

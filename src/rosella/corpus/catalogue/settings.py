@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import exc
 
 from rosella.corpus.catalogue.models import SettingRow
 from rosella.corpus.catalogue.store import Catalogue
@@ -28,6 +28,6 @@ def keep(catalogue: Catalogue, name: str, value: Any) -> Any:
         with catalogue.session() as session:
             if session.get(SettingRow, name) is None:
                 session.add(SettingRow(name=name, value=value))
-    except sa.exc.IntegrityError:
+    except exc.IntegrityError:
         pass
     return read(catalogue, name)

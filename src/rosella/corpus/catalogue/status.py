@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -57,12 +56,12 @@ def failures(session: Session, stages: Sequence[str]) -> list[dict[str, str]]:
         .order_by(RecordingRow.path)
     )
     return [
-        {"recording": id, "path": path, "stage": stage, "reason": reason}
+        {"recording": id, "path": path, "stage": stage, "reason": reason or ""}
         for id, path, stage, reason in session.execute(query)
     ]
 
 
-def _by_state() -> sa.Select[Any]:
+def _by_state() -> sa.Select[str, str, int, float]:
     """Stage, state, number of recordings and their seconds."""
     return (
         sa.select(StateRow.stage, StateRow.state, sa.func.count(), sa.func.sum(RecordingRow.duration))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from rosella.audio import is_url
 from rosella.corpus.catalogue.connection import connect, explained
@@ -254,9 +254,9 @@ def _is_there(path: str) -> bool:
     return is_url(path) or Path(path).exists()
 
 
-def due_query(stage: str, version: str) -> sa.Select[tuple[RecordingRow]]:
+def due_query(stage: str, version: str) -> sa.Select[RecordingRow]:
     """Selects the recordings a stage of this version is due for."""
-    before = sa.orm.aliased(StateRow)
+    before = aliased(StateRow)
     return (
         sa.select(RecordingRow)
         .join(before, (before.recording == RecordingRow.id) & (before.stage == _before(stage)))

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import dramatiq
 import redis
-import sqlalchemy as sa
 from dramatiq.brokers.redis import RedisBroker
+from sqlalchemy import exc
 
 from rosella.corpus.catalogue import leases, settings
 from rosella.corpus.catalogue.connection import Unavailable
@@ -150,7 +150,7 @@ class Worker:
     def _work(self, recording: str, stage: Stage) -> None:
         try:
             row = self.catalogue.get(recording)
-        except sa.exc.NoResultFound:
+        except exc.NoResultFound:
             return  # removed meanwhile
         began = time.monotonic()
         result = work(self.catalogue, stage, row, self.holder, self.terms, _end_process)

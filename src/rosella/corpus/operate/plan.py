@@ -38,7 +38,7 @@ def planned(catalogue: Catalogue, stages: Sequence[Stage]) -> list[Work]:
         return counted
 
 
-def _state(stage: str) -> sa.Select[tuple[str]]:
+def _state(stage: str) -> sa.Select[str]:
     return sa.select(StateRow.recording).where(StateRow.recording == RecordingRow.id, StateRow.stage == stage)
 
 

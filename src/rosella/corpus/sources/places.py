@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
@@ -86,7 +87,7 @@ def read_url(url: str) -> list[Entry]:
     return [entry_at(place, Path(), PurePosixPath(place).name) for place in found]
 
 
-def _filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+def _filesystem(url: str) -> tuple[Any, str]:
     try:
         return fsspec.url_to_fs(url)
     except ImportError:
