@@ -17,6 +17,7 @@ The model reads row t and predicts row t + 1. Nothing is learnt about B and P, w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -52,8 +53,8 @@ def undo(sequence: np.ndarray, pattern: Sequence[int], eos: int) -> tuple[np.nda
     return np.where(valid, codes, 0), valid
 
 
-def learnable(targets: np.ndarray, bos: int, pad: int) -> np.ndarray:
-    """Boolean mask, shaped like `targets`, of the ids that the loss counts: codes and ends."""
+def learnable(targets: Any, bos: int, pad: int) -> Any:
+    """Boolean mask, shaped like `targets` (of NumPy or JAX), of the ids that the loss counts: codes and ends."""
     return (targets != bos) & (targets != pad)
 
 

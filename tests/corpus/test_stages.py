@@ -136,7 +136,7 @@ def test_what_cannot_be_learnt_from_is_left_out_with_its_reason(corpus):
         "several speak at once",
         "The transcript names … speakers where … were heard.",
         "the recogniser heard no speech",
-        "The text holds a control character remove it.",
+        "The text holds a control character … remove it.",
     }
 
 

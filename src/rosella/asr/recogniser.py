@@ -71,7 +71,7 @@ class Recogniser:
         try:
             extractor = WhisperFeatureExtractor.from_pretrained(name)
             tokenizer = WhisperTokenizer.from_pretrained(name)
-            model = WhisperForConditionalGeneration.from_pretrained(
+            model: Any = WhisperForConditionalGeneration.from_pretrained(
                 name, dtype=fast_dtype(device) if dtype is None else dtype, attn_implementation="sdpa"
             )
         except (OSError, ValueError) as error:
@@ -127,10 +127,8 @@ class Recogniser:
     @property
     def languages(self) -> dict[str, int]:
         """The token of each language it knows, stand-ins included."""
-        tokens = {
-            name.strip("<|>"): number
-            for name, number in (self.model.generation_config.lang_to_id or {}).items()
-        }
+        settings: Any = self.model.generation_config
+        tokens = {name.strip("<|>"): number for name, number in (settings.lang_to_id or {}).items()}
         return {**tokens, **{name: tokens[other] for name, other in self.settings.languages.items()}}
 
     def hears_like(self, other: Recogniser) -> bool:
@@ -162,7 +160,7 @@ class Recogniser:
 
     def token(self, *names: str) -> int:
         """The id of the first of these special tokens that the vocabulary has."""
-        ids = self.tokenizer.convert_tokens_to_ids(list(names))
+        ids: Any = self.tokenizer.convert_tokens_to_ids(list(names))
         return next(number for number in ids if number != self.end)
 
     @property
@@ -171,7 +169,8 @@ class Recogniser:
 
     @property
     def end(self) -> int:
-        return self.tokenizer.eos_token_id
+        token: Any = self.tokenizer.eos_token_id
+        return token
 
     def text_ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False).input_ids

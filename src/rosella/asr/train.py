@@ -244,7 +244,8 @@ def _sum(job: Job, value: float) -> float:
     """The sum of a number over the devices."""
     if job.accelerator.num_processes == 1:
         return float(value)
-    return float(job.accelerator.reduce(torch.tensor(float(value), device=job.accelerator.device), "sum"))
+    total: Any = job.accelerator.reduce(torch.tensor(float(value), device=job.accelerator.device), "sum")
+    return float(total)
 
 
 def _precision(job: Job) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ class DacCodec:
 
     def __init__(self, model: DacModel, device: str = "cpu") -> None:
         config = model.config
-        self.model = model.eval().to(device)
+        self.model: Any = model.eval()
+        self.model.to(device)
         self.device = device
         self.sample_rate, self.hop = int(config.sampling_rate), int(config.hop_length)
         self.frame_rate = self.sample_rate / self.hop

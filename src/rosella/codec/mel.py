@@ -66,6 +66,10 @@ def mel_filterbank(config: MelCodecConfig) -> Tensor:
 class LogMel(nn.Module):
     """Waveforms `[B, samples]` -> log-mel frames `[B, samples / hop, mels]`, frame i centred on (i + 1/2) hop."""
 
+    hann: Tensor
+    filters: Tensor
+    spread: Tensor
+
     def __init__(self, config: MelCodecConfig) -> None:
         super().__init__()
         self.window, self.hop = config.window, config.hop
@@ -112,6 +116,10 @@ def overlap_add(spectrum: Tensor, window: Tensor, hop: int) -> Tensor:
 
 class ResidualQuantiser(nn.Module):
     """Codebooks `[codebooks, entries, mels]` in normalised log-mel space, each over what the ones before left."""
+
+    mean: Tensor
+    scale: Tensor
+    codebooks: Tensor
 
     def __init__(self, config: MelCodecConfig) -> None:
         super().__init__()
@@ -168,6 +176,8 @@ class ConvNeXtBlock(nn.Module):
 
 class Vocoder(nn.Module):
     """Quantised log-mel frames `[B, frames, mels]` -> waveforms `[B, frames * hop]` and the frames without their noise."""
+
+    hann: Tensor
 
     def __init__(self, config: MelCodecConfig) -> None:
         super().__init__()

@@ -31,8 +31,9 @@ def load_model(name_or_path: str | os.PathLike[str]) -> tuple[Dia, DiaConfig]:
     home = open_home(find_directory(name_or_path))
     model = nnx.eval_shape(lambda: Dia(home.config, nnx.Rngs(0)))
     graph, state = nnx.split(model)
+    flat: Any = nnx.to_flat_state(state)
     # The largest first, since each is held twice while it is handed to JAX.
-    params = sorted(nnx.to_flat_state(state), key=lambda item: item[1].size, reverse=True)
+    params = sorted(flat, key=lambda item: item[1].size, reverse=True)
     filled = [(path, leaf.replace(_parameter(home, path, leaf.shape))) for path, leaf in params]
     return nnx.merge(graph, nnx.from_flat_state(filled)), home.config
 

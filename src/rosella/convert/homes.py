@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -131,7 +132,8 @@ def shapes(config: DiaConfig) -> dict[mapping.Path, tuple[int, ...]]:
     from rosella.model.transformer import Dia
 
     model = nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0)))
-    return {path: leaf.shape for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+    flat: Any = nnx.to_flat_state(nnx.state(model, nnx.Param))
+    return {path: leaf.shape for path, leaf in flat}
 
 
 def wanted(layout: str, config: DiaConfig) -> dict[str, tuple[int, ...]]:

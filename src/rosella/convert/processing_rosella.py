@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from transformers import BatchFeature, DacModel, DiaProcessor, ProcessorMixin
 from transformers.modeling_outputs import BaseModelOutput
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 CODEC = "codec"
 """The codec's folder inside the model's."""
@@ -178,7 +178,7 @@ class MelTokenizer:
 
 def _load_codec(name_or_path, **hub) -> DacModel | MelTokenizer:
     """The codec in the folder or hub repository of a model."""
-    config = cached_file(name_or_path, "config.json", subfolder=CODEC, **hub)
+    config: Any = cached_file(name_or_path, "config.json", subfolder=CODEC, **hub)
     if json.loads(Path(config).read_text("utf-8"))["model_type"] == "dac":
         return DacModel.from_pretrained(name_or_path, subfolder=CODEC, **hub)
     try:

@@ -119,11 +119,12 @@ def _processor(folder: Path, config: Any) -> Any:
             raise UserError(
                 f"The {SHIPPED} in {folder} is not this version's, and it would be run: convert the model again."
             )
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+        processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     else:
         tiny = DacModel(DacConfig(encoder_hidden_size=2, decoder_hidden_size=16, codebook_size=2))
         processor = DiaProcessor(DiaFeatureExtractor(), AutoTokenizer.from_pretrained(folder), tiny)
-        if list(config.delay_pattern) != DiaProcessor.audio_kwargs["delay_pattern"]:
+        defaults: Any = DiaProcessor.audio_kwargs
+        if list(config.delay_pattern) != defaults["delay_pattern"]:
             raise UserError(
                 f"Transformers' own processor knows only Dia-1.6B's delays, not those of {folder}: "
                 "let rosella convert write the folder, with a processor."

@@ -31,7 +31,8 @@ def open_tree(path: Path, below: str = "") -> Tensors:
 
     checkpointer = ocp.PyTreeCheckpointer()
     try:
-        described = checkpointer.metadata(path.resolve()).item_metadata.tree
+        metadata: Any = checkpointer.metadata(path.resolve())
+        described = metadata.item_metadata.tree
     except Exception as error:  # Orbax and TensorStore raise many kinds; all mean that it cannot be read
         raise UserError(
             f"The checkpoint {path} cannot be read ({type(error).__name__}); copy it again."
@@ -77,7 +78,7 @@ def write_tree(path: Path, tensors: Tensors) -> None:
             self.name = name
 
     class Handler(type_handlers.NumpyHandler):
-        async def serialize(self, values, infos, args=None):
+        async def serialize(self, values: Any, infos, args=None):
             for waiting, info, arg in zip(values, infos, args or [ocp.SaveArgs()] * len(values), strict=True):
                 for write in await super().serialize([tensors.read(waiting.name)], [info], [arg]):
                     write.result()

@@ -11,7 +11,7 @@ import numpy as np
 from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave, log_mel
 
 INK = "#010203"  # replaced by currentColor in the SVG
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,

@@ -225,7 +225,7 @@ def _delayed(prompt: np.ndarray, config: DiaConfig) -> np.ndarray:
     )
 
 
-def _doubled(x: jax.Array, guided: bool) -> jax.Array:
+def _doubled(x: jax.Array | np.ndarray, guided: bool) -> jax.Array:
     return jnp.concatenate([x, x]) if guided else jnp.asarray(x)
 
 

@@ -72,9 +72,10 @@ def attend(
     """Softmax attention [B, N, T, H]; query head n reads key head n // (N / K)."""
     batch, heads, steps, width = q_BNTH.shape
     q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
-    scores = product("BKGTH,BKSH->BKGTS", dtype, q_BKGTH, k_BKSH)
+    scores: jax.Array = product("BKGTH,BKSH->BKGTS", dtype, q_BKGTH, k_BKSH)
     chances = jax.nn.softmax(scores + bias[:, :, None], axis=-1)
-    return product("BKGTS,BKSH->BKGTH", dtype, chances, v_BKSH).reshape(batch, heads, steps, width)
+    read: jax.Array = product("BKGTS,BKSH->BKGTH", dtype, chances, v_BKSH)
+    return read.reshape(batch, heads, steps, width)
 
 
 class Attention(nnx.Module):
@@ -108,7 +109,7 @@ class Attention(nnx.Module):
         return product("BTD,DNH->BNTH", self.dtype, x_BTD, self.query[...])
 
     def keys_values(self, x_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        k_BKSH = product("BSD,DKH->BKSH", self.dtype, x_BSD, self.key[...])
+        k_BKSH: jax.Array = product("BSD,DKH->BKSH", self.dtype, x_BSD, self.key[...])
         return k_BKSH, product("BSD,DKH->BKSH", self.dtype, x_BSD, self.value[...])
 
     def output(self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array) -> jax.Array:

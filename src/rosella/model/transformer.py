@@ -61,7 +61,7 @@ class Feedforward(nnx.Module):
         self.down = weight(rngs, (layers, inner, width), ("layers", "inner", "embed"), scale)
 
     def __call__(self, x_BTD: jax.Array) -> jax.Array:
-        both = product("BTD,DPF->BTPF", self.dtype, x_BTD, self.gate_up[...])
+        both: jax.Array = product("BTD,DPF->BTPF", self.dtype, x_BTD, self.gate_up[...])
         inner = jax.nn.silu(both[:, :, 0]) * both[:, :, 1]
         return product("BTF,FD->BTD", self.dtype, inner, self.down[...])
 
@@ -242,13 +242,16 @@ class Dia(nnx.Module):
         """
         zero = self._encode_masked(jnp.zeros((1, 1), jnp.int32), jnp.ones(1, jnp.int32)).states
         zeros = jnp.broadcast_to(zero, (len(lengths), *zero.shape[1:]))
-        padding = jnp.maximum(self.config.trained_text_length - lengths, 0)
+        length = self.config.trained_text_length
+        assert length is not None
+        padding = jnp.maximum(length - lengths, 0)
         share = jnp.where(padding > 0, jnp.log(jnp.maximum(padding, 1)), HIDDEN)[:, None, None, None]
         return Text(jnp.concatenate([text.states, zeros], 1), jnp.concatenate([text.bias, share], -1))
 
     def _embed(self, tokens: jax.Array) -> jax.Array:
         table = self.decoder.embedding[...]
-        return sum(table[c][tokens[..., c]] for c in range(len(table)))
+        summed: Any = sum(table[c][tokens[..., c]] for c in range(len(table)))
+        return summed
 
     def _angles(
         self, settings: EncoderConfig | DecoderConfig, positions: jax.Array
