@@ -78,7 +78,7 @@ def main() -> None:
         print(
             row(
                 "diarize, real-time factor",
-                f"{spent / audio:.3f} on {audio / 60:.0f} min, one thread at a time",
+                f"{spent / audio:.3f} on {audio / 60:.0f} min, one thread beside the one that decodes",
             )
         )
         print(row("diarize, memory", memory(diarizer, espeak, path)))
