@@ -8,12 +8,15 @@ from collections.abc import Generator
 import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
+from rosella import audio
 from rosella.corpus.ahead import Ahead, Expected
 from rosella.corpus.catalogue.leases import claim
 from rosella.corpus.engines import local
+from rosella.corpus.engines.work import Terms
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError
 from rosella.records import Recording
+from support import python
 
 SOON = 20.0
 
@@ -65,6 +68,22 @@ def test_what_was_not_taken_is_closed_behind_a_decoder_that_hangs():
     assert not closed.is_set(), "leaving waited for the decoder"
     going_on.set()
     assert closed.wait(SOON)
+
+
+def test_a_process_ends_though_a_decoder_hangs():
+    script = """
+import threading
+from rosella.corpus.ahead import Ahead
+
+def items():
+    yield 1
+    threading.Event().wait()
+
+with Ahead(items()) as ahead:
+    print(next(iter(ahead)))
+"""
+    ended = python("-c", script, timeout=SOON)
+    assert (ended.returncode, ended.stdout) == (0, "1\n")
 
 
 class Decoding:
@@ -175,3 +194,22 @@ def test_what_another_process_took_is_left_to_it_though_it_was_decoded(corpus):
     ran = local.run(corpus.catalogue, [stage], lambda advance: None)
     assert ran.failed == [] and ran.done == {"tokenize": 2}
     assert {r.id for r in corpus.catalogue.done(stage.name, stage.version)} == {first, third}
+
+
+def test_a_decoder_that_hangs_fails_its_recording_and_the_rest_goes_on(corpus, monkeypatch):
+    *before, stage = corpus.stages(FakeCodec())
+    local.run(corpus.catalogue, before, lambda advance: None)
+    first, second, third = corpus.catalogue.due(stage.name, stage.version)
+    decode = audio.Reader.decode
+
+    def hangs(reader, *span):
+        if reader._source == second.path:
+            threading.Event().wait()
+        return decode(reader, *span)
+
+    monkeypatch.setattr(audio.Reader, "decode", hangs)
+    terms = Terms(lease=0.3, limit=1.0, limit_per_second=0.0)
+    ran = local.run(corpus.catalogue, [stage], lambda advance: None, terms)
+    assert ran.done == {"tokenize": 2}
+    assert [path for path, _ in ran.failed] == [second.path] and "longer than is allowed" in ran.failed[0][1]
+    assert {r.id for r in corpus.catalogue.done(stage.name, stage.version)} == {first.id, third.id}

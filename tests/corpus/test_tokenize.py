@@ -42,12 +42,12 @@ def test_codes_are_those_of_one_at_a_time(recording, monkeypatch):
 def test_the_next_batch_is_decoded_while_this_one_is_encoded(recording, monkeypatch):
     monkeypatch.setattr(module, "BATCH_SECONDS", 2.0)
     begun = threading.Event()
-    decode = module._waveform
+    decode = module._waveforms
 
-    def noting(reader, utterance, rate):
-        if utterance.id == "u6":
+    def noting(reader, utterances, rate):
+        if [u.id for u in utterances] == ["u6"]:
             begun.set()
-        return decode(reader, utterance, rate)
+        return decode(reader, utterances, rate)
 
     class Waiting(FakeCodec):
         def encode(self, waveforms):
@@ -55,7 +55,7 @@ def test_the_next_batch_is_decoded_while_this_one_is_encoded(recording, monkeypa
                 assert begun.wait(20), "the second batch waits for the first"
             return super().encode(waveforms)
 
-    monkeypatch.setattr(module, "_waveform", noting)
+    monkeypatch.setattr(module, "_waveforms", noting)
     assert len(tokenize(recording, spans(0, 6), Waiting())[0]) == 2
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any, Generic, Self, TypeVar
 
 from rosella.records import Recording
@@ -14,6 +15,20 @@ Work = TypeVar("Work")
 _END: Any = object()
 
 
+def begun(make: Callable[[], T]) -> Future[T]:
+    """What a call returns, from a thread of its own. A process that ends does not wait for it: a decoder may hang."""
+    made: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return made
+
+
 class Ahead(Generic[T]):
     """What a generator yields, made by a thread: the first at once, each other while the one before it is in use.
 
@@ -22,11 +37,10 @@ class Ahead(Generic[T]):
 
     def __init__(self, items: Generator[T]) -> None:
         self._items = items
-        self._thread = ThreadPoolExecutor(1)
         self._next = self._begun()
 
     def _begun(self) -> Future[T]:
-        return self._thread.submit(next, self._items, _END)
+        return begun(lambda: next(self._items, _END))
 
     def __iter__(self) -> Iterator[T]:
         while (item := self._next.result()) is not _END:
@@ -41,7 +55,6 @@ class Ahead(Generic[T]):
 
     def close(self) -> None:
         """Give up what was not taken. Does not wait for a decoder that hangs, and closes files only behind it."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
         self._next.add_done_callback(lambda _: self._items.close())
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from rosella import audio
+from rosella.corpus.ahead import begun
 from rosella.corpus.durable import atomic
 from rosella.corpus.segment import Reject
 from rosella.corpus.shards import CodecFacts, CodecLike
@@ -32,7 +33,7 @@ BATCH_SECONDS = 240.0
 """Audio encoded together: enough for batches of equal length, little enough for memory, which holds three of them."""
 
 DECODERS = 4
-"""Threads that decode; FFmpeg and the resampler let others run meanwhile."""
+"""Threads that decode a batch; FFmpeg and the resampler let others run meanwhile."""
 
 
 Decoded = tuple[list[Utterance], dict[str, np.ndarray]]
@@ -86,9 +87,15 @@ class CodesCache:
 
 def decoded(recording: Recording, utterances: Sequence[Utterance], sample_rate: int) -> Generator[Decoded]:
     """Utterances in batches, with their waveforms by id. A UserError says why the recording's audio cannot be used."""
-    with _decoder(recording, sample_rate) as decode:
+    with ExitStack() as opened:
+        readers = [opened.enter_context(audio.Reader(recording.path)) for _ in range(DECODERS)]
         for batch in _batches(utterances):
-            yield batch, dict(zip((u.id for u in batch), decode(batch), strict=True))
+            parts = [
+                begun(partial(_waveforms, reader, batch[number::DECODERS], sample_rate))
+                for number, reader in enumerate(readers)
+            ]
+            wait(parts)  # or files would be closed that are still read
+            yield batch, {id: wave for part in parts for id, wave in part.result().items()}
 
 
 def encoded(batches: Iterable[Decoded], codec: Encoder) -> tuple[dict[str, np.ndarray], list[Reject]]:
@@ -118,27 +125,11 @@ def _batches(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:
         yield batch
 
 
-@contextmanager
-def _decoder(
-    recording: Recording, sample_rate: int
-) -> Iterator[Callable[[Sequence[Utterance]], Iterator[np.ndarray]]]:
-    """What decodes utterances by threads, each of which keeps the recording open."""
-    own = threading.local()
-    with ExitStack() as opened:
-
-        def open_own() -> None:
-            own.reader = opened.enter_context(audio.Reader(recording.path))
-
-        pool = ThreadPoolExecutor(DECODERS, initializer=open_own)
-        try:
-            yield lambda batch: pool.map(lambda u: _waveform(own.reader, u, sample_rate), batch)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _waveform(reader: audio.Reader, utterance: Utterance, sample_rate: int) -> np.ndarray:
-    waveform = reader.decode(sample_rate, utterance.start, utterance.end)
-    return audio.normalise_loudness(waveform, sample_rate)
+def _waveforms(
+    reader: audio.Reader, utterances: Sequence[Utterance], sample_rate: int
+) -> dict[str, np.ndarray]:
+    waves = {u.id: reader.decode(sample_rate, u.start, u.end) for u in utterances}
+    return {id: audio.normalise_loudness(wave, sample_rate) for id, wave in waves.items()}
 
 
 def remember_codec(corpus: Path, codec: CodecLike) -> None:
