@@ -25,7 +25,8 @@ def test_the_page_shows_what_there_is_and_what_was_left_out(corpus, tmp_path):
     corpus.run(FakeCodec())
     write_page(corpus, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    assert "Corpus talks" in page and "2 speakers" in page and "1 language." in page
+    assert "<h1>Corpus talks</h1>" in page and "0.6 min" in page
+    assert "2 speakers" in page and "1 language." in page
     assert page.count("<svg") == 3
     assert 0 < page.count("<audio") <= SAMPLES
     assert "shorter than" in page and "bad.wav" in page

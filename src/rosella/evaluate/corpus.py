@@ -78,9 +78,9 @@ def _speaker(utterance: Utterance, voices: Mapping[str, str]) -> str:
 def _summary(status: Status) -> Html:
     tiles = [
         (f"{status.recordings:,}", "recordings"),
-        (f"{status.seconds / 3600:,.1f} h", "recorded"),
+        (_length(status.seconds), "recorded"),
         (f"{status.utterances:,}", "utterances"),
-        (f"{status.utterance_seconds / 3600:,.1f} h", "in utterances"),
+        (_length(status.utterance_seconds), "in utterances"),
         (f"{len(status.failed):,}", "failed"),
     ]
     shown = [
@@ -88,6 +88,10 @@ def _summary(status: Status) -> Html:
         for number, label in tiles
     ]
     return element("div", join(shown), "tiles")
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
 def _plots(spoken: _Spoken) -> Html:

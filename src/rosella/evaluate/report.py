@@ -91,7 +91,7 @@ def write(path: Path, story: Story) -> None:
 
 def draw(story: Story) -> str:
     """The page as text. It refers to nothing outside itself."""
-    parts = [_header(story), _tiles(story), _scores(story), _listen(story)]
+    parts = [paragraph(" ".join(_sentences(story)), "lead"), _tiles(story), _scores(story), _listen(story)]
     if story.corpus:
         parts.append(_corpus(story.corpus))
     if story.training:
@@ -106,10 +106,6 @@ def draw(story: Story) -> str:
 
 def _title(story: Story) -> str:
     return "From a podcast to a model that speaks" if story.corpus else f"How well {story.after.model} speaks"
-
-
-def _header(story: Story) -> Html:
-    return join([element("h1", _title(story)), paragraph(" ".join(_sentences(story)), "lead")])
 
 
 def _sentences(story: Story) -> Iterable[str]:
