@@ -20,8 +20,12 @@ def recording(tmp_path):
 
 
 def tokenize(recording, utterances, codec):
+    codes, rejects = {}, []
     with Ahead(decoded(recording, utterances, codec.sample_rate)) as batches:
-        return encoded(batches, codec)
+        for some, without in encoded(batches, codec):
+            codes |= some
+            rejects += without
+    return codes, rejects
 
 
 def spans(*starts):

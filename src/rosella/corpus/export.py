@@ -170,7 +170,7 @@ def _grouped(
     group: list[tuple[_Content, dict[str, np.ndarray]]] = []
     size = 0
     for content in contents:
-        codes = cache.load(content.recording.id)
+        codes = dict(cache.read(content.recording.id))
         group.append((content, codes))
         size += sum(array.size for array in codes.values())
         if size >= SHARD_CODES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -140,27 +140,33 @@ class TokenizeStage:
         self._expected.expect(recording)
 
     def run(self, recording: Recording) -> Outcome:
-        utterances, known = self._worded(recording), self._cached(recording.id)
-        with self._expected.take(recording, _missing(utterances, known)) as batches:
-            fresh, rejects = encoded(batches, self.codec)
-        codes = {**known, **fresh}
-        self.cache.save(recording.id, {u.id: codes[u.id] for u in utterances if u.id in codes}, self.codec)
+        worded, known = self._worded(recording), self._known(recording.id)
+        missing, kept = _missing(worded, known), known.intersection(u.id for u in worded)
+        rejects: list[Reject] = []
+        with self._expected.take(recording, missing) as batches, self.cache.writing(recording.id) as add:
+            for utterance, codes in self.cache.read(recording.id) if kept else ():
+                if utterance in kept:
+                    add(utterance, codes)
+            for fresh, without in encoded(batches, self.codec):
+                rejects += without
+                for utterance, codes in fresh.items():
+                    add(utterance, codes)
         return Outcome(None, rejects)
 
     def _worded(self, recording: Recording) -> list[Utterance]:
         return [u for u in self.catalogue.utterances(recording.id) if u.text]
 
     def _due(self, recording: Recording) -> list[Utterance]:
-        return _missing(self._worded(recording), self._cached(recording.id))
+        return _missing(self._worded(recording), self._known(recording.id))
 
     def _decoded(self, recording: Recording, utterances: list[Utterance]) -> Generator[Decoded]:
         return decoded(recording, utterances, self.codec.sample_rate)
 
-    def _cached(self, recording: str) -> dict[str, np.ndarray]:
+    def _known(self, recording: str) -> set[str]:
         try:
-            return self.cache.load(recording)
+            return {utterance for utterance, _ in self.cache.read(recording)}
         except RosellaError:
-            return {}
+            return set()
 
 
 def _clips(recording: Recording, utterances: Sequence[Utterance]) -> list[Clip]:
@@ -172,7 +178,8 @@ def _clips(recording: Recording, utterances: Sequence[Utterance]) -> list[Clip]:
     ]
 
 
-def _missing(utterances: Sequence[Utterance], known: dict[str, np.ndarray]) -> list[Utterance]:
+def _missing(utterances: Sequence[Utterance], known: Container[str]) -> list[Utterance]:
+    """Those that have no codes yet."""
     return [u for u in utterances if u.id not in known]
 
 

@@ -10,9 +10,9 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -60,29 +60,31 @@ class CodesCache:
     def path(self, recording: str) -> Path:
         return self.folder / f"{recording}.npz"
 
-    def save(self, recording: str, codes: dict[str, np.ndarray], codec: CodecLike) -> None:
-        """Store uint16 `[frames, codebooks]` by utterance id."""
-        empty = np.empty((0, codec.num_codebooks), np.uint16)
-        with atomic(self.path(recording)) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                ids=np.array(list(codes), dtype=np.str_),
-                frames=np.array([len(c) for c in codes.values()], np.int64),
-                codes=np.concatenate([empty, *codes.values()]),
-            )
+    @contextmanager
+    def writing(self, recording: str) -> Iterator[Callable[[str, np.ndarray], None]]:
+        """What stores codes, uint16 `[frames, codebooks]`, by utterance id, in a file that is there when the block ends."""
+        with atomic(self.path(recording)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
 
-    def load(self, recording: str) -> dict[str, np.ndarray]:
-        """Codes by utterance id; a RosellaError when the file is missing or damaged."""
+            def add(utterance: str, codes: np.ndarray) -> None:
+                with archive.open(f"{utterance}.npy", "w") as member:
+                    np.lib.format.write_array(member, codes, allow_pickle=False)
+
+            yield add
+
+    def read(self, recording: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Utterance ids with their codes, one after another; a RosellaError where the file is missing or damaged."""
         path = self.path(recording)
         try:
             with np.load(path, allow_pickle=False) as stored:
-                ids, frames, codes = stored["ids"].tolist(), stored["frames"], stored["codes"]
+                for utterance in stored.files:
+                    if not utterance.startswith(recording):
+                        raise KeyError(utterance)
+                    yield utterance, stored[utterance]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError):
             raise RosellaError(
                 f"The codes in {path} are missing or damaged: delete the file and run "
                 "`rosella corpus run` again."
             ) from None
-        return dict(zip(ids, np.split(codes, np.cumsum(frames)[:-1]), strict=True)) if ids else {}
 
 
 def decoded(recording: Recording, utterances: Sequence[Utterance], sample_rate: int) -> Generator[Decoded]:
@@ -98,18 +100,16 @@ def decoded(recording: Recording, utterances: Sequence[Utterance], sample_rate: 
             yield batch, {id: wave for part in parts for id, wave in part.result().items()}
 
 
-def encoded(batches: Iterable[Decoded], codec: Encoder) -> tuple[dict[str, np.ndarray], list[Reject]]:
-    """Codes by utterance id, and what has none."""
-    codes: dict[str, np.ndarray] = {}
-    rejects: list[Reject] = []
+def encoded(
+    batches: Iterable[Decoded], codec: Encoder
+) -> Iterator[tuple[dict[str, np.ndarray], list[Reject]]]:
+    """Codes by utterance id, and what has none, batch by batch."""
     for batch, waveforms in batches:
         silent = [u for u in batch if not waveforms[u.id].any()]
-        rejects += [Reject(u.start, u.end, "digital silence where speech should be") for u in silent]
         spoken = [u for u in batch if u not in silent]
-        if spoken:
-            made = codec.encode([waveforms[u.id] for u in spoken])
-            codes.update((u.id, code) for u, code in zip(spoken, made, strict=True))
-    return codes, rejects
+        codes = codec.encode([waveforms[u.id] for u in spoken]) if spoken else []
+        rejects = [Reject(u.start, u.end, "digital silence where speech should be") for u in silent]
+        yield dict(zip((u.id for u in spoken), codes, strict=True)), rejects
 
 
 def _batches(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:
