@@ -5,7 +5,7 @@ A recording is decoded twice, block by block; what stays of it is 6 MB an hour.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +52,9 @@ _TELLING = 16_000
 
 _ROUNDED = 800
 """Samples by which a recording may be shorter than its duration says, which counts the padding of MP3."""
+
+_SOME = 4096
+"""Windows compared with the voices at once, half an hour of speech: in float32 all of them would take twice their memory."""
 
 _JOIN = 0.5
 """Seconds of pause that one speaker may make within a turn."""
@@ -109,26 +112,28 @@ class EmbeddedDiarizer:
         return regions, likely(_spoken(np.concatenate(both), regions), samples, BOTH)
 
     def _embeddings(self, path: str | Path, windows: Sequence[Region]) -> np.ndarray:
-        """float16 `[windows, D]`."""
+        """float16 `[windows, D]`; fewer where the recording ends before them."""
+        found, done = np.empty((len(windows), DIMENSIONS), np.float16), 0
         with Ahead(_cut(path, windows)) as cut:
-            found = [self._encoder(waves).astype(np.float16) for waves in cut]
-        return np.concatenate([np.empty((0, DIMENSIONS), np.float16), *found])
+            for waves in cut:
+                found[done : done + len(waves)] = self._encoder(waves)
+                done += len(waves)
+        return found[:done]
 
 
 def likely(probabilities: np.ndarray, samples: int, bounds: Bounds) -> list[Region]:
-    """Where probabilities `[frames]` are high, in samples of a recording of `samples`."""
-    regions: list[Region] = []
-    start = None
-    for frame, probability in enumerate([*probabilities, 0.0]):
-        here = frame * bounds.hop
-        if start is None and probability >= bounds.on:
-            start = here
-            if regions and start - regions[-1][1] < bounds.pause:
-                start = regions.pop()[0]
-        elif start is not None and probability < bounds.off:
-            regions.append((start, min(here, samples)))
-            start = None
-    return [(start, end) for start, end in regions if end - start >= bounds.shortest]
+    """Where probabilities `[frames]` are high, in samples of a recording of `samples`.
+
+    A region begins at `on` and lasts until `off`; between the two it stays as it was.
+    """
+    clear = (probabilities >= bounds.on).astype(np.int8) - (probabilities < bounds.off)
+    last_clear = np.maximum.accumulate(np.where(clear != 0, np.arange(len(clear), dtype=np.int32), 0))
+    changes = np.flatnonzero(np.diff(clear[last_clear] > 0, prepend=False, append=False))
+    edges = np.minimum(changes * bounds.hop, samples)
+    pauses = edges[1:-1].reshape(-1, 2)
+    pauses = pauses[pauses[:, 1] - pauses[:, 0] >= bounds.pause]
+    regions = np.concatenate([edges[:1], pauses.reshape(-1), edges[-1:]]).reshape(-1, 2)
+    return [(start, end) for start, end in regions.tolist() if end - start >= bounds.shortest]
 
 
 def _spoken(both: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
@@ -182,11 +187,13 @@ def _assigned(
     means: np.ndarray,
     overlaps: Sequence[Region],
 ) -> Diarization:
-    steps, scores, after_pause = _steps(regions, windows, embeddings.astype(np.float32) @ means.T)
+    some = (embeddings[first : first + _SOME] for first in range(0, len(embeddings), _SOME))
+    alike = np.concatenate([rows.astype(np.float32) @ means.T for rows in some])
+    steps, scores, after_pause = _steps(regions, windows, alike)
     path = most_likely(scores, after_pause)
     order = {voice: speaker_name(rank) for rank, voice in enumerate(dict.fromkeys(path.tolist()))}
     turns = joined(
-        [SpeakerTurn(*_seconds(step), order[voice]) for step, voice in zip(steps, path.tolist(), strict=True)]
+        SpeakerTurn(*_seconds(step), order[voice]) for step, voice in zip(steps, path.tolist(), strict=True)
     )
     both = [_seconds(overlap) for overlap in overlaps] if len(order) > 1 else []
     return Diarization(turns, both, {name: means[voice] for voice, name in order.items()})
@@ -217,7 +224,7 @@ def _steps(
     return steps, np.concatenate(scores), np.array(after_pause)
 
 
-def joined(turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
+def joined(turns: Iterable[SpeakerTurn]) -> list[SpeakerTurn]:
     """Turns of one speaker become one where the pause between them is short."""
     found: list[SpeakerTurn] = []
     for turn in turns:
