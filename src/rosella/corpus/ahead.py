@@ -15,7 +15,7 @@ Work = TypeVar("Work")
 _END: Any = object()
 
 
-def begun(make: Callable[[], T]) -> Future[T]:
+def in_thread(make: Callable[[], T]) -> Future[T]:
     """What a call returns, from a thread of its own. A process that ends does not wait for it: a decoder may hang."""
     made: Future[T] = Future()
 
@@ -40,7 +40,7 @@ class Ahead(Generic[T]):
         self._next = self._begun()
 
     def _begun(self) -> Future[T]:
-        return begun(lambda: next(self._items, _END))
+        return in_thread(lambda: next(self._items, _END))
 
     def __iter__(self) -> Iterator[T]:
         while (item := self._next.result()) is not _END:

@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 
 from rosella import audio
-from rosella.corpus.ahead import begun
+from rosella.corpus.ahead import in_thread
 from rosella.corpus.durable import atomic
 from rosella.corpus.segment import Reject
 from rosella.corpus.shards import CodecFacts, CodecLike
@@ -93,7 +93,7 @@ def decoded(recording: Recording, utterances: Sequence[Utterance], sample_rate: 
         readers = [opened.enter_context(audio.Reader(recording.path)) for _ in range(DECODERS)]
         for batch in _batches(utterances):
             parts = [
-                begun(partial(_waveforms, reader, batch[number::DECODERS], sample_rate))
+                in_thread(partial(_waveforms, reader, batch[number::DECODERS], sample_rate))
                 for number, reader in enumerate(readers)
             ]
             wait(parts)  # or files would be closed that are still read
