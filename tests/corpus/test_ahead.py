@@ -70,20 +70,28 @@ def test_what_was_not_taken_is_closed_behind_a_decoder_that_hangs():
     assert closed.wait(SOON)
 
 
-def test_a_process_ends_though_a_decoder_hangs():
-    script = """
-import threading
+ENDS_AT_ONCE = """
+import sys, threading
 from rosella.corpus.ahead import Ahead
 
 def items():
+    threading.Event().wait({seconds})
+    print("decoded", flush=True)
     yield 1
-    threading.Event().wait()
 
-with Ahead(items()) as ahead:
-    print(next(iter(ahead)))
+Ahead(items())
+sys.exit(3)
 """
-    ended = python("-c", script, timeout=SOON)
-    assert (ended.returncode, ended.stdout) == (0, "1\n")
+
+
+def test_a_process_ends_though_a_decoder_hangs():
+    ended = python("-c", ENDS_AT_ONCE.format(seconds=None), timeout=SOON)
+    assert (ended.returncode, ended.stdout) == (3, "")
+
+
+def test_a_process_does_not_end_under_a_decoder_that_works():
+    ended = python("-c", ENDS_AT_ONCE.format(seconds=1.0), timeout=SOON)
+    assert (ended.returncode, ended.stdout) == (3, "decoded\n")
 
 
 class Decoding:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from functools import cache
 from threading import Thread
 from typing import Any, Generic, Self, TypeVar
 
@@ -15,9 +17,19 @@ Work = TypeVar("Work")
 _END: Any = object()
 
 
+_PATIENCE = 5.0
+"""Seconds that a process which ends waits for its decoders: native code that comes back to an interpreter that is gone
+aborts the process, and one that hangs never comes back."""
+
+_running: set[Future[Any]] = set()
+
+
 def in_thread(make: Callable[[], T]) -> Future[T]:
-    """What a call returns, from a thread of its own. A process that ends does not wait for it: a decoder may hang."""
+    """What a call returns, from a thread of its own that cannot keep the process from ending."""
     made: Future[T] = Future()
+    _running.add(made)
+    made.add_done_callback(_running.discard)
+    _wait_at_exit()
 
     def run() -> None:
         try:
@@ -27,6 +39,11 @@ def in_thread(make: Callable[[], T]) -> Future[T]:
 
     Thread(target=run, daemon=True).start()
     return made
+
+
+@cache
+def _wait_at_exit() -> None:
+    atexit.register(lambda: wait(tuple(_running), _PATIENCE))
 
 
 class Ahead(Generic[T]):

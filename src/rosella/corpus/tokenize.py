@@ -128,8 +128,10 @@ def _batches(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:
 def _waveforms(
     reader: audio.Reader, utterances: Sequence[Utterance], sample_rate: int
 ) -> dict[str, np.ndarray]:
-    waves = {u.id: reader.decode(sample_rate, u.start, u.end) for u in utterances}
-    return {id: audio.normalise_loudness(wave, sample_rate) for id, wave in waves.items()}
+    return {
+        u.id: audio.normalise_loudness(reader.decode(sample_rate, u.start, u.end), sample_rate)
+        for u in utterances
+    }
 
 
 def remember_codec(corpus: Path, codec: CodecLike) -> None:
