@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 import rosella
+from rosella import threads
 from rosella.errors import RosellaError, UserError
 
 VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "parity", "evaluate", "doctor")
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments, debug = _take_debug(sys.argv[1:] if arguments is None else arguments)
     try:
         read_dotenv(Path(".env"))
+        threads.wait_asleep()
         typer.main.get_command(build_app())(arguments, prog_name="rosella")
     except SystemExit as stop:
         if stop.code == INTERRUPTED:

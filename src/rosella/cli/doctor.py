@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from rosella import threads
 from rosella.errors import RosellaError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def machine() -> Iterable[Check]:
     fix = None if supported else "Install Python 3.11 or 3.12."
     yield Check("Python", platform.python_version(), "ok" if supported else "broken", fix)
     yield Check("System", f"{platform.system()} {platform.machine()}")
-    yield Check("Cores", str(_cores()))
+    yield Check("Cores", str(threads.cores()))
     yield Check("Memory", _memory())
     yield from (_disk(name, path) for name, path in (("Disk, here", Path.cwd()), ("Disk, cache", _cache())))
 
@@ -189,10 +190,6 @@ def _torch_device() -> str:
     if torch.cuda.is_available():
         return f"cuda: {torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> str:

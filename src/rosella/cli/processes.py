@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from rosella import threads
 from rosella.errors import RosellaError
 
 MAX_DEATHS = 3
@@ -26,9 +27,9 @@ def side_by_side(
 ) -> Iterator[Callable[[], bool]]:
     """Call `target` with each of `arguments`, and what to give to `loading`, in a process of its own.
 
-    All are ended with the block. Yields what is to be asked often: whether some are still at work. It starts those again
-    that were killed, crashed or hung, and exits with the status of one that ended with the user's mistake or a failed
-    run. A RosellaError says that one cannot even load its models.
+    They share the cores. All are ended with the block. Yields what is to be asked often: whether some are still at work.
+    It starts those again that were killed, crashed or hung, and exits with the status of one that ended with the user's
+    mistake or a failed run. A RosellaError says that one cannot even load its models.
     """
     places = [_Place(target, values) for values in arguments]
 
@@ -37,9 +38,10 @@ def side_by_side(
         return any(states)
 
     try:
-        for place in places:
-            place.start()
-        yield at_work
+        with threads.shared_by(len(places)):
+            for place in places:
+                place.start()
+            yield at_work
     finally:
         started = [place.process for place in places if place.process]
         for process in started:
