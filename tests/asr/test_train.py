@@ -65,6 +65,19 @@ def test_killed_at_any_step_it_ends_with_the_same_weights(recipe, tmp_path):
     assert len(losses[0]) == 6 and losses[0] == losses[1]
 
 
+def test_several_threads_train_to_the_same_weights_each_time(recipe, tmp_path):
+    model = {"new": {"width": 256, "encoder_layers": 1, "decoder_layers": 1, "seconds": 2, "max_tokens": 48}}
+    wide = AsrRecipe.model_validate({**recipe.model_dump(), "model": model, "batch_size": 24, "steps": 4})
+    torch.set_num_threads(4)
+    try:
+        for name in "abc":
+            run_in(tmp_path / name, wide)
+    finally:
+        torch.set_num_threads(1)
+    for name in "bc":
+        assert_same(weights(tmp_path / "a"), weights(tmp_path / name))
+
+
 def test_an_interrupt_saves_and_the_run_goes_on(recipe, tmp_path):
     run_in(tmp_path / "straight", recipe)
 

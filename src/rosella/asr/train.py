@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,10 +141,27 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = lambda values: None) 
     batches = data.Batches(
         items["train"], recogniser, recipe, accelerator.process_index, accelerator.num_processes
     )
-    stopped = _loop(job, batches)
+    with _same_sums(accelerator.device):
+        stopped = _loop(job, batches)
     if not stopped and job.writes:
         finish().save(run.model)
     return Outcome(recogniser, job.step, not stopped)
+
+
+@contextmanager
+def _same_sums(device: torch.device) -> Iterator[None]:
+    """On a CPU, have every sum added up in the same order each time; several threads else race to gradients they share.
+
+    Of GPUs this is not asked: the connectionist loss has no such gradient there.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it finds errors, and costs time
+    torch.use_deterministic_algorithms(before[0] or device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = before[1]
 
 
 def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
