@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -10,6 +13,7 @@ from rosella.corpus.catalogue.store import Catalogue, Source
 from rosella.corpus.segment import Reject
 from rosella.errors import UserError
 from rosella.records import Recording, Turn, Utterance
+from support import environment
 
 RECORDING = Recording("a" * 32, "/a.wav", 10.0, 16000, 1, language="nl")
 SOURCE = Source("/a.wav", 100, 1)
@@ -119,6 +123,30 @@ def test_opening_again_keeps_what_is_there(database_url, catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
     catalogue.close()
     assert Catalogue.open(database_url).find(SOURCE) == RECORDING
+
+
+OPENS = """
+import sys
+from pathlib import Path
+from rosella.corpus.catalogue.store import Catalogue
+import alembic.command
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(5):
+    Catalogue.open(f"sqlite:///{Path(sys.argv[1]) / str(number)}.sqlite").close()
+"""
+
+
+def test_processes_that_open_a_new_catalogue_together_make_it_once(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-c", OPENS, str(tmp_path)]
+    opening = [subprocess.Popen(command, **pipes, env=environment(), text=True) for _ in range(3)]
+    for process in opening:
+        assert process.stdout.readline() == "ready\n"
+    for process in opening:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.communicate()[1] for process in opening] == [""] * 3
 
 
 def test_a_newer_catalogue_is_refused(database_url, catalogue):

@@ -59,7 +59,7 @@ def _with_driver(url: str) -> str:
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -102,13 +102,15 @@ def revisions(engine: sa.Engine) -> tuple[str | None, str]:
 
 
 def bring_to(engine: sa.Engine, revision: str) -> None:
-    """Make or upgrade the tables."""
+    """Make or upgrade the tables; of several processes that start together one does it, and the others wait."""
     from alembic import command
 
     config = _alembic()
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":  # workers may start together
+        if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
