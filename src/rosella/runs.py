@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from rosella.config import Part, check_same_run, load_recipe_of, save_recipe
 from rosella.errors import UserError
+from rosella.stopping import heeding
 
 RECORDINGS_FILE = "recordings.json"
 """In a run's directory: the ids of the recordings it is trained on, for when one must be removed."""
@@ -108,20 +109,13 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once."""
+    """An event that the signals of `stopping` set; a second SIGINT interrupts at once."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
 
-    def ask(number: int, frame: Any) -> None:
+    def ask(number: int) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with heeding(ask):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

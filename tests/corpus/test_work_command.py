@@ -41,7 +41,7 @@ def test_workers_join_and_leave_log_json_and_count(tmp_path, postgres_url, redis
             assert b"rosella_recordings_total" in answer.read()
     finally:
         worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == 0
+    assert worker.wait(60) == 143
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert all({"time", "level", "message", "process"} <= line.keys() for line in lines)
     assert postgres_url not in (tmp_path / "log").read_text()

@@ -87,7 +87,7 @@ def test_a_damaged_newest_checkpoint_costs_only_its_steps(tmp_path, export, unin
     assert_same_run(tmp_path, outcome, uninterrupted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_finishes_the_step_saves_and_continues(tmp_path, export, uninterrupted, number):
     def interrupt(values):
         if values.get("step") == 4 and values["split"] == "train":

@@ -120,8 +120,8 @@ class Job:
 def train(recipe: AsrRecipe, run: AsrRun, report: Report = lambda values: None) -> Outcome:
     """Train until `recipe.steps`, from the newest intact checkpoint of `run` if it has one; writes `model/` at the end.
 
-    `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. SIGINT and SIGTERM finish the step, save
-    and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
+    `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. Ctrl-C, SIGTERM and SIGHUP finish the step,
+    save and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
     """
     accelerator = Accelerator(cpu=best_device().type == "cpu")
     if recipe.batch_size % accelerator.num_processes:

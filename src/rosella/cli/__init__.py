@@ -9,11 +9,13 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
 import rosella
-from rosella import threads
+from rosella import stopping, threads
+from rosella.cli.streams import outlive_readers
 from rosella.errors import RosellaError, UserError
 
 VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "parity", "evaluate", "doctor")
@@ -39,8 +41,13 @@ def build_app() -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed run, 2 the user's mistake, 130 interrupted."""
-    arguments, debug = _take_debug(sys.argv[1:] if arguments is None else arguments)
+    """Run the command line and exit: 0 done, 1 failed run, 2 the user's mistake; interrupted 130, 143 or 129."""
+    outlive_readers()
+    with stopping.interrupting():
+        _main(*_take_debug(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: Sequence[str], debug: bool) -> None:
     try:
         read_dotenv(Path(".env"))
         threads.wait_asleep()
@@ -51,7 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise
     except KeyboardInterrupt:
         _interrupted()
-        sys.exit(INTERRUPTED)
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -110,8 +116,9 @@ def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
     return [*head, *arguments[end:]], len(head) < end
 
 
-def _interrupted() -> None:
-    print("Interrupted; run the same command again to resume.", file=sys.stderr)
+def _interrupted() -> NoReturn:
+    print(stopping.SENTENCE, file=sys.stderr)
+    sys.exit(stopping.exit_code())
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rosella import stopping
 from rosella.cli.processes import end_with_parent, loading, side_by_side
+from rosella.cli.streams import outlive_readers
 from rosella.errors import RosellaError, UserError
 
 if TYPE_CHECKING:
@@ -112,7 +114,6 @@ def run_local(
     from rosella.corpus.engines.local import ran_between
     from rosella.corpus.engines.progress import advances
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     before, stages = opened.status(), STAGES[1:]
     arguments = [
         (opened.directory, catalogue, settings, device, number / len(devices))
@@ -133,15 +134,16 @@ def run_on(
     from rosella.cli import explain
     from rosella.corpus.project import Corpus
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends the others
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    outlive_readers()
     end_with_parent()
     try:
-        with Corpus.open(corpus, catalogue) as opened:
+        with stopping.interrupting(), Corpus.open(corpus, catalogue) as opened:
             with loading(flag):
                 models = load_models(settings, device)
             remember(opened.catalogue, settings)
             opened.run(**models, begin=begin)
+    except KeyboardInterrupt:
+        sys.exit(stopping.exit_code())
     except Exception as error:
         sentence, code = explain(error)
         print(f"rosella: {sentence}", file=sys.stderr, flush=True)
@@ -174,7 +176,6 @@ def work(
 
     redis_url()
     Corpus.open(corpus).close()  # a mistake is told before any process starts
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     arguments = [
         (corpus, name, None if metrics_port is None else metrics_port + number)
         for number, name in enumerate(device or [None])
@@ -189,26 +190,21 @@ def serve(corpus: Path, device: str | None, metrics_port: int | None, flag: Any)
     from rosella.cli import explain
     from rosella.corpus.engines import logs, metrics
 
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stop = threading.Event()
+    outlive_readers()
     end_with_parent()
     logs.log_json()
     if metrics_port is not None:
         metrics.serve(metrics_port)
     try:
-        _serve(corpus, device, flag, lambda: stopping)
+        with stopping.heeding(lambda _: stop.set()):
+            _serve(corpus, device, flag, stop.is_set)
     except UserError as error:
         sentence, code = explain(error)
         print(f"rosella: {sentence}", file=sys.stderr, flush=True)
         os._exit(code)
     # A job that was given back may still be in a thread of its own: do not wait for it.
-    os._exit(0)
+    os._exit(stopping.exit_code())
 
 
 def _serve(corpus: Path, device: str | None, flag: Any, stopping: Callable[[], bool]) -> None:

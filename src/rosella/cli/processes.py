@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
 
 import typer
@@ -17,8 +17,13 @@ import typer
 from rosella import threads
 from rosella.errors import RosellaError
 
+TERMINAL = (signal.SIGINT, signal.SIGHUP)
+
 MAX_DEATHS = 3
 """Times in a row that a process may be killed while it loads its models."""
+
+GRACE_SECONDS = 30.0
+"""How long a process that is told to stop may give back what it has."""
 
 
 @contextmanager
@@ -47,6 +52,8 @@ def side_by_side(
         for process in started:
             process.terminate()
         for process in started:
+            process.join(GRACE_SECONDS)
+            process.kill()
             process.join()
 
 
@@ -73,7 +80,8 @@ class _Place:
 
     def start(self) -> None:
         process = self._context.Process(**self._call, daemon=True)
-        process.start()
+        with _meant_for_this_process():
+            process.start()
         self.process = process
 
     def at_work(self) -> bool:
@@ -92,6 +100,17 @@ class _Place:
             self._loading.value = False
             self.start()
         return code != 0
+
+
+@contextmanager
+def _meant_for_this_process() -> Iterator[None]:
+    """Processes started in this block never get what a terminal sends to all: this one ends them with SIGTERM."""
+    resource_tracker.ensure_running()  # starting it with the first process would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

@@ -49,8 +49,8 @@ def train(
 ) -> Outcome:
     """Train `model` until `recipe.steps`, from the newest intact checkpoint of the locked directory `run` if it has one.
 
-    `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. SIGINT and SIGTERM finish the step, save
-    and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
+    `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. Ctrl-C, SIGTERM and SIGHUP finish the step,
+    save and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
     """
     data.check_export(export, config, recipe.data)
     run.check(recipe)

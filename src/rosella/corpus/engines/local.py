@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -17,10 +18,11 @@ from rosella.corpus.catalogue.models import DONE
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.engines.progress import Advance, Progress
-from rosella.corpus.engines.work import TAKEN, Terms, work
+from rosella.corpus.engines.work import TAKEN, Terms, give_back_all, work
 from rosella.corpus.segment import Reject
 from rosella.errors import RosellaError
 from rosella.records import Recording, Turn, Utterance
+from rosella.stopping import last_will
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def run(
     """
     ran, holder = Ran(), holder_name()
     free_the_dead(catalogue)
-    with _alarm() as overdue:
+    with _giving_back(catalogue, holder), _alarm() as overdue:
         for stage in stages:
             due = _rotated(catalogue.due(stage.name, stage.version), begin)
             done, failed, seconds = 0, 0, 0.0
@@ -102,6 +104,17 @@ def ran_between(before: Status, after: Status, stages: Sequence[str]) -> Ran:
     known = {(failure["recording"], failure["stage"]) for failure in before.failed}
     new = [failure for failure in after.failed if (failure["recording"], failure["stage"]) not in known]
     return Ran(done, [(failure["path"], failure["reason"]) for failure in new])
+
+
+@contextmanager
+def _giving_back(catalogue: Catalogue, holder: str) -> Iterator[None]:
+    """Whatever ends the block, nothing stays in these hands: an interruption may come between taking and knowing it."""
+    with last_will(partial(give_back_all, catalogue, holder)):
+        try:
+            yield
+        except BaseException:
+            give_back_all(catalogue, holder)
+            raise
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from rosella.corpus.durable import NoSpace
 from rosella.corpus.engines import metrics
 from rosella.corpus.engines.local import Ran, Stage, ran_between
 from rosella.corpus.engines.progress import Progress, advances
-from rosella.corpus.engines.work import TAKEN, Terms, work
+from rosella.corpus.engines.work import TAKEN, Terms, give_back_all, work
 from rosella.errors import RosellaError, UserError
 
 _log = logging.getLogger(__name__)
@@ -102,18 +102,11 @@ class Worker:
                     swept = time.monotonic()
                 time.sleep(0.1)
         finally:
-            taker.stop(timeout=int(GRACE_SECONDS * 1000))
-            self._give_back()
-            self._queue.close()
-
-    def _give_back(self) -> None:
-        """Twice, since an interruption may have broken the connection that the first attempt gets."""
-        for _ in range(2):
             try:
-                return leases.give_back_all(self.catalogue, self.holder)
-            except RosellaError as error:
-                _log.warning("%s", error)  # what is not given back runs out by itself
-        return None
+                taker.stop(timeout=int(GRACE_SECONDS * 1000))
+            finally:  # whoever is told twice does not wait
+                give_back_all(self.catalogue, self.holder)
+                self._queue.close()
 
     def is_idle(self) -> bool:
         """Whether nothing is due. Asked in order: a recording that moves meanwhile moves to a later question."""

@@ -144,6 +144,16 @@ def _let_go(catalogue: Catalogue, lease: Lease) -> None:
         pass  # it runs out by itself
 
 
+def give_back_all(catalogue: Catalogue, holder: str) -> None:
+    """Let go of everything in these hands: twice, since an interruption may have broken the connection that comes first."""
+    for _ in range(2):
+        try:
+            return leases.give_back_all(catalogue, holder)
+        except RosellaError as error:
+            _log.warning("%s", error)  # what is not given back runs out by itself
+    return None
+
+
 @contextmanager
 def _kept(
     catalogue: Catalogue,

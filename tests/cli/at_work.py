@@ -1,0 +1,37 @@
+"""`rosella` with a codec that says when it is at work, and then sleeps or hangs; for tests that end it by signals."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from pathlib import Path
+
+from corpus.fakes import FakeCodec
+from rosella import cli, stopping
+from rosella.cli import corpus_work
+
+
+class SlowCodec(FakeCodec):
+    def encode(self, waveforms):
+        Path(os.environ["AT_WORK"]).touch()
+        if os.environ["HOW"] == "hangs":
+            stuck()
+        if os.environ["HOW"] == "sleeps":
+            time.sleep(60)
+        return super().encode(waveforms)
+
+
+def stuck():
+    """Native code that never comes back: a lock that is taken twice."""
+    threads, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    threads.pthread_mutex_lock(lock)
+    threads.pthread_mutex_lock(lock)
+
+
+corpus_work.load_models = lambda settings, device: {"codec": SlowCodec()}  # type: ignore[assignment]
+
+if __name__ == "__main__":
+    stopping.PATIENCE = float(os.environ.get("PATIENCE", stopping.PATIENCE))
+    cli.main(sys.argv[1:])
