@@ -26,6 +26,7 @@ from transformers import (
     WhisperTokenizer,
 )
 
+from rosella import devices
 from rosella.corpus.transcribe import KINDS, Kind, Transcriber, Written
 from rosella.errors import UserError
 
@@ -67,17 +68,17 @@ class Recogniser:
             from rosella import mini
 
             name = mini.path("recogniser")
-        device = best_device() if device is None else torch.device(device)
+        where = devices.device(None if device is None else str(device))
         try:
             extractor = WhisperFeatureExtractor.from_pretrained(name)
             tokenizer = WhisperTokenizer.from_pretrained(name)
             model: Any = WhisperForConditionalGeneration.from_pretrained(
-                name, dtype=fast_dtype(device) if dtype is None else dtype, attn_implementation="sdpa"
+                name, dtype=fast_dtype(where) if dtype is None else dtype, attn_implementation="sdpa"
             )
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{name} cannot be loaded as a Whisper recogniser: {reason}") from error
-        return cls(model.to(device).eval(), tokenizer, extractor)
+        return cls(model.to(where).eval(), tokenizer, extractor)
 
     def save(self, directory: str | Path) -> None:
         for part in (self.model, self.tokenizer, self.extractor):
@@ -292,12 +293,6 @@ def load_transcriber(
     if clean is not None:
         writers["clean"] = Recogniser.load(clean, device)
     return Transcriber(writers, rules="clean" not in writers)
-
-
-def best_device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:

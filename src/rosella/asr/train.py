@@ -18,11 +18,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from rosella import devices
 from rosella.asr import batches as data
 from rosella.asr.evaluate import transcribe_examples
 from rosella.asr.examples import Split, read_examples
 from rosella.asr.recipe import AsrRecipe
-from rosella.asr.recogniser import Recogniser, best_device, encode
+from rosella.asr.recogniser import Recogniser, encode
 from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
 from rosella.asr.start import prepare, start
@@ -123,7 +124,7 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = lambda values: None) 
     `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. Ctrl-C, SIGTERM and SIGHUP finish the step,
     save and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
     """
-    accelerator = Accelerator(cpu=best_device().type == "cpu")
+    accelerator = Accelerator(cpu=devices.device().type == "cpu")
     if recipe.batch_size % accelerator.num_processes:
         raise UserError(
             f"batch_size {recipe.batch_size} cannot be shared evenly by {accelerator.num_processes} devices: "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rosella import stopping
+from rosella import devices, stopping
 from rosella.cli.processes import end_with_parent, loading, side_by_side
 from rosella.cli.streams import outlive_readers
 from rosella.errors import RosellaError, UserError
@@ -52,21 +52,15 @@ def load_models(settings: Settings, device: str | None) -> dict[str, Any]:
     from rosella.corpus.diarize import load_diarizer
     from rosella.corpus.segment import Cutting
 
-    device = device or _best_device()
+    where = str(devices.device(device))
     return {
-        "codec": load_codec(settings.codec, device),
+        "codec": load_codec(settings.codec, where),
         "cutting": Cutting(max_seconds=settings.max_seconds, skip=settings.skip),
-        "diarizer": load_diarizer(settings.diarizer, device),
-        "transcriber": load_transcriber(settings.recogniser, settings.clean_recogniser, device)
+        "diarizer": load_diarizer(settings.diarizer, where),
+        "transcriber": load_transcriber(settings.recogniser, settings.clean_recogniser, where)
         if settings.wordless and settings.recogniser
         else None,
     }
-
-
-def _best_device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def remember(catalogue: Catalogue, settings: Settings) -> None:
@@ -197,6 +191,7 @@ def serve(corpus: Path, device: str | None, metrics_port: int | None, flag: Any)
     if metrics_port is not None:
         metrics.serve(metrics_port)
     try:
+        devices.device(device)  # a mistake is told before a run asks for anything
         with stopping.heeding(lambda _: stop.set()):
             _serve(corpus, device, flag, stop.is_set)
     except UserError as error:

@@ -187,9 +187,11 @@ def _jax_devices() -> str:
 def _torch_device() -> str:
     import torch
 
-    if torch.cuda.is_available():
-        return f"cuda: {torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    from rosella.devices import device
+
+    if (best := device().type) != "cuda":
+        return best
+    return f"cuda: {torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
 
 
 def _memory() -> str:
