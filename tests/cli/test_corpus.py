@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpus.fakes import FakeCodec, save_manifest, small_source, turn
+from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from rosella import cli
+from support import python
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +118,72 @@ def test_a_corpus_that_cannot_be_made(rosella, tmp_path, source):
     code, _, err = rosella("corpus", "add", source, "--corpus", tmp_path / "c")
     assert code == 2
     assert "cannot be made" in err
+
+
+NOTHING = "Nothing to do: what can be done is done.\n"
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """How often models were loaded."""
+    from rosella.cli import corpus_work
+
+    calls, load = [], corpus_work.load_models
+    monkeypatch.setattr(corpus_work, "load_models", lambda *given: calls.append(given) or load(*given))
+    return calls
+
+
+def test_a_run_with_nothing_to_do_loads_no_models(rosella, tmp_path, source, loaded):
+    where = ("--corpus", tmp_path / "c")
+    rosella("corpus", "add", source, *where)
+    assert "tokenize: 3 done" in rosella("corpus", "run", *where)[1]
+    assert rosella("corpus", "run", *where) == (0, NOTHING, "")
+    assert rosella("corpus", "run", *where, "--dry-run")[1].endswith(
+        "tokenize: 0 recordings, 0.00 hours of audio\n"
+    )
+    assert len(loaded) == 1
+    program = "import sys, rosella.cli as cli\ntry: cli.main()\nfinally: print('torch' in sys.modules)"
+    assert python("-c", program, "corpus", "run", *map(str, where)).stdout == f"{NOTHING}False\n"
+
+
+def test_what_may_have_changed_is_looked_at(rosella, tmp_path, source, loaded, monkeypatch):
+    import shutil
+
+    from rosella import mini
+
+    where = ("--corpus", tmp_path / "c")
+    codec = tmp_path / "codec"
+    shutil.copytree(mini.path("codec"), codec)
+    rosella("corpus", "add", source, *where)
+    command = ("corpus", "run", *where, "--codec", codec)
+    rosella(*command)
+    assert rosella(*command)[1] == NOTHING
+    (codec / "model.safetensors").touch()
+    assert "tokenize: 0 done, 0 failed" in rosella(*command)[1]
+    assert rosella(*command)[1] == NOTHING
+    assert "segment: 3 done" in rosella(*command, "--max-seconds", 3)[1]
+    next((tmp_path / "c" / "cache" / "codes").rglob("*.npz")).unlink()
+    assert "tokenize: 1 done" in rosella(*command, "--max-seconds", 3)[1]
+    monkeypatch.setattr("rosella.__version__", "another")
+    assert "tokenize: 0 done, 0 failed" in rosella(*command, "--max-seconds", 3)[1]
+    assert len(loaded) == 5
+
+
+def test_a_run_says_what_failed_before_and_stays_so(rosella, tmp_path, source):
+    soundfile.write(source.parent / "r1.wav", np.full(192000, np.nan, np.float32), 16000, subtype="FLOAT")
+    where = ("--corpus", tmp_path / "c")
+    rosella("corpus", "add", source, *where)
+    _, out, _ = rosella("corpus", "run", *where)
+    assert "tokenize: 2 done, 1 failed\nfailed: " in out
+    assert "failed before" not in out
+    still = (
+        "1 failed before and stays so: `rosella corpus status` says why, "
+        "after `rosella corpus retry` a run tries again.\n"
+    )
+    assert rosella("corpus", "run", *where)[1] == NOTHING + still
+    rosella("corpus", "run", *where, "--max-seconds", 3)
+    save_tone(source.parent / "new.wav", 3.0, seed=9)
+    save_manifest(source.parent / "m.jsonl", [{"audio": "new.wav", "text": "hallo"}])
+    rosella("corpus", "add", source.parent / "m.jsonl", *where)
+    _, out, _ = rosella("corpus", "run", *where, "--max-seconds", 3)
+    assert out.endswith(f"tokenize: 1 done, 0 failed\n{still}")

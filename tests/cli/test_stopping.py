@@ -19,7 +19,6 @@ from rosella.stopping import SENTENCE
 from support import environment
 
 PROGRAM = str(Path(__file__).with_name("at_work.py"))
-STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture
@@ -65,16 +64,6 @@ def test_what_tells_a_run_to_stop_costs_no_attempt(folder, number):
     assert attempts(folder) == (0, False)
     with Corpus.open(folder) as corpus:
         assert corpus.run(FakeCodec()).failed == []
-
-
-def test_signals_that_come_together_are_one(folder):
-    run = start(folder)
-    for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-        run.send_signal(number)
-    _, errors = run.communicate(timeout=60)
-    assert run.returncode in {128 + number for number in STOPS}
-    assert errors.splitlines()[-1] == SENTENCE
-    assert attempts(folder) == (0, False)
 
 
 def test_native_code_that_hangs_is_left_after_a_while(folder):

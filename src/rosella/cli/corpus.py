@@ -129,6 +129,7 @@ def run(
 ) -> None:
     """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
     from rosella.cli.corpus_work import Settings, last_recognisers, load_models, run_local, run_queue
+    from rosella.cli.known import known_models
     from rosella.corpus.project import Corpus
     from rosella.errors import UserError
 
@@ -139,16 +140,21 @@ def run(
         if wordless and recogniser is None:
             print("Some recordings came without transcripts: they wait for --recogniser.", file=sys.stderr)
         settings = Settings(codec, max_seconds, skip, recogniser, clean_recogniser, diarizer, wordless)
-        devices = device or [None]
+        devices, known = device or [None], known_models(opened.catalogue, settings)
         if dry_run:
-            _print_planned(opened.planned(**load_models(settings, devices[0])))
+            _print_planned(opened.planned(**(known or load_models(settings, devices[0]))))
+            return
+        if known and not opened.is_due(**known):
+            print("Nothing to do: what can be done is done.")
+            _print_still_failed(opened.catalogue.failed())
             return
         with corpus_progress() as progress:
             if engine == "queue":
                 ran = run_queue(opened, settings, devices, progress)
             else:
                 ran = run_local(opened, catalogue, settings, devices, progress)
-        usable = opened.status().stages["tokenize"].get("done", 0)
+        after = opened.status()
+    usable = after.stages["tokenize"].get("done", 0)
     if ran.failed and not usable:
         raise UserError(_all_failed(ran.failed))
     print(
@@ -156,6 +162,7 @@ def run(
         + f", {len(ran.failed)} failed"
     )
     _print_failed(ran.failed)
+    _print_still_failed([f for f in after.failed if (f["path"], f["reason"]) not in ran.failed])
 
 
 def status(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = False) -> None:
@@ -252,6 +259,14 @@ def _print_failed(failed: list[tuple[str, str]]) -> None:
         print(f"failed: {path}: {reason}")
     if len(failed) > SHOWN:
         print(f"and {len(failed) - SHOWN} more: see `rosella corpus status --json`")
+
+
+def _print_still_failed(failed: Sequence[dict[str, str]]) -> None:
+    if failed:
+        print(
+            f"{len(failed)} failed before and {'stays' if len(failed) == 1 else 'stay'} so: `rosella corpus status` "
+            "says why, after `rosella corpus retry` a run tries again."
+        )
 
 
 def _status_text(found: Status) -> str:

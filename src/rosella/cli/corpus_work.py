@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rosella import devices, stopping
+from rosella.cli import known
 from rosella.cli.processes import end_with_parent, loading, side_by_side
 from rosella.cli.streams import outlive_readers
 from rosella.errors import RosellaError, UserError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rosella.corpus.engines.local import Ran
     from rosella.corpus.engines.progress import Progress
     from rosella.corpus.project import Corpus
+    from rosella.corpus.segment import Cutting
 
 SETTING = "run"
 """Under which the catalogue keeps what the workers run."""
@@ -44,18 +46,23 @@ class Settings:
     wordless: bool = False
     """Whether there are recordings without transcripts, which need the recogniser."""
 
+    @property
+    def cutting(self) -> Cutting:
+        from rosella.corpus.segment import Cutting
+
+        return Cutting(max_seconds=self.max_seconds, skip=self.skip)
+
 
 def load_models(settings: Settings, device: str | None) -> dict[str, Any]:
     """The arguments of `Corpus.run` and `Corpus.stages`, by default on the best device."""
     from rosella.asr.recogniser import load_transcriber
     from rosella.codec import load_codec
     from rosella.corpus.diarize import load_diarizer
-    from rosella.corpus.segment import Cutting
 
     where = str(devices.device(device))
     return {
         "codec": load_codec(settings.codec, where),
-        "cutting": Cutting(max_seconds=settings.max_seconds, skip=settings.skip),
+        "cutting": settings.cutting,
         "diarizer": load_diarizer(settings.diarizer, where),
         "transcriber": load_transcriber(settings.recogniser, settings.clean_recogniser, where)
         if settings.wordless and settings.recogniser
@@ -63,11 +70,12 @@ def load_models(settings: Settings, device: str | None) -> dict[str, Any]:
     }
 
 
-def remember(catalogue: Catalogue, settings: Settings) -> None:
-    """For workers, and for later runs that do not name a recogniser again."""
+def remember(catalogue: Catalogue, settings: Settings, models: dict[str, Any]) -> None:
+    """For workers, and for later runs that do not name a recogniser again, or have nothing to do."""
     from rosella.corpus.catalogue import settings as kept
 
     kept.write(catalogue, SETTING, asdict(settings))
+    known.note(catalogue, settings, models)
 
 
 def last_recognisers(catalogue: Catalogue) -> tuple[str | None, str | None]:
@@ -85,7 +93,7 @@ def run_queue(opened: Corpus, settings: Settings, devices: Sequence[str | None],
     if len(devices) > 1:
         raise UserError("A run of the queue works on one device: give more to `rosella corpus work`.")
     url, models = redis_url(), load_models(settings, devices[0])
-    remember(opened.catalogue, settings)
+    remember(opened.catalogue, settings, models)
     return queue.run(opened.catalogue, opened.stages(**models), url, progress)
 
 
@@ -102,7 +110,7 @@ def run_local(
     """
     if len(devices) == 1:
         models = load_models(settings, devices[0])
-        remember(opened.catalogue, settings)
+        remember(opened.catalogue, settings, models)
         return opened.run(**models, progress=progress)
     from rosella.corpus.catalogue.store import STAGES
     from rosella.corpus.engines.local import ran_between
@@ -134,7 +142,7 @@ def run_on(
         with stopping.interrupting(), Corpus.open(corpus, catalogue) as opened:
             with loading(flag):
                 models = load_models(settings, device)
-            remember(opened.catalogue, settings)
+            remember(opened.catalogue, settings, models)
             opened.run(**models, begin=begin)
     except KeyboardInterrupt:
         sys.exit(stopping.exit_code())

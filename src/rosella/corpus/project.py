@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from rosella.audio import is_url
 from rosella.corpus.balance import Balance
@@ -19,6 +19,7 @@ from rosella.corpus.durable import atomic
 from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Ran, Stage
 from rosella.corpus.engines.progress import Advance, Progress
+from rosella.corpus.engines.work import anything_due
 from rosella.corpus.export import Exported, export
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.manifest import Entry, read_source
@@ -128,6 +129,10 @@ class Corpus:
                 self.catalogue.reset(recording.id, TOKENIZE)
         remember_codec(self.directory, codec)
         return stages
+
+    def is_due(self, **models: Any) -> bool:
+        """Whether `run`, given these, finds anything to do; of a model no more than its version is asked for."""
+        return anything_due(self.catalogue, self.stages(**models))
 
     def planned(
         self,

@@ -25,7 +25,7 @@ from rosella.corpus.durable import NoSpace
 from rosella.corpus.engines import metrics
 from rosella.corpus.engines.local import Ran, Stage, ran_between
 from rosella.corpus.engines.progress import Progress, advances
-from rosella.corpus.engines.work import TAKEN, Terms, give_back_all, work
+from rosella.corpus.engines.work import TAKEN, Terms, anything_due, give_back_all, work
 from rosella.errors import RosellaError, UserError
 
 _log = logging.getLogger(__name__)
@@ -109,8 +109,8 @@ class Worker:
                 self._queue.close()
 
     def is_idle(self) -> bool:
-        """Whether nothing is due. Asked in order: a recording that moves meanwhile moves to a later question."""
-        return not any(leases.is_due(self.catalogue, stage.name, stage.version) for stage in self.stages)
+        """Whether nothing is due."""
+        return not anything_due(self.catalogue, self.stages)
 
     def _sweep(self) -> None:
         """Send what the database calls due and Redis does not know of."""

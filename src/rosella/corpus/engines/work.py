@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -88,6 +88,11 @@ def work(
     except BaseException:
         _let_go(catalogue, lease)
         raise
+
+
+def anything_due(catalogue: Catalogue, stages: Sequence[Stage]) -> bool:
+    """Asked in order: a recording that moves meanwhile moves to a later question."""
+    return any(leases.is_due(catalogue, stage.name, stage.version) for stage in stages)
 
 
 def _run(stage: Stage, recording: Recording) -> Outcome | str:
