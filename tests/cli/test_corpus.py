@@ -187,3 +187,17 @@ def test_a_run_says_what_failed_before_and_stays_so(rosella, tmp_path, source):
     rosella("corpus", "add", source.parent / "m.jsonl", *where)
     _, out, _ = rosella("corpus", "run", *where, "--max-seconds", 3)
     assert out.endswith(f"tokenize: 1 done, 0 failed\n{still}")
+
+
+def test_names_of_files_are_no_commands_to_a_terminal(rosella, tmp_path):
+    save_tone(tmp_path / "in" / "red\x1b[31m\a.wav", 3.0)
+    save_tone(tmp_path / "in" / "zé.wav", 3.0, seed=1)
+    where = ("--corpus", tmp_path / "c")
+    _, out, err = rosella("corpus", "add", tmp_path / "in", *where)
+    assert "red\\x1b[31m\\x07.wav" in err and "zé.wav" in err
+    said = out + err
+    for verb in ("retry", "status"):
+        said += "".join(rosella("corpus", verb, *where)[1:])
+    said += rosella("corpus", "add", tmp_path / "in" / "red\x1b[31m\a.wav", "--corpus", tmp_path / "d")[2]
+    assert said.count("red\\x1b[31m") > 3
+    assert all(line.isprintable() for line in said.split("\n"))

@@ -256,7 +256,13 @@ def test_unprintable_names_fail_alone(corpus, tmp_path):
     assert added.added == 1
     assert [path.rpartition("/")[2] for path, _ in added.failed] == ["new\\nline.wav", "not-utf8-\\udcff.wav"]
     assert all("unprintable characters: rename it" in reason for _, reason in added.failed)
-    assert len(corpus.status().failed) == 2
+    failed = corpus.status().failed
+    assert len(failed) == 2
+    corpus.retry()
+    assert corpus.status().failed == failed, "looked for where it is, and found with the same fault"
+    os.rename(tmp_path / "in" / "new\nline.wav", tmp_path / "in" / "line.wav")
+    corpus.retry()
+    assert "does not exist" in next(f["reason"] for f in corpus.status().failed if "new" in f["path"])
 
 
 def test_links_are_followed_and_loops_end(corpus, tmp_path):

@@ -17,6 +17,7 @@ import rosella
 from rosella import stopping, threads
 from rosella.cli.streams import outlive_readers
 from rosella.errors import RosellaError, UserError
+from rosella.shown import lines_shown
 
 VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "parity", "evaluate", "doctor")
 
@@ -62,7 +63,7 @@ def _main(arguments: Sequence[str], debug: bool) -> None:
         if debug:
             traceback.print_exc()
         sentence, code = explain(error)
-        print(f"rosella: {sentence}", file=sys.stderr)
+        print(f"rosella: {lines_shown(sentence)}", file=sys.stderr)
         sys.exit(code)
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from rosella.shown import shown
+
 SHOWN = 5
 INTERRUPTED = 130
 
@@ -57,7 +59,7 @@ def prepare(
         f"{rejected} spans rejected, {report['recordings']['failed']} recordings failed: see {out / 'report.md'}"
     )
     for failure in report["failed"][:SHOWN]:
-        typer.echo(f"failed: {failure['recording']}: {failure['reason']}")
+        typer.echo(shown(f"failed: {failure['recording']}: {failure['reason']}"))
 
 
 def train(

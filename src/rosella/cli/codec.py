@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rosella.errors import UserError
+from rosella.shown import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +102,7 @@ def load_audio(paths: Sequence[Path], sample_rate: int) -> list[np.ndarray]:
     if not waves:
         raise UserError(f"None of the {len(files)} files can be used; the first: {faults[0]}")
     for fault in faults:
-        typer.echo(f"left out: {fault}", err=True)
+        typer.echo(shown(f"left out: {fault}"), err=True)
     return waves
 
 

@@ -13,6 +13,7 @@ import typer
 
 from rosella.cli.corpus_work import work
 from rosella.cli.progress import corpus_progress
+from rosella.shown import shown
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.status import Status
@@ -256,7 +257,7 @@ def _all_failed(failed: list[tuple[str, str]]) -> str:
 
 def _print_failed(failed: list[tuple[str, str]]) -> None:
     for path, reason in failed[:SHOWN]:
-        print(f"failed: {path}: {reason}")
+        print(shown(f"failed: {path}: {reason}"))
     if len(failed) > SHOWN:
         print(f"and {len(failed) - SHOWN} more: see `rosella corpus status --json`")
 
@@ -279,7 +280,7 @@ def _status_text(found: Status) -> str:
             f"{stage}: " + (", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "nothing yet")
         )
     lines += [f"rejected {number}: {reason}" for reason, number in found.rejects.items()]
-    lines += [f"failed at {f['stage']}: {f['path']}: {f['reason']}" for f in found.failed[:SHOWN]]
+    lines += [shown(f"failed at {f['stage']}: {f['path']}: {f['reason']}") for f in found.failed[:SHOWN]]
     if len(found.failed) > SHOWN:
         lines.append(f"and {len(found.failed) - SHOWN} more failed: see --json")
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from rosella.cli import known
 from rosella.cli.processes import end_with_parent, loading, side_by_side
 from rosella.cli.streams import outlive_readers
 from rosella.errors import RosellaError, UserError
+from rosella.shown import lines_shown
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.store import Catalogue
@@ -148,7 +149,7 @@ def run_on(
         sys.exit(stopping.exit_code())
     except Exception as error:
         sentence, code = explain(error)
-        print(f"rosella: {sentence}", file=sys.stderr, flush=True)
+        print(f"rosella: {lines_shown(sentence)}", file=sys.stderr, flush=True)
         sys.exit(code)
 
 
@@ -204,7 +205,7 @@ def serve(corpus: Path, device: str | None, metrics_port: int | None, flag: Any)
             _serve(corpus, device, flag, stop.is_set)
     except UserError as error:
         sentence, code = explain(error)
-        print(f"rosella: {sentence}", file=sys.stderr, flush=True)
+        print(f"rosella: {lines_shown(sentence)}", file=sys.stderr, flush=True)
         os._exit(code)
     # A job that was given back may still be in a thread of its own: do not wait for it.
     os._exit(stopping.exit_code())

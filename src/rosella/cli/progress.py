@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rosella.shown import shown
+
 if TYPE_CHECKING:
     from rosella.corpus.engines.progress import Advance
 
@@ -62,7 +64,7 @@ def _bar(title: str, total: int, console) -> Iterator[Callable[[int, str], None]
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=total, note="")
-        yield lambda done, note="": bar.update(task, completed=done, note=note)
+        yield lambda done, note="": bar.update(task, completed=done, note=shown(note))
 
 
 def _lines(title: str, total: int) -> Callable[[int, str], None]:
@@ -72,7 +74,7 @@ def _lines(title: str, total: int) -> Callable[[int, str], None]:
         nonlocal last
         if done == total or time.monotonic() - last > PLAIN_INTERVAL:
             last = time.monotonic()
-            print(f"{title}: {done}/{total} {note}".rstrip(), flush=True)
+            print(f"{title}: {done}/{total} {shown(note)}".rstrip(), flush=True)
 
     return update
 
@@ -94,7 +96,7 @@ def corpus_progress() -> Iterator[Callable[[Advance], None]]:
         def show(advance: Advance) -> None:
             if advance.stage not in tasks:
                 tasks[advance.stage] = bars.add_task("", total=advance.total, stage=advance.stage)
-            words = speed(advance), _failures(advance), Path(advance.path).name
+            words = speed(advance), _failures(advance), shown(Path(advance.path).name)
             bars.update(
                 tasks[advance.stage],
                 completed=advance.done,
@@ -139,6 +141,6 @@ class _Lines:
         ):
             return
         self._said[advance.stage] = done
-        facts = ", ".join(filter(None, (speed, _failures(advance), Path(advance.path).name)))
+        facts = ", ".join(filter(None, (speed, _failures(advance), shown(Path(advance.path).name))))
         line = f"{advance.stage}: {done} of {total}" + (f" ({facts})" if facts else "")
         print(line, file=sys.stderr, flush=True)

@@ -32,6 +32,7 @@ from rosella.corpus.transcribe import Transcriber
 from rosella.corpus.where import Condition
 from rosella.errors import UserError
 from rosella.records import check_turns
+from rosella.shown import meant, shown
 
 CATALOGUE_VARIABLE = "ROSELLA_CATALOGUE"
 CATALOGUE_FILE = "catalogue.sqlite"
@@ -193,7 +194,7 @@ class Corpus:
         except Removed as removed:
             result.failed.append((entry.place, str(removed)))
             return
-        path = place if place.isprintable() else ascii(place)[1:-1]
+        path = shown(place)
         source, recording = source_of(path), None
         try:
             check_not_removed(self.catalogue, unread(path, facts).id, path)
@@ -217,8 +218,9 @@ class Corpus:
 
     def _rescan(self, recording: str) -> None:
         row = self.catalogue.get(recording)
-        url = row.path if is_url(row.path) else None
-        entry = Entry(Path(row.path), tuple(self.catalogue.turns(recording)), "", url=url)
+        place = _standing(row.path)
+        url = place if is_url(place) else None
+        entry = Entry(Path(place), tuple(self.catalogue.turns(recording)), "", url=url)
         self._add(entry, {name: getattr(row, name) for name in FACTS}, Added())
 
     def _place(self, entry: Entry) -> str:
@@ -248,6 +250,12 @@ def catalogue_url(directory: Path, url: str | None = None, create: bool = False)
 
 def _goes_by(failure: dict[str, str], name: str) -> bool:
     return name in (failure["recording"], failure["path"], Path(failure["path"]).name)
+
+
+def _standing(path: str) -> str:
+    """Where the file is that the catalogue knows by this path, which is escaped where it cannot be printed."""
+    escaped = meant(path)
+    return escaped if is_url(path) or (os.path.lexists(escaped) and not os.path.lexists(path)) else path
 
 
 def _silent(advance: Advance) -> None:
