@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from corpus.fakes import FakeCodec, small_source
+from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from rosella import cli
+from rosella.corpus.catalogue.speakers import replace_speakers
+from rosella.corpus.project import Corpus
 
 
 @pytest.fixture
@@ -74,3 +78,51 @@ def test_the_environment_is_read_from_a_file_and_wins_over_it(rosella, tmp_path,
     code, _, err = rosella("--version")
     assert code == 2
     assert "Line 1 of .env" in err and "secret" not in err
+
+
+@pytest.fixture
+def one_voice(rosella, tmp_path):
+    """A corpus where one voice is named anna, named ben, and named by nobody; and another recording of ben's."""
+    names = ("anna1", "ben1", "ben2", "nobody1")
+    for seed, name in enumerate(names):
+        save_tone(tmp_path / "in" / f"{name}.wav", 4.0, seed=seed)
+    told = [{"audio": f"{name}.wav", "turns": [turn(0, 3, name[:-1])]} for name in names[:3]]
+    source, where = [*told, {"audio": "nobody1.wav"}], ("--corpus", tmp_path / "c")
+    rosella("corpus", "add", save_manifest(tmp_path / "in" / "m.jsonl", source), *where)
+    with Corpus.open(tmp_path / "c") as corpus, corpus.catalogue.session() as session:
+        for recording in corpus.catalogue.done("scan", ""):
+            name = Path(recording.path).stem
+            who = np.eye(4, dtype=np.float32)[0 if name == "ben2" else 1]
+            replace_speakers(session, recording.id, "1", {"A" if name == "nobody1" else name[:-1]: who})
+    return where
+
+
+def left(folder):
+    with Corpus.open(folder) as corpus:
+        return sorted(Path(recording.path).stem for recording in corpus.catalogue.done("scan", ""))
+
+
+def test_a_speaker_is_removed_where_they_are_named(rosella, tmp_path, one_voice):
+    code, out, _ = rosella("corpus", "remove", "anna", *one_voice, "--yes", "--runs", tmp_path / "runs")
+    assert code == 0
+    shown = {line.split("/")[-1] for line in out.splitlines()[:3]}
+    assert "anna1.wav" in shown
+    assert any(line.startswith("ben1.wav (by voice: voice-") and "named ben there" in line for line in shown)
+    assert any(
+        line.startswith("nobody1.wav (by voice: voice-") and "not named there" in line for line in shown
+    )
+    assert "2 found by voice alone stay. --voice removes them too" in out
+    assert "1 recordings removed" in out
+    assert left(tmp_path / "c") == ["ben1", "ben2", "nobody1"]
+    voice = next(line for line in shown if "ben1" in line).split()[3].rstrip(",")
+    rosella("corpus", "remove", voice, *one_voice, "--yes", "--runs", tmp_path / "runs")
+    assert left(tmp_path / "c") == ["ben2"]
+
+
+def test_a_speaker_is_removed_wherever_their_voice_is_heard_if_so_asked(rosella, tmp_path, one_voice):
+    _, out, _ = rosella(
+        "corpus", "remove", "anna", "--voice", *one_voice, "--yes", "--runs", tmp_path / "runs"
+    )
+    assert "3 recordings removed" in out
+    assert "stay." not in out
+    assert left(tmp_path / "c") == ["ben2"]

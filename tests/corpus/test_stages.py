@@ -108,10 +108,11 @@ def test_who_is_named_in_a_manifest_keeps_the_name_and_is_found_where_nobody_nam
     two = Turn(4.0, 6.0, "tape", "[S1] wie [S2] ik")
     corpus.add_entries([Entry(path, (Turn(1.0, 3.0, "anna", "hoi"), two), "b.wav")])
     run(corpus, Writes(["[S1] een"] * 3))
-    assert {recording.path for recording in find(corpus.catalogue, "anna")} == {
-        str(path),
-        str(tmp_path / "a.wav"),
-    }
+    found = find(corpus.catalogue, "anna")
+    assert [recording.path for recording in found.named] == [str(path)]
+    assert [(heard.path, heard.other) for heard in found.heard] == [(str(tmp_path / "a.wav"), None)]
+    (heard,) = found.heard
+    assert len(find(corpus.catalogue, heard.voice).named) == 2
     corpus.export()
     rows = Export.open(corpus.directory).index(["recording", "main_speaker"]).to_pylist()
     (named,) = [r for r in corpus.catalogue.done("scan", "") if r.path == str(path)]

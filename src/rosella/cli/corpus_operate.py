@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rosella.cli.corpus import CatalogueUrl, Directory
+
+if TYPE_CHECKING:
+    from rosella.corpus.catalogue.removal import Found
 
 
 def register(group: typer.Typer) -> None:
@@ -21,6 +24,10 @@ def remove(
     runs: Annotated[Path, typer.Option(help="Where trainings are, to name those that saw it.")] = Path(
         "runs"
     ),
+    voice: Annotated[
+        bool,
+        typer.Option("--voice", help="Also where the speaker's voice is heard under another name, or none."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     catalogue: CatalogueUrl = None,
 ) -> None:
@@ -31,18 +38,30 @@ def remove(
 
     with Corpus.open(corpus, catalogue) as opened:
         found = find(opened.catalogue, name)
-        for recording in found:
-            print(f"{recording.id} {recording.path}")
+        chosen = [*found.named, *(found.heard if voice else [])]
+        _print_found(found, voice)
         if not yes:
-            typer.confirm(f"Remove {len(found)} recordings for good?", abort=True)
-        removed = removal.remove(opened, found, runs)
+            typer.confirm(f"Remove {len(chosen)} recordings for good?", abort=True)
+        removed = removal.remove(opened, chosen, runs)
     print(
-        f"{len(found)} recordings removed, {removed.files} files deleted, {removed.shards} shards purged, "
+        f"{len(chosen)} recordings removed, {removed.files} files deleted, {removed.shards} shards purged, "
         f"{removed.backups} backups purged"
     )
     print("The audio files themselves stay where they are: delete them yourself.")
     for run in removed.runs:
         print(f"trained on it: {run}")
+
+
+def _print_found(found: Found, voice: bool) -> None:
+    for recording in found.named:
+        print(f"{recording.id} {recording.path}")
+    for heard in found.heard:
+        name = f"named {heard.other} there" if heard.other else "not named there"
+        print(f"{heard.id} {heard.path} (by voice: {heard.voice}, {name})")
+    if found.heard and not voice:
+        print(
+            f"{len(found.heard)} found by voice alone stay. --voice removes them too; later they go by the voice only."
+        )
 
 
 def backup(

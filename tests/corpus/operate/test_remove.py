@@ -47,7 +47,7 @@ def filled(corpus, source):
     corpus.run(FakeCodec())
     corpus.export()
     backup(corpus.directory, catalogue_url(corpus.directory))
-    (private,) = find(corpus.catalogue, "private.wav")
+    (private,) = find(corpus.catalogue, "private.wav").named
     cached = next(corpus.directory.glob(f"cache/codes/*/{private.id}.npz"))
     shutil.copy(cached, cached.with_name(f".{cached.name}.99.tmp"))
     (corpus.directory / "report.html").write_text(f"<p>{SAID}</p>")
@@ -55,7 +55,7 @@ def filled(corpus, source):
 
 
 def removed(corpus, name, tmp_path) -> Removal:
-    return remove(corpus, find(corpus.catalogue, name), tmp_path / "runs")
+    return remove(corpus, find(corpus.catalogue, name).named, tmp_path / "runs")
 
 
 def holding(folder, *secrets):
@@ -94,7 +94,7 @@ def rows_with(corpus, *secrets):
 
 @pytest.mark.parametrize("name", ["private.wav", NAME])
 def test_nothing_of_what_was_removed_is_in_any_file(filled, tmp_path, name):
-    (private,) = find(filled.catalogue, "private.wav")
+    (private,) = find(filled.catalogue, "private.wav").named
     traces = (SAID, SAID.upper(), NAME, "private.wav", "show-plugh")
     expected = {".tmp", "report.html", ".npz", ".parquet", ".sqlite"}
     before = holding(filled.directory, *traces, private.id)
@@ -142,7 +142,7 @@ def test_an_older_backup_does_not_bring_it_back(filled, tmp_path):
 
 
 def test_runs_that_were_trained_on_it_are_named(filled, tmp_path):
-    (private,) = find(filled.catalogue, "private.wav")
+    (private,) = find(filled.catalogue, "private.wav").named
     folder = tmp_path / "runs"
     for name, recordings in (("saw", [private.id]), ("did-not", ["0" * 32])):
         run = runs.Run(folder / name)
@@ -172,7 +172,7 @@ def test_a_removal_that_was_interrupted_is_repeated_under_the_same_name(filled, 
 def test_names_that_mean_nothing_or_too_much(filled, tmp_path):
     with pytest.raises(UserError, match="No recording and no speaker goes by nobody"):
         find(filled.catalogue, "nobody")
-    assert len(find(filled.catalogue, "anna")) == 3
+    assert len(find(filled.catalogue, "anna").named) == 3
     save_tone(tmp_path / "more" / "r0.wav", 3.0, seed=20)
     filled.add(tmp_path / "more" / "r0.wav")
     with pytest.raises(UserError, match="2 recordings are named r0.wav"):

@@ -29,20 +29,38 @@ class Named:
     path: str
 
 
-def find(catalogue: Catalogue, name: str) -> list[Named]:
+@dataclass(frozen=True)
+class Heard(Named):
+    """One in which a speaker's `voice` is heard, though it goes there by the name of `other`, or by none."""
+
+    voice: str
+    other: str | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Recordings that go by a name, and others in which the voice of that name is heard."""
+
+    named: list[Named]
+    heard: list[Heard]
+
+
+def find(catalogue: Catalogue, name: str) -> Found:
     """The recording of an id, path or file name, or else all in which the speaker of that name talks.
 
-    A speaker is a name that a source gave, wherever else their voice is heard too, or a voice linked across
-    recordings; `A` of one diarized recording is not `A` of another.
+    A speaker is a name that a source gave, or a voice linked across recordings; `A` of one diarized recording is not
+    `A` of another. Who has a name may be heard elsewhere too: voices are alike by their embeddings, which may be wrong.
     """
     link_speakers(catalogue)  # a voice heard since the last export would be missed
     with catalogue.session() as session:
-        found = _by_place(session, name) or _by_speaker(session, name)
-    if not found:
+        if found := _by_place(session, name):
+            return Found(found, [])
+        named, heard = _by_speaker(session, name), _by_voice(session, name)
+    if not named:
         raise UserError(
             f"No recording and no speaker goes by {name}: give a recording's path, file name or id."
         )
-    return found
+    return Found(named, heard)
 
 
 def _by_place(session: Session, name: str) -> list[Named]:
@@ -57,11 +75,25 @@ def _by_place(session: Session, name: str) -> list[Named]:
     return similar
 
 
+def _talks(name: str) -> sa.Select[str]:
+    return sa.select(TurnRow.recording).where(TurnRow.speaker == name, TurnRow.origin == MANIFEST)
+
+
 def _by_speaker(session: Session, name: str) -> list[Named]:
-    talks = sa.select(TurnRow.recording).where(TurnRow.speaker == name, TurnRow.origin == MANIFEST)
-    own = sa.select(SpeakerRow.voice).where(SpeakerRow.name == name, SpeakerRow.recording.in_(talks))
-    heard = sa.select(SpeakerRow.recording).where(sa.or_(SpeakerRow.voice == name, SpeakerRow.voice.in_(own)))
-    return _named(session, RecordingRow.id.in_(talks) | RecordingRow.id.in_(heard))
+    heard = sa.select(SpeakerRow.recording).where(SpeakerRow.voice == name)
+    return _named(session, RecordingRow.id.in_(_talks(name)) | RecordingRow.id.in_(heard))
+
+
+def _by_voice(session: Session, name: str) -> list[Heard]:
+    own = sa.select(SpeakerRow.voice).where(SpeakerRow.name == name, SpeakerRow.recording.in_(_talks(name)))
+    told = sa.exists().where(TurnRow.recording == RecordingRow.id, TurnRow.origin == MANIFEST)
+    query = (
+        sa.select(RecordingRow.id, RecordingRow.path, SpeakerRow.voice, sa.case((told, SpeakerRow.name)))
+        .join(SpeakerRow, SpeakerRow.recording == RecordingRow.id)
+        .where(SpeakerRow.voice.in_(own), RecordingRow.id.not_in(_talks(name)))
+        .order_by(RecordingRow.path)
+    )
+    return list({row.id: Heard(*row) for row in session.execute(query)}.values())
 
 
 def _named(session: Session, condition: sa.ColumnElement[bool]) -> list[Named]:

@@ -1,6 +1,6 @@
 """Removal for good, where consent is withdrawn: nothing of a recording stays in the corpus but a hash.
 
-A speaker goes with every recording they talk in: turns may be attributed wrongly, and voices overlap. Files are
+A speaker goes with every recording they are named in, as a whole: turns may be attributed wrongly, and voices overlap. Files are
 purged before the catalogue forgets, so that a removal that was interrupted is repeated under the same name.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,14 @@ _HASH = re.compile(r"[0-9a-f]{32}")
 class Removal:
     """What was removed: files deleted, shards written anew without it; and the runs that were trained on it."""
 
-    recordings: list[Named]
+    recordings: Sequence[Named]
     files: int = 0
     shards: int = 0
     backups: int = 0
     runs: list[str] = field(default_factory=list)
 
 
-def remove(corpus: Corpus, recordings: list[Named], runs: Path) -> Removal:
+def remove(corpus: Corpus, recordings: Sequence[Named], runs: Path) -> Removal:
     """Purge recordings from files, backups and the catalogue. No worker may be at work on the corpus."""
     ids = {recording.id for recording in recordings}
     result = Removal(recordings, runs=list(trained_on(runs, corpus.directory, ids)))
