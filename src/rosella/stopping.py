@@ -19,6 +19,8 @@ SENTENCE = "Interrupted; run the same command again to resume."
 _LEFT = 0
 _last: int = signal.SIGINT
 _interrupting: frozenset[int] = frozenset()
+_undisturbed = 0
+_waiting = False
 
 
 def exit_code() -> int:
@@ -54,11 +56,14 @@ def interrupting() -> Iterator[None]:
     obeyed = -PATIENCE
 
     def interrupt(_: int) -> None:
+        global _waiting
         nonlocal obeyed
         if time.monotonic() - obeyed < PATIENCE:
             return
         obeyed = time.monotonic()
-        raise KeyboardInterrupt
+        _waiting = bool(_undisturbed) and not _waiting
+        if not _waiting:
+            raise KeyboardInterrupt
 
     outer = _interrupting
     with heeding(interrupt) as _interrupting:
@@ -66,6 +71,23 @@ def interrupting() -> Iterator[None]:
             yield
         finally:
             _interrupting = outer
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """For what must not be broken off: an interruption waits for its end, or for the next one PATIENCE later."""
+    global _undisturbed, _waiting
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _undisturbed += 1
+    try:
+        yield
+    finally:
+        _undisturbed -= 1
+        if _waiting and not _undisturbed:
+            _waiting = False
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -101,7 +123,9 @@ def last_will(act: Callable[[], None]) -> Iterator[None]:
 
 def _end(code: int, act: Callable[[], None]) -> None:
     try:
-        act()
+        acting = threading.Thread(target=act, daemon=True)
+        acting.start()
+        acting.join(PATIENCE)
         os.write(2, f"{SENTENCE}\n".encode())
     finally:
         os._exit(code)

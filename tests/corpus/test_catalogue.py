@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -8,6 +9,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from rosella import stopping
+from rosella.corpus.catalogue import settings
 from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.store import Catalogue, Source
 from rosella.corpus.segment import Reject
@@ -163,3 +166,15 @@ def test_what_is_no_database_is_refused(tmp_path):
     for url in ("nonsense", "nosuchdatabase://x/y"):
         with pytest.raises(UserError, match="catalogue URL cannot be used"):
             Catalogue.open(url)
+
+
+def test_an_interruption_waits_for_the_end_of_a_transaction(catalogue):
+    def interrupted():
+        with catalogue.session() as session:
+            session.execute(sa.insert(Base.metadata.tables["settings"]).values(name="told", value=1))
+            signal.raise_signal(signal.SIGTERM)
+            session.execute(sa.insert(Base.metadata.tables["settings"]).values(name="then", value=2))
+
+    with stopping.interrupting(), pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (settings.read(catalogue, "told"), settings.read(catalogue, "then")) == (1, 2)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -119,6 +121,9 @@ def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def _interrupted() -> NoReturn:
     print(stopping.SENTENCE, file=sys.stderr)
+    atexit.register(
+        signal.signal, signal.SIGINT, signal.SIG_DFL
+    )  # who asks again while it ends sees no traceback
     sys.exit(stopping.exit_code())
 
 

@@ -35,6 +35,7 @@ from rosella.corpus.catalogue.status import Status, failures, read_status
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.segment import Reject
 from rosella.records import Recording, Turn, Utterance
+from rosella.stopping import undisturbed
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.leases import Lease
@@ -76,7 +77,15 @@ class Catalogue:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction; a crash leaves the state before or after it."""
+        """One transaction; a crash leaves the state before or after it.
+
+        An interruption waits for its end: in the midst of it, it would leave a connection that holds the database's lock.
+        """
+        with undisturbed(), self._transaction() as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
         with explained(self._engine), Session(self._engine) as session, session.begin():
             yield session
 
@@ -182,7 +191,7 @@ class Catalogue:
     def spoken(self) -> Iterator[Utterance]:
         """Every utterance that has a transcript, a thousand at a time in memory."""
         query = sa.select(UtteranceRow).where(UtteranceRow.text != "").order_by(UtteranceRow.id)
-        with self.session() as session:
+        with self._transaction() as session:
             for row in session.scalars(query.execution_options(yield_per=1000)):
                 yield _utterance(row)
 

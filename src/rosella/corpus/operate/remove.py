@@ -1,7 +1,7 @@
 """Removal for good, where consent is withdrawn: nothing of a recording stays in the corpus but a hash.
 
-A speaker goes with every recording they are named in, as a whole: turns may be attributed wrongly, and voices overlap. Files are
-purged before the catalogue forgets, so that a removal that was interrupted is repeated under the same name.
+A speaker goes with every recording they are named in, as a whole: turns may be attributed wrongly, and voices overlap.
+Files are purged before the catalogue forgets, so that a removal that was interrupted is repeated under the same name.
 """
 
 from __future__ import annotations
