@@ -15,8 +15,10 @@ import soundfile
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone, turn
 from rosella import audio
+from rosella.corpus.catalogue import leases
 from rosella.corpus.catalogue.store import STAGES
 from rosella.corpus.durable import NoSpace
+from rosella.corpus.engines.work import MAX_ATTEMPTS
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
 from rosella.corpus.shards import Export
@@ -341,6 +343,21 @@ def test_stopped_at_any_moment_it_goes_on_where_it_was(corpus, source, name):
     assert corpus.run(codec).done == counts(0, tokenize=2)
     assert len(codec.encoded) == 4
     assert corpus.export().utterances == 6
+
+
+def test_an_interruption_between_taking_and_knowing_it_is_no_attempt(corpus, source, monkeypatch):
+    def interrupted(*arguments):
+        claim(*arguments)
+        raise KeyboardInterrupt
+
+    corpus.add(source)
+    claim = leases.claim
+    monkeypatch.setattr(leases, "claim", interrupted)
+    for _ in range(MAX_ATTEMPTS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            corpus.run(FakeCodec())
+    monkeypatch.undo()
+    assert corpus.run(FakeCodec()).failed == []
 
 
 def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(corpus, source):
