@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rosella.errors import UserError
+from rosella.files import replacing
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -166,7 +167,10 @@ def load_recipe_of(kind: type[AnyRecipe], path: str | Path, overrides: Sequence[
 
 
 def save_recipe(recipe: Part, path: str | Path) -> None:
-    Path(path).write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True), "utf-8")
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(
+            yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True), "utf-8"
+        )
 
 
 def check_same_run(recipe: Part, saved: Part, where: str | Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from rosella.convert.checkpoint import write_directory
 from rosella.convert.homes import Home, find_directory, open_home, wanted, widest
 from rosella.convert.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
 from rosella.errors import UserError
+from rosella.files import replacing_directory
 from rosella.model.config import DiaConfig
 
 LAYOUT = {"transformers": "transformers", "rosella": "transformers", "nari": "nari", "reference": "reference"}
@@ -131,9 +131,5 @@ def _new_directory(destination: Path) -> Iterator[Path]:
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise UserError(f"{destination} exists already; name a new directory, or remove it first.")
     destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
-    try:
+    with replacing_directory(destination) as temporary:
         yield temporary
-        temporary.replace(destination)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from rosella.convert import mapping
-from rosella.convert.tensors import Stored, replacing
+from rosella.convert.tensors import Stored
 from rosella.errors import UserError
+from rosella.files import replacing
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 
 _IDS = ("eos_token_id", "pad_token_id", "bos_token_id")

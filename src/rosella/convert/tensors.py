@@ -6,7 +6,6 @@ Every read opens the file anew and closes it, so that no more than one tensor is
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from rosella.errors import UserError
+from rosella.files import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -78,19 +78,6 @@ def write_safetensors(path: Path, tensors: Tensors) -> None:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in tensors.stored:
             file.write(np.ascontiguousarray(tensors.read(name)).reshape(-1).view(np.uint8).data)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place, synced, when the block succeeds."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rosella.evaluate.intelligibility import SAMPLE_RATE
 from rosella.evaluate.page import Html, element, join, paragraph, section, table
 from rosella.evaluate.scores import ClipScore, Evaluation
 from rosella.evaluate.story import CorpusFacts, RecordingFacts, Story, TrainingFacts
+from rosella.files import replacing
 
 SPECTROGRAM_SENTENCES = 2
 
@@ -84,9 +85,8 @@ SCORES = (
 
 def write(path: Path, story: Story) -> None:
     """Draw the report and write it to `path` in one piece."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(draw(story), encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(draw(story), encoding="utf-8")
 
 
 def draw(story: Story) -> str:
