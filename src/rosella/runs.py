@@ -8,17 +8,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from rosella.config import Part, check_same_run, load_recipe_of, save_recipe
-from rosella.errors import UserError
+from rosella.errors import RosellaError, UserError
+from rosella.files import replacing, replacing_directory
 from rosella.stopping import heeding
 
 RECORDINGS_FILE = "recordings.json"
 """In a run's directory: the ids of the recordings it is trained on, for when one must be removed."""
+
+
+MODEL_FILE = "model.json"
+"""Beside `model/`: the step it is of, since a run may be continued for more steps."""
 
 
 class Run:
@@ -43,19 +48,12 @@ class Run:
         if os.environ.get("RANK", "0") != "0":
             yield run
             return
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-            lock = (run.path / ".lock").open("w")
-        except OSError as error:
-            raise UserError(f"Cannot write the run directory {path}: {error.strerror}.") from None
-        with lock:
+        made = [each for each in (run.path, *run.path.parents) if not os.path.exists(each)]
+        with _lock(run.path) as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"Another process is training in {path}: wait for it, or choose another directory with --run."
-                ) from None
-            yield run
+                yield run
+            finally:
+                _leave_nothing(Path(lock.name), made)
 
     def begin(self, recipe: Part) -> None:
         """Refuse a recipe that contradicts the checkpoints already here, then save it."""
@@ -64,9 +62,8 @@ class Run:
 
     def remember(self, recordings: Iterable[str]) -> None:
         """Note whose recordings the run is trained on."""
-        temporary = self.path / f"{RECORDINGS_FILE}.tmp"
-        temporary.write_text(json.dumps(sorted(recordings)), "utf-8")
-        os.replace(temporary, self.path / RECORDINGS_FILE)
+        with replacing(self.path / RECORDINGS_FILE) as temporary:
+            temporary.write_text(json.dumps(sorted(recordings)), "utf-8")
 
     def check(self, recipe: Part) -> None:
         if self.recipe.exists() and self.steps():
@@ -75,7 +72,21 @@ class Run:
     def finished(self, steps: int) -> bool:
         """True when the last of `steps` and its model are here."""
         saved = self.steps()
-        return bool(saved) and saved[0] >= steps and (self.model / "config.json").exists()
+        return bool(saved) and saved[0] >= steps and saved[0] == self._model_step()
+
+    @contextmanager
+    def new_model(self, step: int) -> Iterator[Path]:
+        """A directory that becomes `model/`, the model after `step`, when the block succeeds."""
+        with replacing_directory(self.model) as temporary:
+            yield temporary
+        with replacing(self.path / MODEL_FILE) as temporary:
+            temporary.write_text(json.dumps({"step": step}))
+
+    def _model_step(self) -> int | None:
+        """The step whose model is in `model/`; None when there is none."""
+        if not (self.path / MODEL_FILE).exists() or not (self.model / "config.json").exists():
+            return None
+        return json.loads((self.path / MODEL_FILE).read_text())["step"]
 
     def record(self, values: dict[str, Any]) -> None:
         """Append one line to `metrics.jsonl`."""
@@ -89,9 +100,28 @@ class Run:
     def forget_after(self, step: int) -> None:
         """Drop the metrics of steps that will be trained again, and a line cut off by a crash."""
         kept = [json.dumps(values) + "\n" for values in read_metrics(self.metrics) if values["step"] <= step]
-        temporary = self.metrics.with_suffix(".tmp")
-        temporary.write_text("".join(kept), "utf-8")
-        os.replace(temporary, self.metrics)
+        with replacing(self.metrics) as temporary:
+            temporary.write_text("".join(kept), "utf-8")
+
+
+def newest_intact(
+    checkpoints: Sequence[Path], damage: Callable[[Path], str | None], note: Callable[[str], None]
+) -> Path | None:
+    """The first of `checkpoints`, newest first, that `damage` finds nothing wrong with; None when there are none at all.
+
+    Those before it are noted. RosellaError when none is left.
+    """
+    for checkpoint in checkpoints:
+        wrong = damage(checkpoint)
+        if wrong is None:
+            return checkpoint
+        note(f"Checkpoint {checkpoint} is damaged ({wrong}) and left out.")
+    if checkpoints:
+        raise RosellaError(
+            f"No checkpoint in {checkpoints[0].parent} is intact: restore one from a backup, "
+            "or move the run directory away to start again."
+        )
+    return None
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -105,6 +135,35 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return records
+
+
+def _lock(directory: Path) -> TextIO:
+    """The open lock of a directory, which is made if need be."""
+    while True:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = (directory / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"Cannot write the run directory {directory}: {error.strerror}.") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"Another process is training in {directory}: wait for it, or choose another directory with --run."
+            ) from None
+        with suppress(FileNotFoundError):  # whoever held it may have removed it in between
+            if os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name)):
+                return lock
+        lock.close()
+
+
+def _leave_nothing(lock: Path, made: Sequence[Path]) -> None:
+    """Remove a directory that holds nothing but its lock, and those above it that were made for it."""
+    with suppress(OSError):
+        if list(lock.parent.iterdir()) == [lock]:
+            lock.unlink()
+            for directory in made:
+                directory.rmdir()
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def test_a_damaged_checkpoint_is_left_out(recipe, tmp_path):
     newest.write_bytes(damaged)
     notes: list[str] = []
     run_in(tmp_path, recipe, lambda values: notes.append(values.get("note", "")))
-    assert f"{newest.name} is damaged and left out." in notes
+    assert f"Checkpoint {newest} is damaged (its content is not what was written) and left out." in notes
     assert "Resumed at step 4." in notes
 
 

@@ -20,6 +20,8 @@ def test_train_and_evaluate(tmp_path):
         "steps": 2,
     }
     (tmp_path / "tones.yaml").write_text(yaml.safe_dump(recipe))
+    refused = rosella("asr", "train", "tones.yaml", "examples=[nowhere]", cwd=tmp_path)
+    assert refused.returncode == 2 and not (tmp_path / "runs").exists(), refused.stderr
     trained = rosella("asr", "train", "tones.yaml", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert "Trained 2 steps; the recogniser is in runs/tones/model." in trained.stdout

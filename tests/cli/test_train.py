@@ -68,3 +68,4 @@ def test_mistakes_are_one_sentence(recipe, capsys, override, sentence):
     assert run(recipe, override) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
+    assert not Path("runs").exists()

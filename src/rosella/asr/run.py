@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from rosella.corpus.durable import atomic
 from rosella.errors import UserError
 from rosella.records import content_id
-from rosella.runs import Run
+from rosella.runs import Run, newest_intact
 
 Note = Callable[[str], None]
 
@@ -39,23 +39,28 @@ class AsrRun(Run):
             old.unlink()
 
     def restore(self, data: str, note: Note) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """The newest undamaged checkpoint, as (step, tensors)."""
-        for path in self._saved():
-            if content_id(path) != path.stem.split("-")[1]:
-                note(f"{path.name} is damaged and left out.")
-                continue
-            with safe_open(path, "pt") as file:
-                if (file.metadata() or {}).get("data") != data:
-                    raise UserError(
-                        f"The examples changed since the run in {self.path} began: "
-                        "bring the old ones back, or choose another directory with --run."
-                    )
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return _step(path), tensors
-        return None
+        """The newest undamaged checkpoint, as (step, tensors); None when there is none at all.
+
+        Damaged ones are noted. RosellaError when every one is damaged.
+        """
+        path = newest_intact(self._saved(), _damage, note)
+        if path is None:
+            return None
+        with safe_open(path, "pt") as file:
+            if (file.metadata() or {}).get("data") != data:
+                raise UserError(
+                    f"The examples changed since the run in {self.path} began: "
+                    "bring the old ones back, or choose another directory with --run."
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return _step(path), tensors
 
     def _saved(self) -> list[Path]:
         return sorted(self.checkpoints.glob("*-*.safetensors"), reverse=True)
+
+
+def _damage(path: Path) -> str | None:
+    return None if content_id(path) == path.stem.split("-")[1] else "its content is not what was written"
 
 
 def _step(path: Path) -> int:

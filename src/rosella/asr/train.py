@@ -130,14 +130,14 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = lambda values: None) 
             f"batch_size {recipe.batch_size} cannot be shared evenly by {accelerator.num_processes} devices: "
             "make it a multiple."
         )
-    if accelerator.is_main_process:
-        run.begin(recipe)
     recogniser = start(recipe)
     items = {split: _read(recipe, split, recogniser, report) for split in ("train", "validation")}
     if not items["train"]:
         raise UserError(f"None of the examples in {', '.join(recipe.examples)} can be trained on.")
     finish = prepare(recogniser, recipe)
     job = _job(recipe, recogniser, accelerator, run, report, items)
+    if job.writes:
+        run.begin(recipe)
     _restore(job)
     batches = data.Batches(
         items["train"], recogniser, recipe, accelerator.process_index, accelerator.num_processes
@@ -145,7 +145,8 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = lambda values: None) 
     with _same_sums(accelerator.device):
         stopped = _loop(job, batches)
     if not stopped and job.writes:
-        finish().save(run.model)
+        with run.new_model(job.step) as directory:
+            finish().save(directory)
     return Outcome(recogniser, job.step, not stopped)
 
 

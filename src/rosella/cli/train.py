@@ -66,7 +66,8 @@ def run_recipe(recipe: Recipe, run: RunDirectory) -> Outcome:
         )
         outcome = train_model(recipe, model, config, export, run, report, _sampler(recipe, run, codec))
     if outcome.finished:
-        save_model(run.model, outcome.model, config)
+        with run.new_model(outcome.step) as directory:
+            save_model(directory, outcome.model, config)
     return outcome
 
 
