@@ -40,3 +40,14 @@ def modules() -> list[str]:
         parts = path.relative_to(SOURCE.parent).with_suffix("").parts
         names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     return [name for name in names if not name.endswith("__main__") and ".migrations" not in name]
+
+
+def fill(folder: Path, leave: int = 0) -> None:
+    """Take all space of a small disk but `leave` bytes, with a file `filler`."""
+    with (folder / "filler").open("wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+        file.truncate(max(0, file.tell() - leave))

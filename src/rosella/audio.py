@@ -10,6 +10,7 @@ import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -209,10 +210,12 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
         raise UserError(f"Opus cannot hold {sample_rate} Hz: name {path} .wav or .flac instead.")
     if not path.parent.is_dir():
         raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    encoded = BytesIO()  # libsndfile would keep to itself why a file cannot be written
+    soundfile.write(encoded, np.clip(waveform, -1, 1), sample_rate, format=format, subtype=subtype)
     try:
-        soundfile.write(path, np.clip(waveform, -1, 1), sample_rate, format=format, subtype=subtype)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise UserError(f"Cannot write {path}: {error}") from error
+        path.write_bytes(encoded.getvalue())
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 @contextmanager

@@ -1,36 +1,12 @@
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from rosella.corpus.durable import NoSpace
 from rosella.corpus.project import Corpus
 from rosella.corpus.shards import Export
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 2 MB; a mount needs rights that not every machine gives."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("cannot mount a small disk here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(folder, leave):
-    """Take all space but `leave` bytes."""
-    with (folder / "filler").open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            pass
-        file.truncate(max(0, file.tell() - leave))
+from support import fill
 
 
 @pytest.mark.parametrize("leave", [0, 8192, 16384, 32768, 65536, 131072])

@@ -86,10 +86,10 @@ def read_dotenv(path: Path) -> None:
 
 def explain(error: BaseException) -> tuple[str, int]:
     """The sentence a person reads for `error`, and the exit code."""
-    if isinstance(error, UserError):
-        return str(error), 2
     if any(_is_full_disk(link) for link in _chain(error)):
         return "The disk is full: free some space, then run the same command again to resume.", 1
+    if isinstance(error, UserError):
+        return str(error), 2
     if isinstance(error, RosellaError):
         return str(error), 1
     text = " ".join(str(error).split())

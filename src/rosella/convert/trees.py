@@ -5,6 +5,7 @@ A tensor's name is its path in the tree, joined by `/`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from rosella.convert.tensors import DTYPES, Stored, Tensors
 from rosella.errors import UserError
+from rosella.files import require_space
 
 _DATA_FILE = 256 << 20  # bytes that wait in memory for their data file
 
@@ -93,6 +95,9 @@ def write_tree(path: Path, tensors: Tensors) -> None:
         here[leaf] = Waiting(name)
     handlers = (Waiting, Handler()), (jax.Array, type_handlers.ArrayHandler())
     registry = type_handlers.create_type_handler_registry(*handlers)
+    require_space(
+        path.parent, (math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in tensors.stored.values())
+    )
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
         save = ocp.args.PyTreeSave(tree, ocdbt_target_data_file_size=_DATA_FILE)
         checkpointer.save(path.resolve(), args=save)

@@ -22,9 +22,10 @@ import optax
 from flax import nnx
 
 from rosella.config import Recipe, save_recipe
-from rosella.errors import RosellaError
+from rosella.files import require_space
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
+from rosella.runs import newest_intact
 
 MANIFEST = "manifest.json"
 
@@ -84,6 +85,7 @@ def save(directory: Path, state: TrainState, progress: dict[str, Any], recipe: R
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
+        require_space(temporary, (leaf.nbytes for leaf in jax.tree.leaves(state)))
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save((temporary / "state").resolve(), state._asdict())
         (temporary / "progress.json").write_text(json.dumps(progress))
@@ -99,25 +101,16 @@ def save(directory: Path, state: TrainState, progress: dict[str, Any], recipe: R
 
 
 def restore(
-    directory: Path, like: TrainState, warn: Callable[[str], None]
+    directory: Path, like: TrainState, note: Callable[[str], None]
 ) -> tuple[TrainState, dict[str, Any]] | None:
     """State and progress of the newest checkpoint that verifies; None when there is none at all.
 
-    A damaged one is reported through `warn` and passed over. RosellaError when every one is damaged.
+    Damaged ones are noted. RosellaError when every one is damaged.
     """
-    found = steps(directory)
-    for step in found:
-        checkpoint = directory / f"{step:08d}"
-        damage = verify(checkpoint)
-        if damage is None:
-            return _read(checkpoint, like), json.loads((checkpoint / "progress.json").read_text())
-        warn(f"Checkpoint {checkpoint} is damaged ({damage}), so the one before it is used.")
-    if found:
-        raise RosellaError(
-            f"None of the {len(found)} checkpoints in {directory} is intact: restore one from a backup, "
-            "or move the run directory away to start again."
-        )
-    return None
+    found = newest_intact([directory / f"{step:08d}" for step in steps(directory)], verify, note)
+    if found is None:
+        return None
+    return _read(found, like), json.loads((found / "progress.json").read_text())
 
 
 def steps(directory: Path) -> list[int]:

@@ -1,0 +1,83 @@
+"""A disk that is full at any write of a training: one error, nothing printed beside it, and an exact resume."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from rosella import audio
+from rosella.cli import explain
+from rosella.convert.checkpoint import save_model
+from rosella.runs import Run
+from rosella.training import loop, state
+from rosella.training.directory import RunDirectory
+from support import fill
+from training import tiny
+from training.test_loop import timeless
+
+DISK_FULL = "The disk is full: free some space, then run the same command again to resume."
+WRITES = [  # what finds the disk full, in which call, and how much room is left then
+    (Run, "begin", 1, 0),
+    (Run, "remember", 1, 0),
+    (Run, "log", 1, 0),
+    (Run, "record", 1, 0),
+    (Run, "record", 5, 0),
+    (state, "save", 1, 65536),
+    (state, "save", 2, 0),
+    (audio, "write", 1, 0),
+    (audio, "write", 2, 0),
+    (Run, "new_model", 1, 0),
+]
+
+
+def train(path, export):
+    """As `rosella train` does, with a sample of noise after every third step."""
+
+    def sample(model, config, step):
+        run.samples.mkdir(exist_ok=True)
+        noise = np.random.default_rng(step).normal(0, 0.1, 16_000).astype(np.float32)
+        audio.write(run.samples / f"{step}.wav", noise, 16_000)
+
+    recipe = tiny.recipe(export.directory, samples={"texts": ["[S1] Een."], "every": 3})
+    with RunDirectory.locked(path) as run:
+        outcome = loop.train(recipe, tiny.model(), tiny.config(), export, run, sample=sample)
+        with run.new_model(outcome.step) as directory:
+            save_model(directory, outcome.model, tiny.config())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(export, tmp_path_factory):
+    path = tmp_path_factory.mktemp("undisturbed")
+    train(path, export)
+    return path
+
+
+@pytest.mark.parametrize(("home", "name", "nth", "leave"), WRITES)
+def test_wherever_the_disk_fills_up_the_run_goes_on(
+    small_disk, export, undisturbed, home, name, nth, leave, monkeypatch, capfd, caplog
+):
+    write, calls = getattr(home, name), []
+
+    def full(*arguments, **settings):
+        calls.append(name)
+        if len(calls) == nth:
+            fill(small_disk, leave)
+        return write(*arguments, **settings)
+
+    run = small_disk / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(home, name, full)
+        with pytest.raises(Exception) as error:
+            train(run, export)
+    assert explain(error.value) == (DISK_FULL, 1)
+    assert capfd.readouterr().err == ""
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert not list(small_disk.rglob("*.tmp"))
+    (small_disk / "filler").unlink()
+    train(run, export)
+    assert timeless(run) == timeless(undisturbed)
+    assert (run / "model" / "model.safetensors").read_bytes() == (
+        undisturbed / "model" / "model.safetensors"
+    ).read_bytes()
