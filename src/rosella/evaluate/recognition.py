@@ -24,13 +24,20 @@ NAMES = {
     "cer_plain": "character errors, words alone",
     "cpwer": "word errors by speaker (cpWER)",
     "speaker_count_right": "right number of speakers",
-    "filler_recall": "fillers found",
-    "filler_precision": "fillers that were there",
-    "stutter_recall": "stutters found",
-    "stutter_precision": "stutters that were there",
-    "event_f1": "events, F1",
+    "filler_recall": "of the fillers said, so many were written",
+    "filler_precision": "of the fillers written, so many were said",
+    "stutter_recall": "of the stutters said, so many were written",
+    "stutter_precision": "of the stutters written, so many were said",
+    "event_f1": "events, both ways (F1)",
 }
-_GROUP_COLUMNS = ("examples", "words", "wer", "wer_plain", "cpwer", "filler_recall")
+_GROUP_COLUMNS = {
+    "examples": "examples",
+    "words": "words",
+    "wer": "word errors",
+    "wer_plain": "words alone",
+    "cpwer": "by speaker",
+    "filler_recall": "fillers written",
+}
 
 
 def table(evaluation: Evaluation) -> str:
@@ -38,8 +45,9 @@ def table(evaluation: Evaluation) -> str:
     lines = [
         f"{evaluation.summary['examples']} examples, {evaluation.summary['words']} words, {evaluation.kind}"
     ]
-    lines += [f"  {name:<45}{percent(evaluation.summary[key]):>8}" for key, name in NAMES.items()]
-    lines += [f"  {name:<45}{count:>8}" for name, count in _counts(evaluation).items()]
+    rows = _summary(evaluation)
+    width = max(len(name) for name, _ in rows)
+    lines += [f"  {name:<{width}}{value:>8}" for name, value in rows]
     for name, scores in evaluation.noise.items():
         lines.append(
             f"{name} instead of speech: {scores['with_text']} of {scores['examples']} have text, "
@@ -79,9 +87,9 @@ def _counts(evaluation: Evaluation) -> dict[str, int]:
     }
 
 
-def _summary(evaluation: Evaluation) -> list[list[object]]:
-    rates: list[list[object]] = [[name, percent(evaluation.summary[key])] for key, name in NAMES.items()]
-    return [*rates, *([name, str(count)] for name, count in _counts(evaluation).items())]
+def _summary(evaluation: Evaluation) -> list[tuple[str, str]]:
+    rates = [(name, percent(evaluation.summary[key])) for key, name in NAMES.items()]
+    return [*rates, *((name, str(count)) for name, count in _counts(evaluation).items())]
 
 
 def _noise(evaluation: Evaluation) -> list[list[object]]:
@@ -96,7 +104,7 @@ def _group(groups: Mapping[str, Mapping[str, Any]]) -> Html:
         [name, *(v if isinstance(v := scores[key], int) else percent(v) for key in _GROUP_COLUMNS)]
         for name, scores in groups.items()
     ]
-    return page_table(["", *(key.replace("_", " ") for key in _GROUP_COLUMNS)], rows)
+    return page_table(["", *_GROUP_COLUMNS.values()], rows)
 
 
 def _listen(row: Row, example: Example) -> Html:
