@@ -15,6 +15,7 @@ from rosella import audio, delay, mini, text
 from rosella.codec import load_codec
 from rosella.codec.mel import MelCodecConfig, MelNetwork
 from rosella.convert.checkpoint import load_model, save_model
+from rosella.convert.conversion import convert
 from rosella.convert.huggingface import complete
 from rosella.errors import UserError
 from rosella.inference.generate import generate
@@ -296,3 +297,21 @@ def test_the_mini_family(tmp_path):
     for ours, theirs in zip(load("mini").speak(texts), waves, strict=True):
         np.testing.assert_allclose(ours.waveform, theirs.numpy(), atol=ROUNDING)
         assert ours.stopped and len(ours.waveform) > 8000
+
+
+def test_without_a_codec_it_reads_texts_and_says_what_it_lacks(tmp_path, codec, tiny):
+    """The codec is not even looked for."""
+    save_model(tmp_path / "ours", model(CONFIG), replace(CONFIG, codec="nowhere/at-hand"))
+    convert(tmp_path / "ours", tmp_path / "plain", "transformers", with_codec=False)
+    assert not (tmp_path / "plain" / "codec").exists()
+    assert "nowhere/at-hand" in (tmp_path / "plain" / "README.md").read_text()
+    processor, dia = opened(tmp_path / "plain")
+    _, whole, same = tiny
+    inputs = processor(text=TEXTS)
+    settings = {"do_sample": False, "guidance_scale": 3.0, "top_k": 8, "max_new_tokens": 8}
+    made = dia.generate(**inputs, **settings)
+    np.testing.assert_array_equal(made, same.generate(**whole(text=TEXTS), **settings))
+    with pytest.raises(ValueError, match="This folder holds no codec"):
+        processor.batch_decode(made)
+    with pytest.raises(ValueError, match="This folder holds no codec"):
+        processor(text=TEXTS[:1], audio=[np.zeros(800, np.float32)])

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from rosella.errors import UserError
+
 
 class Target(StrEnum):
     transformers = "transformers"
@@ -38,6 +40,9 @@ def convert(
     to: Annotated[Target, typer.Option(help="Whose format to write.")],
     dtype: Annotated[Dtype | None, typer.Option(help="Store the weights so (default: as they are).")] = None,
     codec: Annotated[str | None, typer.Option(help="Another codec than the model's own.")] = None,
+    without_codec: Annotated[
+        bool, typer.Option("--without-codec", help="Leave the codec out of a Transformers folder.")
+    ] = False,
     trained_text_length: Annotated[
         int | None,
         typer.Option(
@@ -51,6 +56,8 @@ def convert(
     from rosella.cli.progress import progress
     from rosella.convert import conversion
 
+    if codec and without_codec:
+        raise UserError("--codec names a codec and --without-codec leaves it out: give one of them.")
     start = time.perf_counter()
     with progress("converting", 100) as update:
         done = conversion.convert(
@@ -60,6 +67,7 @@ def convert(
             dtype,
             trained_text_length,
             codec,
+            not without_codec,
             lambda number, total: update(100 * number // total, f"tensor {number} of {total}"),
         )
     warning = conversion.warning(done.config, to)

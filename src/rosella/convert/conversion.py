@@ -38,13 +38,15 @@ def convert(
     dtype: str | None = None,
     trained_text_length: int | None = None,
     codec: str | None = None,
+    with_codec: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Converted:
     """Writes the model at `source` to the new directory `destination`, a home of kind `to`.
 
     Tensors keep their stored types unless `dtype` names another. `trained_text_length` says that the decoder was
     trained on so many text positions, padding included, as the JAX reference does; its own checkpoints need no
-    telling. `codec` replaces the one that the model names. `progress(done, total)` counts tensors.
+    telling. `codec` replaces the one that the model names; not `with_codec` leaves it out of a Transformers
+    folder. `progress(done, total)` counts tensors.
     The directory appears whole or not at all. Raises UserError for what cannot be read, is no whole model, holds
     NaN or infinities, or does not fit `dtype`.
     """
@@ -56,7 +58,7 @@ def convert(
     with _new_directory(Path(destination)) as directory:
         _write(directory, home, config, to, dtype, progress)
         if to == "transformers":
-            huggingface.complete(directory, config, codec)
+            huggingface.complete(directory, config, codec, with_codec)
     count = sum(math.prod(stored.shape) for stored in home.tensors.stored.values())
     return Converted(home.kind, path, config, count)
 

@@ -14,24 +14,41 @@ if TYPE_CHECKING:
     from rosella.codec import Codec
 
 
-def complete(directory: Path, config: DiaConfig, codec: str | None = None) -> None:
+def complete(directory: Path, config: DiaConfig, codec: str | None = None, with_codec: bool = True) -> None:
     """Adds to a directory with weights, `config.json` and `generation_config.json` all else that Transformers needs.
 
     `AutoProcessor.from_pretrained(directory, trust_remote_code=True)` and `DiaForConditionalGeneration.from_pretrained`
     then speak as Rosella does, offline and wherever the directory is moved. `codec` replaces the one that `config`
-    names. Raises UserError when the codec cannot be loaded or is not the model's.
+    names. Raises UserError when the codec cannot be loaded or is not the model's. Without a codec the processor reads
+    texts but neither reads nor makes audio, as a README.md then says.
     """
     from rosella.codec import load_codec
     from rosella.convert.processing_rosella import RosellaProcessor
 
-    loaded = load_codec(codec or config.codec)
-    _check(loaded, config)
+    loaded = load_codec(codec or config.codec) if with_codec else None
+    if loaded is None:
+        (directory / "README.md").write_text(_README.format(codec=config.codec), "utf-8")
+    else:
+        _check(loaded, config)
     ids = {name: getattr(config.decoder, name) for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
     settings = {"delay_pattern": list(config.delay_pattern), **ids}
     parts = _feature_extractor(loaded), _tokenizer(config), _audio_tokenizer(loaded)
     RosellaProcessor.register_for_auto_class()
     RosellaProcessor(*parts, settings, config.trained_text_length).save_pretrained(directory)
     _let_it_speak_as_here(directory, config)
+
+
+_README = """# A speaking model without its codec
+
+Rosella wrote these weights, their tokenizer and their processor for Transformers with `--without-codec`.
+
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    model = DiaForConditionalGeneration.from_pretrained(folder)
+    codes = model.generate(**processor(text=["[S1] Hello. [S2] Hi!"]))
+
+The model speaks in codes of `{codec}`. To make sound of them, or to give audio prompts, convert the model again
+without that option on a machine that has the codec.
+"""
 
 
 def _tokenizer(config: DiaConfig) -> Any:
@@ -43,16 +60,20 @@ def _tokenizer(config: DiaConfig) -> Any:
     return DiaTokenizer(max_length=longest, model_max_length=longest, added_tokens_decoder=tags)
 
 
-def _feature_extractor(codec: Codec) -> Any:
+def _feature_extractor(codec: Codec | None) -> Any:
     from transformers import DiaFeatureExtractor
 
+    if codec is None:
+        return DiaFeatureExtractor()
     return DiaFeatureExtractor(sampling_rate=codec.sample_rate, hop_length=codec.hop)
 
 
-def _audio_tokenizer(codec: Codec) -> Any:
+def _audio_tokenizer(codec: Codec | None) -> Any:
     from rosella.codec.dac import DacCodec
     from rosella.convert.processing_rosella import MelTokenizer
 
+    if codec is None:
+        return None
     return codec.model if isinstance(codec, DacCodec) else MelTokenizer(codec)
 
 

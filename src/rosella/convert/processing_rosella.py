@@ -28,6 +28,10 @@ CODEC = "codec"
 TAGS = ("[S1]", "[S2]", "[S3]", "[S4]")
 _TAG = re.compile(r"\[\s*S\s*\d+\s*\]", re.IGNORECASE)
 _SPACES = str.maketrans(dict.fromkeys("\n\r\t\u2028\u2029", " "))
+_NO_CODEC = (
+    "This folder holds no codec, so its processor neither reads nor makes audio: convert the model again where the "
+    "codec is at hand, without --without-codec."
+)
 _HUB = ("cache_dir", "force_download", "token", "local_files_only", "revision")
 
 
@@ -59,6 +63,8 @@ class RosellaProcessor(DiaProcessor):
         A text without a speaker tag is said by [S1]. ValueError for text that the model cannot read: empty, too long,
         with an unknown tag or with control characters.
         """
+        if audio is not None and self.audio_tokenizer is None:
+            raise ValueError(_NO_CODEC)
         texts = [_spoken(each) for each in ([text] if isinstance(text, str) else text)]
         longest, limit = (
             max(len(self.tokenizer.encode(each)) for each in texts),
@@ -106,6 +112,8 @@ class RosellaProcessor(DiaProcessor):
         self, decoder_input_ids, audio_prompt_len: int | None = None, **kwargs
     ) -> list[torch.Tensor]:
         """Float waveforms [samples] of generated sequences; one that ended at once is empty."""
+        if self.audio_tokenizer is None:
+            raise ValueError(_NO_CODEC)
         ids = decoder_input_ids
         bos, eos = self.audio_settings["bos_token_id"], self.audio_settings["eos_token_id"]
         begin = (
@@ -122,8 +130,9 @@ class RosellaProcessor(DiaProcessor):
         ]
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
-        """Writes all that `from_pretrained` needs, the codec included."""
-        self.audio_tokenizer.save_pretrained(Path(save_directory) / CODEC)
+        """Writes all that `from_pretrained` needs, the codec included if there is one."""
+        if self.audio_tokenizer is not None:
+            self.audio_tokenizer.save_pretrained(Path(save_directory) / CODEC)
         return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
     @classmethod
@@ -176,9 +185,13 @@ class MelTokenizer:
         self.codec.network.save(directory)
 
 
-def _load_codec(name_or_path, **hub) -> DacModel | MelTokenizer:
-    """The codec in the folder or hub repository of a model."""
-    config: Any = cached_file(name_or_path, "config.json", subfolder=CODEC, **hub)
+def _load_codec(name_or_path, **hub) -> DacModel | MelTokenizer | None:
+    """The codec in the folder or hub repository of a model; None where it holds none."""
+    config: Any = cached_file(
+        name_or_path, "config.json", subfolder=CODEC, _raise_exceptions_for_missing_entries=False, **hub
+    )
+    if config is None:
+        return None
     if json.loads(Path(config).read_text("utf-8"))["model_type"] == "dac":
         return DacModel.from_pretrained(name_or_path, subfolder=CODEC, **hub)
     try:
