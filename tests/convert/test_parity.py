@@ -48,7 +48,7 @@ CONFIG = replace(
 LEARNT = (2, 6, 4, 1)  # frames of each text
 
 
-def quiet():
+def quiet(*_):
     pass
 
 
@@ -120,6 +120,19 @@ def test_an_export_is_the_same_model(table, exported):
     assert not any("tie" in row.remark for row in found.rows)
 
 
+def test_what_is_at_work_is_told(model, exported, tmp_path):
+    save_model(tmp_path / "ours", model, CONFIG)
+    told: list[tuple[int, str]] = []
+    parity.compare(tmp_path / "ours", exported, FRAMES, report=lambda done, note: told.append((done, note)))
+    homes = f"{tmp_path / 'ours'} (Rosella)", f"{exported} (Transformers)"
+    begun = [(number, f"{homes[number // 5]}: {trace.PARTS[number % 5]}") for number in range(10)]
+    assert [each for each in told if each in begun] == [each for each in begun if each[0] < 6]
+    for number in range(6, 10):
+        frames = [f"{begun[number][1]}, {frame} of {FRAMES} frames" for frame in range(FRAMES + 1)]
+        assert list(dict.fromkeys(note for done, note in told if done == number)) == frames
+    assert told[-1] == (10, "")
+
+
 def test_rows_end_at_different_steps(ours):
     """So ends and padding are among the ids compared."""
     eos, pad = CONFIG.decoder.eos_token_id, CONFIG.decoder.pad_token_id
@@ -148,6 +161,11 @@ def through_bfloat16(folder):
     tensors = load_file(folder / WEIGHTS)
     rounded = {name: each.astype(ml_dtypes.bfloat16).astype(np.float32) for name, each in tensors.items()}
     save_file(rounded, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def test_an_export_without_its_codec_is_the_same_model(table, spoilt):
+    shutil.rmtree(spoilt / "codec")
+    assert table(spoilt).divergence is None
 
 
 def test_the_references_mask_bug_is_found_in_cross_attention(table, exported, monkeypatch):

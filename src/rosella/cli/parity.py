@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from contextlib import redirect_stdout
@@ -50,10 +49,8 @@ def compare(a: str, b: str, frames: int | None, dtype: str) -> Parity:
     from rosella.cli.progress import progress
     from rosella.convert import parity, trace
 
-    parts = 2 * trace.PARTS
-    with progress("comparing", parts) as update:
-        count = itertools.count(1)
-        return parity.compare(a, b, frames, dtype, lambda: update(next(count), ""))
+    with progress("comparing", 2 * len(trace.PARTS)) as update:
+        return parity.compare(a, b, frames, dtype, update)
 
 
 def show(found: Parity) -> None:

@@ -16,10 +16,12 @@ import numpy as np
 from rosella.convert import trace
 from rosella.convert.checkpoint import load_model
 from rosella.convert.homes import find_directory, open_home
-from rosella.convert.trace import Case, Greedy, Inputs, Trace, rosella_trace
+from rosella.convert.trace import Case, Greedy, Inputs, Say, Trace, rosella_trace
 from rosella.convert.trace_transformers import has_tokenizer, transformers_trace
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
+
+Report = Callable[[int, str], None]
 
 BOUND, LARGE_BOUND, LARGE_WIDTH = 1e-5, 1e-4, 1024
 TIE = 10.0  # a choice whose margin is below so many times the logits' error may go either way
@@ -36,10 +38,10 @@ class Side(NamedTuple):
     def __str__(self) -> str:
         return f"{self.name} ({'Transformers' if self.by_transformers else 'Rosella'})"
 
-    def run(self, inputs: Inputs, dtype: str, done: Callable[[], None]) -> Trace:
+    def run(self, inputs: Inputs, dtype: str, say: Say) -> Trace:
         if self.by_transformers:
-            return transformers_trace(self.path, inputs, dtype, done)
-        return rosella_trace(load_model(self.path)[0], inputs, dtype, done)
+            return transformers_trace(self.path, inputs, dtype, say)
+        return rosella_trace(load_model(self.path)[0], inputs, dtype, say)
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,12 @@ def compare(
     b: str | Path,
     frames: int | None = None,
     dtype: str = "float32",
-    done: Callable[[], None] = lambda: None,
+    report: Report = lambda done, note: None,
 ) -> Parity:
     """Runs both homes, one after the other, on the same inputs; `frames` as in `trace.make_inputs`.
 
-    `dtype` is the compute type; only float32 has bounds. Calls `done` after each of 2 x `trace.PARTS` parts.
-    UserError for homes that cannot be read, or whose sizes differ.
+    `dtype` is the compute type; only float32 has bounds. `report` hears how many of 2 x `trace.PARTS` are
+    done, and which home is at what. UserError for homes that cannot be read, or whose sizes differ.
     """
     first, second = _side(a), _side(b)
     if second.by_transformers:
@@ -107,7 +109,11 @@ def compare(
     _check_sizes(first.config, second.config)
     inputs = trace.make_inputs(first.config, frames)
     # One after the other, so that one model is in memory at a time.
-    traces = [side.run(inputs, dtype, done) for side in (first, second)]
+    traces = [
+        side.run(inputs, dtype, _saying(report, number, side, inputs))
+        for number, side in enumerate((first, second))
+    ]
+    report(2 * len(trace.PARTS), "")
     return Parity(
         (str(first), str(second)), compare_traces(traces[0], traces[1], _bound(first.config, dtype))
     )
@@ -142,6 +148,16 @@ def compare_greedy(case: Case, a: Greedy, b: Greedy, tie: float, bound: float | 
         wrong += differ[0, 0].size * len(differ) * max(abs(a.ids.shape[1] - b.ids.shape[1]) - 1, 0)
     remark = f"{compared} ids" + (f", {ties} rows up to a tie" if ties else "")
     return Row(str(case), wrong / max(compared, 1), None if bound is None else 0.0, remark)
+
+
+def _saying(report: Report, number: int, side: Side, inputs: Inputs) -> Say:
+    """Tells `report` what a home is at, the first being number 0."""
+
+    def say(part: str, frames: int | None = None) -> None:
+        known = "" if frames is None else f", {frames} of {inputs.frames} frames"
+        report(number * len(trace.PARTS) + trace.PARTS.index(part), f"{side}: {part}{known}")
+
+    return say
 
 
 def _bound(config: DiaConfig, dtype: str) -> float | None:

@@ -6,10 +6,10 @@ sides compare. Axes: T a row's steps, C codebooks, V ids, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +50,14 @@ class Case(NamedTuple):
 
 
 CASES = (Case(1.0, 45, False), Case(3.0, 45, False), Case(3.0, 1, False), Case(3.0, 45, True))
-PARTS = 1 + len(CASES)  # of a trace: the stages, then each case
+STAGES = "every stage"
+PARTS = (STAGES, *map(str, CASES))  # of a trace, in their order
+
+
+class Say(Protocol):
+    """Told which of `PARTS` is at work, and as far as that is known how many frames it has generated."""
+
+    def __call__(self, part: str, frames: int | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -109,16 +116,19 @@ def make_inputs(config: DiaConfig, frames: int | None = None) -> Inputs:
     )
 
 
-def rosella_trace(model: Dia, inputs: Inputs, dtype: str, done: Callable[[], None]) -> Trace:
-    """The trace of our model, whose compute type becomes `dtype`; calls `done` `PARTS` times."""
+def rosella_trace(model: Dia, inputs: Inputs, dtype: str, say: Say) -> Trace:
+    """The trace of our model, whose compute type becomes `dtype`; each case is one program, which tells no frames."""
     model.dtype = jnp.dtype(dtype)
     ids, lengths = text.pad_batch([text.encode(each) for each in inputs.texts])
     ids[DROPPED] = text.PADDING
-    trace = Trace(_stages(model, ids, lengths, [_delayed(codes, model.config) for codes in inputs.codes]))
-    done()
+    say(STAGES)
+    sequences = [_delayed(codes, model.config) for codes in inputs.codes]
+    trace = Trace(_stages(model, ids, lengths, sequences))
+    generated = 1 + max(PROMPT_FRAMES) + inputs.frames + max(model.config.delay_pattern)
+    longest = max(generated, *(len(sequence) - 1 for sequence in sequences))
     for case in CASES:
-        trace.greedy[case] = _greedy(model, ids, lengths, inputs, case)
-        done()
+        say(str(case))
+        trace.greedy[case] = _greedy(model, ids, lengths, inputs, case, longest)
     return trace
 
 
@@ -156,11 +166,6 @@ def _teacher_forced(graph, weights, ids, lengths, tokens) -> tuple[jax.Array, li
     return encoded.states, states, model.logits(model.decode(tokens, encoded))
 
 
-@partial(jax.jit, static_argnames="graph")
-def _logits(graph, weights, ids, lengths, tokens) -> jax.Array:
-    return nnx.merge(graph, weights)(ids, lengths, tokens)
-
-
 class _Recorded:
     """A decoder layer that keeps the states it returned."""
 
@@ -174,19 +179,21 @@ class _Recorded:
         return states, known
 
 
-def _greedy(model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, case: Case) -> Greedy:
+def _greedy(
+    model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, case: Case, longest: int
+) -> Greedy:
     nothing = np.zeros((0, model.config.decoder.num_channels), np.int32)
     prompts = inputs.prompts if case.prompted else [nothing] * len(ids)
     settings = {"guidance": case.guidance, "top_k": case.top_k, "temperature": 0.0}
     made = generate.generate(model, ids, lengths, max_frames=inputs.frames, prompts=prompts, **settings)
-    longest = 1 + max(PROMPT_FRAMES) + inputs.frames + max(model.config.delay_pattern)
     return Greedy(made.tokens, _margins(model, ids, lengths, prompts, made.tokens, longest, case))
 
 
 def _margins(model: Dia, ids, lengths, prompts, made: np.ndarray, longest: int, case: Case) -> np.ndarray:
     """The margins [B, steps, C] of the choices that made [B, steps, C], from teacher forcing on them.
 
-    What is read is padded to `longest`, so that one program serves all cases.
+    What is read is padded to `longest`, so that one program serves all cases, and that of the stages if it is as long:
+    compiling is most of the work of a small model.
     """
     config, steps = model.config, made.shape[1]
     begun = [_delayed(prompt, config, end=False)[: len(prompt) + 1] for prompt in prompts]
@@ -194,7 +201,7 @@ def _margins(model: Dia, ids, lengths, prompts, made: np.ndarray, longest: int, 
     read = _padded(whole, config, longest)
     graph, weights = nnx.split(model)
     conditional, unconditional = (
-        np.asarray(_logits(graph, weights, each, lengths, read)) for each in (ids, 0 * ids)
+        np.asarray(_teacher_forced(graph, weights, each, lengths, read)[2]) for each in (ids, 0 * ids)
     )
     every = margins(conditional, unconditional, case, config.decoder.eos_token_id)
     return np.stack(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rosella.convert import trace
-from rosella.convert.trace import Case, Greedy, Inputs, Trace
+from rosella.convert.trace import Case, Greedy, Inputs, Say, Trace
 from rosella.errors import UserError
 
 TOKENIZER, SHIPPED = "tokenizer_config.json", "processing_rosella.py"
@@ -28,8 +28,8 @@ def has_tokenizer(folder: Path) -> bool:
     return (folder / TOKENIZER).is_file()
 
 
-def transformers_trace(folder: Path, inputs: Inputs, dtype: str, done: Callable[[], None]) -> Trace:
-    """The trace of a folder that Transformers reads, computed in `dtype`; calls `done` `trace.PARTS` times.
+def transformers_trace(folder: Path, inputs: Inputs, dtype: str, say: Say) -> Trace:
+    """The trace of a folder that Transformers reads, computed in `dtype`.
 
     UserError for a folder whose processor is not the installed one, or does not fit its model.
     """
@@ -39,11 +39,10 @@ def transformers_trace(folder: Path, inputs: Inputs, dtype: str, done: Callable[
     with _quiet(), torch.no_grad():
         model = DiaForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
         processor = _processor(folder, model.config)
+        say(trace.STAGES)
         made = Trace(_stages(model, processor, inputs))
-        done()
         for case in trace.CASES:
-            made.greedy[case] = Greedy(_generated(model, processor, inputs, case))
-            done()
+            made.greedy[case] = Greedy(_generated(model, processor, inputs, case, say))
     return made
 
 
@@ -71,7 +70,7 @@ def _stages(model: Any, processor: Any, inputs: Inputs) -> dict[str, list[np.nda
     return stages | {trace.LOGITS: _heard(logits, heard), trace.LOSS: [_array(out.loss)[None]]}
 
 
-def _generated(model: Any, processor: Any, inputs: Inputs, case: Case) -> np.ndarray:
+def _generated(model: Any, processor: Any, inputs: Inputs, case: Case, say: Say) -> np.ndarray:
     """The ids that follow the prompt, int [B, steps, C]."""
     fed = _fed(processor, inputs, inputs.prompts if case.prompted else None)
     begun = 1 + max(map(len, inputs.prompts)) if case.prompted else 1
@@ -81,8 +80,23 @@ def _generated(model: Any, processor: Any, inputs: Inputs, case: Case) -> np.nda
         guidance_scale=case.guidance,
         top_k=case.top_k,
         max_new_tokens=inputs.frames + max(model.config.delay_pattern) + 1,
+        streamer=_Frames(case, inputs.frames, say),
     )
     return _array(ids)[:, begun:]
+
+
+class _Frames:
+    """What Transformers calls a streamer: it is given what the model reads first, and then each step."""
+
+    def __init__(self, case: Case, frames: int, say: Say) -> None:
+        self.part, self.frames, self.say, self.step = str(case), frames, say, -1
+
+    def put(self, ids: Any) -> None:
+        self.step += 1
+        self.say(self.part, min(self.step, self.frames))
+
+    def end(self) -> None:
+        pass
 
 
 def _fed(processor: Any, inputs: Inputs, codes: list[np.ndarray] | None, **settings: Any) -> Any:
