@@ -76,8 +76,8 @@ class Utterance(Record):
     """The training example: a span of a recording and its transcripts (`[S1] … [S2] …`).
 
     `speakers` are the recording's own names in the order of their tags; `main_speaker` talks longest.
-    `transcript_source` is manifest, model or human. A model's transcript has a `confidence` (mean log-probability
-    of its tokens), a probability that nothing is said, and a `compression` (high where text repeats itself).
+    `transcript_source` is manifest, model or human. A model's transcript has a `confidence` (log-probability
+    of a byte of its text), a probability that nothing is said, and a `compression` (high where text repeats itself).
     """
 
     id: str

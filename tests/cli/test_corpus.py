@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
+from corpus.pipeline import FakeDiarizer, FakeTranscriber
 from rosella import cli
+from rosella.corpus.transcribe import Outcome
 from support import python
 
 
@@ -201,3 +204,47 @@ def test_names_of_files_are_no_commands_to_a_terminal(rosella, tmp_path):
     said += rosella("corpus", "add", tmp_path / "in" / "red\x1b[31m\a.wav", "--corpus", tmp_path / "d")[2]
     assert said.count("red\\x1b[31m") > 3
     assert all(line.isprintable() for line in said.split("\n"))
+
+
+@pytest.fixture
+def guesses(monkeypatch):
+    """Sets how sure the recogniser is of all that it writes."""
+
+    def at(confidence):
+        class Guesses(FakeTranscriber):
+            version = f"guesses-{confidence}"
+
+            def transcribed(self, batches):
+                made = super().transcribed(batches).transcriptions
+                for one in made.values():
+                    one.transcripts["verbatim"] = replace(
+                        one.transcripts["verbatim"], log_probability=confidence
+                    )
+                return Outcome(made)
+
+        monkeypatch.setattr("rosella.asr.recogniser.load_transcriber", lambda *_: Guesses())
+        monkeypatch.setattr("rosella.corpus.diarize.load_diarizer", lambda *_: FakeDiarizer())
+
+    return at
+
+
+def test_who_runs_a_recogniser_that_guesses_is_told_once_and_can_have_it_all_the_same(
+    rosella, tmp_path, guesses
+):
+    where, warning = ("--corpus", tmp_path / "c"), "does not seem to know this speech"
+    rosella("corpus", "add", save_tone(tmp_path / "talk.wav", 12.0, seed=9), *where)
+    guesses(-0.3)
+    code, _, err = rosella("corpus", "run", *where, "--recogniser", "mini")
+    assert (code, err.count(warning)) == (0, 1) and "guessed at 2 of 2 utterances" in err
+    assert "guessed at 2 of them" in rosella("corpus", "status", *where)[1]
+    code, _, err = rosella("corpus", "export", *where)
+    assert code == 2 and "guessed at all 2 utterances" in err
+    code, out, err = rosella("corpus", "export", *where, "--where", "confidence>=-9")
+    assert (code, out.split(" utt")[0], warning in err) == (0, "2", False)
+    rosella("corpus", "add", small_source(tmp_path / "source", 1), *where)
+    rosella("corpus", "run", *where)
+    code, out, err = rosella("corpus", "export", *where)
+    assert (code, err.count(warning)) == (0, 1) and "left out: 2 utterances" in out
+    guesses(-0.02)
+    assert warning not in rosella("corpus", "run", *where, "--recogniser", "other")[2]
+    assert "left out" not in rosella("corpus", "export", *where)[1]

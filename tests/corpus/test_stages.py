@@ -45,6 +45,7 @@ class Writes:
     clean: str | None = None
     no_speech: float = 0.1
     compression: float = 1.0
+    confidences: tuple[float, ...] = (-0.02, -0.02, -0.02)
     version: str = "writes-1"
     window: float = 4.0
     asked: list[tuple[float, float]] = field(default_factory=list)
@@ -56,8 +57,8 @@ class Writes:
         clips = [clip for batch in batches for clip in batch]
         self.asked += [(clip.start, clip.end) for clip in clips]
         made = {}
-        for clip, said in zip(clips, self.texts, strict=False):
-            transcripts = {"verbatim": Transcript(said, -0.2, self.compression)}
+        for clip, said, sure in zip(clips, self.texts, self.confidences, strict=False):
+            transcripts = {"verbatim": Transcript(said, sure, self.compression)}
             if self.clean:
                 transcripts["clean"] = Transcript(self.clean, -0.3, 1.0)
             made[clip.id] = Transcription("nl", self.no_speech, transcripts)
@@ -93,7 +94,7 @@ def test_audio_alone_becomes_training_data(corpus):
         "[S1] dag",
     )
     assert (first.speakers, second.speakers) == (("A",), ("B",))
-    assert (first.language, first.confidence, first.no_speech, first.compression) == ("nl", -0.2, 0.1, 1.0)
+    assert (first.language, first.confidence, first.no_speech, first.compression) == ("nl", -0.02, 0.1, 1.0)
     assert {u.transcript_source for u in said(corpus)} == {"model"} and third.text_clean == "[S1] Dag."
     assert corpus.status().rejects["several speak at once"] == 1
     assert corpus.export().utterances == 3
@@ -156,6 +157,31 @@ def test_a_clean_transcript_of_a_dialogue_needs_no_tags(corpus):
 def test_a_doubtful_transcript_is_rejected(corpus, doubt):
     run(corpus, Writes(["[S1] een"] * 3, **doubt))
     assert [u.text for u in said(corpus)] == ["", "", ""]
+
+
+def test_what_was_guessed_is_left_out_of_an_export_until_it_is_asked_for(corpus):
+    run(corpus, Writes(["[S1] een", "[S1] twee", "[S1] drie"], confidences=(-0.02, -0.3, -0.13)))
+    found, (_, second, third) = corpus.status(), said(corpus)
+    assert (found.transcribed, found.doubtful) == (3, 2)
+    assert found.doubtful_seconds == pytest.approx(second.end - second.start + third.end - third.start)
+    assert [(e.utterances, e.doubtful) for e in [corpus.export()]] == [(1, 2)]
+    for where, expected in (("confidence>=-0.2", 2), ("confidence>=-9", 3), ("confidence<=-0.2", 1)):
+        exported = corpus.export(where=[where])
+        assert (exported.utterances, exported.doubtful) == (expected, 0)
+    assert corpus.export(where=["language=nl"]).doubtful == 2
+    with pytest.raises(UserError, match="No utterance .* fulfils the conditions"):
+        corpus.export(where=["language=fr"])
+
+
+def test_where_all_was_guessed_an_export_says_so(corpus):
+    run(corpus, Writes(["[S1] een"] * 3, confidences=(-0.2, -0.3, -0.4)))
+    with pytest.raises(UserError, match="guessed at all 3 utterances"):
+        corpus.export()
+
+
+def test_what_was_rejected_is_not_counted_as_guessed_too(corpus):
+    run(corpus, Writes(["", "[S1] twee", "[S1] drie"], confidences=(-0.3, -0.02, -0.02)))
+    assert (corpus.status().transcribed, corpus.status().doubtful) == (2, 0)
 
 
 def test_a_better_recogniser_writes_again_what_was_left_out(corpus):

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from rosella import audio
+from rosella import audio, mini
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import new_recogniser
-from rosella.corpus.transcribe import Clip, Kind, Outcome, Transcriber
+from rosella.corpus.transcribe import Clip, Kind, Outcome, Transcriber, Written
+from rosella.corpus.where import KNOWN
 from rosella.errors import UserError
+from rosella.evaluate.sentences import read_sentences
 
 
 def recogniser(seed: int, prompts: dict[Kind, str]) -> Recogniser:
@@ -139,7 +141,7 @@ def test_rules_make_the_clean_transcript(both, clips, monkeypatch):
 
 
 @torch.inference_mode()
-def test_confidence_is_that_of_the_tokens(both, clips):
+def test_confidence_is_that_of_the_bytes_of_the_text(both, clips):
     made = Transcriber({"clean": both}).transcribe(clips[:1]).transcriptions["clip-0"].transcripts["clean"]
     wave = audio.decode(clips[0].audio, 16_000, clips[0].start, clips[0].end)
     states = both.encode(both.features([wave]))
@@ -149,8 +151,42 @@ def test_confidence_is_that_of_the_tokens(both, clips):
     never, _ = both._forbidden(torch.device("cpu"))
     chances = (both.model.proj_out(made_logits)[0, 3:] + never).log_softmax(-1)
     targets = [*row.ids, *[both.end] * row.ended]
-    expected = sum(float(chances[i, token]) for i, token in enumerate(targets)) / len(targets)
-    assert made.log_probability == pytest.approx(expected, abs=1e-3)
+    expected = sum(float(chances[i, token]) for i, token in enumerate(targets))
+    assert made.log_probability == pytest.approx(expected / (len(made.text.encode()) + row.ended), abs=1e-3)
+
+
+def test_confidence_does_not_depend_on_how_a_text_is_divided_into_tokens(clips):
+    """One with tokens of a byte is as sure as one with tokens of a word, if both give the text the same chance."""
+    sure = []
+    for tokens in (range(9), range(2)):
+        one = recogniser(0, {"clean": "<|transcribe|>"})
+        one.write = lambda states, prompts, tokens=tokens: [Written(tuple(tokens), -1.5, True)] * len(prompts)
+        one.text = lambda ids: "dag éénd"
+        made = Transcriber({"clean": one}).transcribe(clips[:1]).transcriptions["clip-0"]
+        sure.append(made.transcripts["clean"].log_probability)
+    assert sure == [pytest.approx(-1.5 / 11)] * 2
+
+
+def test_nothing_written_before_the_positions_ran_out_has_a_confidence_too(both, clips, monkeypatch):
+    monkeypatch.setattr(both, "write", lambda states, prompts: [Written((), 0.0, False)] * len(prompts))
+    made = Transcriber({"clean": both}).transcribe(clips[:1]).transcriptions["clip-0"]
+    assert made.transcripts["clean"].log_probability == 0
+
+
+def test_the_embedded_recogniser_is_unsure_of_what_it_does_not_know(tmp_path):
+    """Sentences it can read, and the same played backwards, which sound like speech of another language."""
+    known, clips = [], []
+    for sentence in read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")[::6]:
+        wave = audio.decode(sentence.audio, 16_000)
+        audio.write(tmp_path / f"back-{len(known)}.wav", wave[::-1].copy(), 16_000)
+        for name, path in (("known", sentence.audio), ("back", tmp_path / f"back-{len(known)}.wav")):
+            clips.append(Clip(f"{name}-{len(known)}", path, 0.0, len(wave) / 16_000, sentence.language))
+        known.append(sentence)
+    made = Transcriber({"verbatim": Recogniser.load("mini")}).transcribe(clips).transcriptions
+    sure = {name: one.transcripts["verbatim"].log_probability for name, one in made.items()}
+    bound = float(KNOWN.value)
+    assert min(value for name, value in sure.items() if name.startswith("known")) > bound
+    assert max(value for name, value in sure.items() if name.startswith("back")) < bound
 
 
 def test_progress_counts_every_clip(both, clips, tmp_path: Path):

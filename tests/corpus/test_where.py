@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from rosella.corpus.where import Condition, chosen
+from rosella.corpus.where import Condition, chosen, unless_asked
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
 
 RECORDING = Recording("r", "/r.wav", 60.0, 16000, 1, show="tafel", language="nl", licence="CC0")
 SURE = Utterance("a", "r", 0, 1, "[S1] ja", confidence=-0.1, language="nl")
-UNSURE = Utterance("b", "r", 1, 2, "[S1] nee", confidence=-0.9, language="en")
+UNSURE = Utterance("b", "r", 1, 2, "[S1] nee", confidence=-0.2, language="en")
 GIVEN = Utterance("c", "r", 2, 3, "[S1] goed")
 
 
@@ -21,8 +21,8 @@ GIVEN = Utterance("c", "r", 2, 3, "[S1] goed")
         ("consent=yes", ""),
         ("consent!=no", "abc"),
         ("show=tafel", "abc"),
-        ("confidence>=-0.5", "ac"),
-        ("confidence<=-0.5", "bc"),
+        ("confidence>=-0.15", "ac"),
+        ("confidence<=-0.15", "bc"),
     ],
 )
 def test_conditions_choose(written, left):
@@ -33,6 +33,13 @@ def test_conditions_choose(written, left):
 def test_several_conditions_must_all_hold():
     conditions = [Condition.parse("language=nl"), Condition.parse("confidence>=-0.05")]
     assert chosen(RECORDING, [SURE, UNSURE, GIVEN], conditions) == [GIVEN]
+
+
+def test_what_a_recogniser_guessed_is_not_chosen_unless_asked_for():
+    everything = [SURE, UNSURE, GIVEN]
+    assert chosen(RECORDING, everything, unless_asked([])) == [SURE, GIVEN]
+    assert chosen(RECORDING, everything, unless_asked([Condition.parse("language=nl")])) == [SURE, GIVEN]
+    assert unless_asked([Condition.parse("confidence>=-9")]) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -37,3 +38,15 @@ def test_the_page_shows_what_there_is_and_what_was_left_out(corpus, tmp_path):
 def test_a_corpus_without_utterances_has_a_page_too(corpus, tmp_path):
     write_page(corpus, tmp_path / "report.html")
     assert "There are none yet" in (tmp_path / "report.html").read_text()
+
+
+def test_the_page_shows_how_much_a_recogniser_guessed(corpus, tmp_path):
+    corpus.add(small_source(tmp_path / "source"))
+    corpus.run(FakeCodec())
+    (recording, *_) = corpus.catalogue.done("scan", "")
+    utterances = corpus.catalogue.utterances(recording.id)
+    guessed = [replace(u, confidence=-0.3, transcript_source="model") for u in utterances]
+    corpus.catalogue.finish(recording.id, "transcribe", "1", guessed)
+    write_page(corpus, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "log-probability of a byte" in page and f"({len(guessed)} of {len(guessed)})" in page

@@ -164,6 +164,7 @@ def run(
     )
     _print_failed(ran.failed)
     _print_still_failed([f for f in after.failed if (f["path"], f["reason"]) not in ran.failed])
+    _warn_of_guesses(after)
 
 
 def status(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = False) -> None:
@@ -194,7 +195,7 @@ def export(
     corpus: Directory,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="Only what is so: language=nl, consent!=no, confidence>=-0.5; all of several."),
+        typer.Option(help="Only what is so: language=nl, consent!=no, confidence>=-0.05; all of several."),
     ] = None,
     temper: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Draw rare speakers more often; 1 draws all alike.")
@@ -217,6 +218,9 @@ def export(
         exported = opened.export(
             lambda done, total: progress(Advance("export", done, total)), where or (), Balance(temper, beta)
         )
+        found = opened.status()
+    if exported.doubtful:
+        _warn_of_guesses(found)
     if as_json:
         print(json.dumps(asdict(exported), indent=2))
         return
@@ -225,6 +229,11 @@ def export(
         f"{exported.hours * 60:.1f} minutes, "
         f"{exported.shards} shards ({exported.written} new), {exported.bytes / 1e6:.1f} MB"
     )
+    if exported.doubtful:
+        print(
+            f"left out: {exported.doubtful} utterances at which the recogniser guessed; "
+            "--where 'confidence>=-9' takes them too"
+        )
 
 
 def report(
@@ -270,11 +279,27 @@ def _print_still_failed(failed: Sequence[dict[str, str]]) -> None:
         )
 
 
+def _warn_of_guesses(found: Status) -> None:
+    """Say so where most of what a recogniser wrote is of no use."""
+    if 2 * found.doubtful > found.transcribed:
+        print(
+            f"The recogniser does not seem to know this speech: it guessed at {found.doubtful} of "
+            f"{found.transcribed} utterances, which export leaves out. "
+            "Run with one made for this language and kind of speech, such as a larger Whisper (--recogniser).",
+            file=sys.stderr,
+        )
+
+
 def _status_text(found: Status) -> str:
     lines = [
         f"{found.recordings} recordings, {found.seconds / 60:.1f} minutes",
         f"{found.utterances} utterances, {found.utterance_seconds / 60:.1f} minutes",
     ]
+    if found.transcribed:
+        lines.append(
+            f"{found.transcribed} written by the recogniser; it guessed at {found.doubtful} of them "
+            f"({found.doubtful_seconds / 60:.1f} minutes), which export leaves out"
+        )
     for stage, states in found.stages.items():
         lines.append(
             f"{stage}: " + (", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "nothing yet")

@@ -17,7 +17,7 @@ from rosella.corpus.catalogue.speakers import voices as voices_of
 from rosella.corpus.catalogue.store import TOKENIZE, Catalogue
 from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard, written
 from rosella.corpus.tokenize import CodesCache, version
-from rosella.corpus.where import Condition, chosen
+from rosella.corpus.where import Condition, chosen, unless_asked
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
 
@@ -31,7 +31,10 @@ MIN_SHOWS = 10
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export holds: shards (`written` ones are new), utterances (and those for validation), hours."""
+    """What an export holds: shards (`written` ones are new), utterances (and those for validation), hours.
+
+    `doubtful` utterances were left out because they do not fulfil `where.KNOWN`.
+    """
 
     shards: int
     written: int
@@ -39,6 +42,7 @@ class Exported:
     validation: int
     hours: float
     bytes: int
+    doubtful: int
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,19 @@ def export(
 ) -> Exported:
     """Write what is missing and publish it. The old export stays valid until the new one is complete.
 
-    Only utterances that fulfil all conditions of `where` are exported; `balance` is computed over these.
+    Only utterances that fulfil all conditions of `where`, and `KNOWN` unless one is about the same, are exported;
+    `balance` is computed over these.
     """
     cache = CodesCache(corpus, codec.fingerprint)
-    contents = {}
+    contents, doubtful = {}, 0
     link_speakers(catalogue)
     for recording in catalogue.done(TOKENIZE, version(codec)):
         voices = voices_of(catalogue, recording.id)
         spoken = [_named(u, voices) for u in catalogue.utterances(recording.id) if u.text]
-        content = _content(recording, chosen(recording, spoken, where), codec)
+        wanted = chosen(recording, spoken, where)
+        known = chosen(recording, wanted, unless_asked(where))
+        doubtful += len(wanted) - len(known)
+        content = _content(recording, known, codec)
         if content.utterances:
             contents[recording.id] = content
     kept = _still_right(corpus, codec, contents)
@@ -75,18 +83,23 @@ def export(
     written = list(_write(corpus, cache, missing, codec, progress or (lambda done, total: None)))
     shards = sorted([*kept, *written], key=lambda shard: shard["file"])
     if not shards:
-        raise UserError(
-            f"No utterance in {corpus} that fulfils the conditions has codes: "
-            "see `rosella corpus status` for what failed and why."
-            if where
-            else f"No utterance in {corpus} has codes: see `rosella corpus status` for what failed and why."
-        )
+        raise UserError(_nothing(corpus, bool(where), doubtful))
     splits = assign_splits([content.recording for content in contents.values()])
     utterances = [utterance for content in contents.values() for utterance in content.utterances]
     sampling, loss = balance.sampling(utterances), balance.loss(utterances)
     weights = {u.id: Weight(sampling[u.id], loss[u.id], splits[u.recording]) for u in utterances}
     write_export(corpus, codec, shards, weights)
-    return _summary(contents, shards, len(written), weights, codec)
+    return _summary(contents, shards, len(written), weights, codec, doubtful)
+
+
+def _nothing(corpus: Path, where: bool, doubtful: int) -> str:
+    if doubtful:
+        return (
+            f"The recogniser guessed at all {doubtful} utterances in {corpus} that could be exported: "
+            "run with another, or take them all the same with --where 'confidence>=-9'."
+        )
+    what = " that fulfils the conditions" if where else ""
+    return f"No utterance in {corpus}{what} has codes: see `rosella corpus status` for what failed and why."
 
 
 def _named(utterance: Utterance, voices: Mapping[str, str]) -> Utterance:
@@ -186,6 +199,7 @@ def _summary(
     written: int,
     weights: dict[str, Weight],
     codec: CodecFacts,
+    doubtful: int,
 ) -> Exported:
     frames = sum(shard["codes"] for shard in shards) / codec.num_codebooks
     held_out = [id for content in contents.values() for id in [u.id for u in content.utterances]]
@@ -196,4 +210,5 @@ def _summary(
         validation=sum(weights[id].split == "validation" for id in held_out),
         hours=frames / codec.frame_rate / 3600,
         bytes=sum(shard["bytes"] for shard in shards),
+        doubtful=doubtful,
     )

@@ -214,7 +214,7 @@ def _written(utterance: Utterance, made: Transcription) -> tuple[Utterance, str 
         text="",
         text_clean=None,
         language=made.language,
-        confidence=best.log_probability,
+        confidence=None,
         no_speech=made.no_speech,
         compression=best.compression,
     )
@@ -227,7 +227,7 @@ def _written(utterance: Utterance, made: Transcription) -> tuple[Utterance, str 
         tidy = _tidy(clean.text, len(utterance.speakers)) if clean and clean.text.strip() else None
     except UserError as error:
         return heard, str(error)
-    return replace(heard, text=said, text_clean=tidy), None
+    return replace(heard, text=said, text_clean=tidy, confidence=best.log_probability), None
 
 
 def _tidy(written: str, speakers: int) -> str:

@@ -24,7 +24,7 @@ from rosella.errors import UserError
 Kind = Literal["verbatim", "clean"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-VERSION = "1"
+VERSION = "2"
 TOLERANCE = 0.01
 """Seconds by which a clip may exceed the window (times are rounded); it is cut there."""
 
@@ -39,10 +39,6 @@ class Written:
     ids: tuple[int, ...]
     log_probability: float
     ended: bool
-
-    @property
-    def mean_log_probability(self) -> float:
-        return self.log_probability / (len(self.ids) + self.ended)
 
 
 class Recogniser(Protocol):
@@ -80,7 +76,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Transcript:
-    """`log_probability` is the mean over tokens; `compression` is text over compressed text, high where text repeats."""
+    """`log_probability` is that of a byte of the text; `compression` is text over compressed text, high where text repeats.
+
+    Tokens are bytes to one recogniser and words to another: a mean over tokens would mean something else with each.
+    """
 
     text: str
     log_probability: float
@@ -277,4 +276,5 @@ def _written(listener: _Listener, states: Any, languages: Sequence[str]) -> dict
 
 def _transcript(recogniser: Recogniser, row: Written) -> Transcript:
     text = recogniser.text(row.ids)
-    return Transcript(text, row.mean_log_probability, compression_ratio(text))
+    length = max(1, len(text.encode()) + row.ended)
+    return Transcript(text, row.log_probability / length, compression_ratio(text))

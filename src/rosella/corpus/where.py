@@ -1,4 +1,4 @@
-"""Filters of an export: `language=nl`, `consent!=no`, `confidence>=-0.5`."""
+"""Filters of an export: `language=nl`, `consent!=no`, `confidence>=-0.05`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Condition:
         try:
             return cls(field, comparison, float(value))
         except ValueError:
-            raise UserError(f"The condition {written!r} needs a number, such as confidence>=-0.5.") from None
+            raise UserError(f"The condition {written!r} needs a number, such as confidence>=-0.05.") from None
 
     def holds(self, recording: Recording, utterance: Utterance) -> bool:
         """What is not known equals nothing. A transcript that came with its recording has every confidence."""
@@ -55,6 +55,15 @@ class Condition:
             return known is None or _COMPARE[self.comparison](known, self.value)
         known = getattr(utterance, self.field, None) or getattr(recording, self.field, None)
         return _COMPARE[self.comparison](known, self.value)
+
+
+KNOWN = Condition("confidence", ">=", -0.12)
+"""Below this a recogniser guesses more than it hears: see "How sure it is" in docs/asr.md."""
+
+
+def unless_asked(conditions: Sequence[Condition]) -> list[Condition]:
+    """What must be so besides the conditions: `KNOWN`, where none of them is about the same."""
+    return [] if any(condition.field == KNOWN.field for condition in conditions) else [KNOWN]
 
 
 def chosen(

@@ -135,12 +135,15 @@ class StateRow(Base):
 class UtteranceRow(Base):
     """An utterance and where its transcript comes from: manifest, model or human.
 
-    Of a model's: mean log-probability of its tokens (`confidence`), probability that nothing is said
+    Of a model's: log-probability of a byte of the text (`confidence`), probability that nothing is said
     (`no_speech`), text over compressed text (`compression`). An utterance not yet transcribed has an empty text.
     """
 
     __tablename__ = "utterances"
-    __table_args__ = (Index("ix_utterances_span", "recording", "start", "end"),)
+    __table_args__ = (
+        Index("ix_utterances_span", "recording", "start", "end"),
+        Index("ix_utterances_confidence", "confidence", "start", "end"),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     recording: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"))

@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.models import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
+from rosella.corpus.where import KNOWN
 
 
 @dataclass
 class Status:
     """Totals of a catalogue; times in seconds. `failed` lists path, stage and reason.
 
+    Of `transcribed` utterances, those a recogniser wrote, `doubtful` ones do not fulfil `where.KNOWN`.
     `stages` counts recordings by stage and state, `stage_seconds` the audio of those that came to an end in a stage.
     """
 
@@ -22,6 +24,9 @@ class Status:
     seconds: float = 0.0
     utterances: int = 0
     utterance_seconds: float = 0.0
+    transcribed: int = 0
+    doubtful: int = 0
+    doubtful_seconds: float = 0.0
     stages: dict[str, dict[str, int]] = field(default_factory=dict)
     stage_seconds: dict[str, float] = field(default_factory=dict)
     rejects: dict[str, int] = field(default_factory=dict)
@@ -38,6 +43,8 @@ def read_status(session: Session, stages: Sequence[str]) -> Status:
     query = sa.select(sa.func.count(), length).select_from(UtteranceRow)
     status.utterances, spoken = session.execute(query).one()
     status.seconds, status.utterance_seconds = float(seconds or 0), float(spoken or 0)
+    status.transcribed, status.doubtful, doubtful = session.execute(_doubt()).one()
+    status.doubtful_seconds = float(doubtful or 0)
     for stage, state, number, audio in session.execute(_by_state()):
         status.stages[stage][state] = number
         status.stage_seconds[stage] += float(audio) if state in (DONE, FAILED) else 0.0
@@ -59,6 +66,15 @@ def failures(session: Session, stages: Sequence[str]) -> list[dict[str, str]]:
         {"recording": id, "path": path, "stage": stage, "reason": reason or ""}
         for id, path, stage, reason in session.execute(query)
     ]
+
+
+def _doubt() -> sa.Select[int, int, float]:
+    """How many utterances a recogniser wrote, how many of these it guessed, and their seconds; from an index alone."""
+    guessed = UtteranceRow.confidence < KNOWN.value
+    length = sa.func.sum(UtteranceRow.end - UtteranceRow.start)
+    return sa.select(sa.func.count(), sa.func.count().filter(guessed), length.filter(guessed)).where(
+        UtteranceRow.confidence.is_not(None)
+    )
 
 
 def _by_state() -> sa.Select[str, str, int, float]:
