@@ -96,6 +96,10 @@ def old_catalogue(url):
                 'INSERT INTO rejects (recording, stage, start, "end", reason) '
                 f"VALUES ('r', 'segment', {start}, 2.0, '{reason}')"
             )
+        connection.exec_driver_sql(
+            'INSERT INTO utterances (id, recording, start, "end", text, speakers, transcript_source, confidence) '
+            "VALUES ('u', 'r', 0.0, 1.0, '[S1] hoi', '[]', 'model', -0.4)"
+        )
     engine.dispose()
 
 
@@ -111,6 +115,9 @@ def test_an_older_catalogue_is_migrated_after_a_backup(database_url, tmp_path):
     catalogue = Catalogue.open(database_url)
     assert catalogue.status().rejects == {"turn of … s is too long": 2}
     assert [turn.text for turn in catalogue.turns("r")] == ["hoi"]
+    (utterance,) = catalogue.utterances("r")
+    assert (utterance.text, utterance.confidence) == ("[S1] hoi", None), "it was of a token, not of a byte"
+    assert (catalogue.status().transcribed, catalogue.status().doubtful) == (0, 0)
     catalogue.close()
     assert migrate(tmp_path, database_url).backup is None
     assert restore(database_url, done.backup) == 1
