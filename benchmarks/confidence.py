@@ -28,7 +28,7 @@ from rosella.asr.recogniser import Recogniser
 from rosella.asr.scores import Pair, score
 from rosella.corpus.manifest import read_source
 from rosella.corpus.transcribe import Clip, Transcriber
-from rosella.corpus.where import KNOWN
+from rosella.corpus.where import LEAST_SURE
 
 GOOD, NONSENSE = 0.3, 0.7
 EXCHANGES = 60  # per language
@@ -93,7 +93,7 @@ def report(heard: dict[str, list[tuple[float, float | None]]]) -> None:
 
 
 def passing(confidences: list[float]) -> int:
-    return sum(sure >= float(KNOWN.value) for sure in confidences)
+    return sum(sure >= LEAST_SURE for sure in confidences)
 
 
 def auc(good: list[float], bad: list[float]) -> float:

@@ -57,8 +57,10 @@ class Condition:
         return _COMPARE[self.comparison](known, self.value)
 
 
-KNOWN = Condition("confidence", ">=", -0.12)
-"""Below this a recogniser guesses more than it hears: see "How sure it is" in docs/asr.md."""
+LEAST_SURE = -0.12
+"""Confidence below which a recogniser guesses more than it hears: see "How sure it is" in docs/asr.md."""
+
+KNOWN = Condition("confidence", ">=", LEAST_SURE)
 
 
 def unless_asked(conditions: Sequence[Condition]) -> list[Condition]:

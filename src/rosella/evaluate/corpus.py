@@ -16,7 +16,7 @@ from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.durable import atomic
 from rosella.corpus.project import Corpus
-from rosella.corpus.where import KNOWN
+from rosella.corpus.where import LEAST_SURE
 from rosella.errors import UserError
 from rosella.evaluate.figures import bars, histogram
 from rosella.evaluate.page import Html, element, figure, join, paragraph, player, render, section, table
@@ -107,10 +107,10 @@ def _plots(spoken: _Spoken) -> Html:
         ),
     ]
     if spoken.confidences:
-        guessed = sum(value < KNOWN.value for value in spoken.confidences)
+        guessed = sum(value < LEAST_SURE for value in spoken.confidences)
         caption = (
             "How sure the recogniser was; transcripts that came with their recordings are not in it. "
-            f"Below {KNOWN.value} it guesses ({guessed:,} of {len(spoken.confidences):,}), and an export leaves that out."
+            f"Below {LEAST_SURE} it guesses ({guessed:,} of {len(spoken.confidences):,}), and an export leaves that out."
         )
         plot = histogram(spoken.confidences, "log-probability of a byte of the transcript", "utterances")
         parts.append(figure(plot, caption))

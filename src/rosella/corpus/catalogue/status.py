@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.models import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
-from rosella.corpus.where import KNOWN
+from rosella.corpus.where import LEAST_SURE
 
 
 @dataclass
@@ -70,7 +70,7 @@ def failures(session: Session, stages: Sequence[str]) -> list[dict[str, str]]:
 
 def _doubt() -> sa.Select[int, int, float]:
     """How many utterances a recogniser wrote, how many of these it guessed, and their seconds; from an index alone."""
-    guessed = UtteranceRow.confidence < KNOWN.value
+    guessed = UtteranceRow.confidence < LEAST_SURE
     length = sa.func.sum(UtteranceRow.end - UtteranceRow.start)
     return sa.select(sa.func.count(), sa.func.count().filter(guessed), length.filter(guessed)).where(
         UtteranceRow.confidence.is_not(None)
