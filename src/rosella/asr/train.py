@@ -156,14 +156,15 @@ def _same_sums(device: torch.device) -> Iterator[None]:
 
     Of GPUs this is not asked: the connectionist loss has no such gradient there.
     """
-    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False  # it finds errors, and costs time
+    asked: Any = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), asked.fill_uninitialized_memory
+    asked.fill_uninitialized_memory = False  # it finds errors, and costs time
     torch.use_deterministic_algorithms(before[0] or device.type == "cpu")
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
-        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+        asked.fill_uninitialized_memory = before[1]
 
 
 def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
