@@ -48,13 +48,17 @@ class Recording(Record):
 
 @dataclass(frozen=True)
 class Turn(Record):
-    """One speaker from `start` to `end`; `text` is verbatim, `text_clean` without disfluencies."""
+    """One speaker from `start` to `end`; `text` is verbatim, `text_clean` without disfluencies.
+
+    In an `overlap` several speak at once, and the speaker is nobody in particular.
+    """
 
     start: float
     end: float
     speaker: str
     text: str
     text_clean: str | None = None
+    overlap: bool = False
 
 
 @dataclass(frozen=True)

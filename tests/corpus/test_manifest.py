@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 from corpus.fakes import save_manifest, save_tone, turn
-from rosella.corpus.manifest import read_source
+from rosella.corpus.manifest import folder_name, read_source
 from rosella.errors import UserError
 
 
@@ -32,6 +33,16 @@ def test_a_manifest_becomes_entries(folder):
     assert {name: getattr(first, name) for name in facts} == facts
     assert (second.turns[0].text, second.turns[0].speaker, second.turns[0].end) == ("hoi", "eva", math.inf)
     assert read_source(folder / "manifest.jsonl") == [first, second]
+
+
+def test_the_folder_names_the_speaker_from_wherever_it_is_looked_at(folder, monkeypatch):
+    save_manifest(folder / "m.jsonl", [{"audio": "b.wav", "text": "hoi"}])
+    found = [read_source(folder / "m.jsonl")]
+    monkeypatch.chdir(folder)
+    (folder / "link").symlink_to(".")
+    found += [read_source("m.jsonl"), read_source("./link/m.jsonl"), read_source(folder / "audio/../m.jsonl")]
+    assert {entry.turns[0].speaker for entries in found for entry in entries} == {folder.resolve().name}
+    assert folder_name(Path("/")) == "unknown"
 
 
 def test_byte_order_mark_blank_lines_and_composed_letters(folder):

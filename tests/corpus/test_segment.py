@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from corpus.fakes import tone
 from rosella import text
 from rosella.corpus import segment
-from rosella.corpus.segment import OVERLAP, Cutting, quietest, timed
+from rosella.corpus.segment import Cutting, quietest, timed
 from rosella.errors import UserError
 from rosella.records import Recording, Turn
 
@@ -158,10 +158,15 @@ def test_a_long_turn_without_words_is_divided_where_it_is_quietest():
 
 
 def test_overlap_ends_an_utterance_and_its_sound_enters_none():
-    turns = [heard(1, 3), heard(3, 3.5, OVERLAP), heard(3.5, 6, "B")]
+    turns = [heard(1, 3), Turn(3, 3.5, "", "", overlap=True), heard(3.5, 6, "B")]
     utterances, rejects = cut(RECORDING, turns, Cutting())
     assert [(u.start, u.end, u.speakers) for u in utterances] == [(0.9, 3, ("A",)), (3.5, 6.1, ("B",))]
     assert [(r.start, r.end, r.reason) for r in rejects] == [(3, 3.5, "several speak at once")]
+
+
+def test_no_name_is_a_mark_of_overlap():
+    utterances, rejects = cut(RECORDING, [say(1, 3, ""), say(3, 4, "ben", "ja")], Cutting())
+    assert [(u.text, u.speakers, rejects) for u in utterances] == [("[S1] hallo [S2] ja", ("", "ben"), [])]
 
 
 def test_the_ends_are_skipped_turn_by_turn_and_never_the_whole():

@@ -23,6 +23,9 @@ from rosella.records import Turn, check_turns
 SHOWN_PROBLEMS = 5
 MAX_LINE_BYTES = 16 << 20
 MANIFEST_NAME = "manifest.jsonl"
+UNNAMED = "unknown"
+"""Who speaks where neither the source nor a folder says."""
+
 AUDIO_SUFFIXES = frozenset(
     [
         ".aac",
@@ -250,7 +253,7 @@ def _entry(line: _RecordingLine, folder: Path, where: str) -> Entry:
 
     entry = entry_at(line.audio, folder, where)
     facts = line.model_dump(include={"show", "source_url", "language", "licence", "consent"})
-    return replace(entry, turns=_turns(line, Path(entry.place).parent.name), **facts)
+    return replace(entry, turns=_turns(line, folder_name(Path(entry.place).parent)), **facts)
 
 
 def _turns(line: _RecordingLine, speaker: str) -> tuple[Turn, ...]:
@@ -261,6 +264,11 @@ def _turns(line: _RecordingLine, speaker: str) -> tuple[Turn, ...]:
     if line.text_clean or line.speaker:
         raise UserError('"text_clean" and "speaker" belong inside the turns')
     return () if line.turns is None else checked([Turn(**turn.model_dump()) for turn in line.turns])
+
+
+def folder_name(folder: Path) -> str:
+    """The one speaker of what lies in a folder, where nobody is named; the same from wherever it is looked at."""
+    return folder.resolve().name or UNNAMED
 
 
 def audio_path(name: str, folder: Path) -> Path:

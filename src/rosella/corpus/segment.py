@@ -14,9 +14,6 @@ from rosella.records import Recording, Segment, Turn, Utterance, check_turns, ut
 
 VERSION = "1"
 MAX_SECONDS = 30.0
-OVERLAP = ""
-"""Speaker of a turn in which several speak at once."""
-
 SHORTEST = 0.1
 SKIPPED_SHARE = 1 / 8
 """No more than this of a recording is skipped at either end, so that a short one does not vanish."""
@@ -84,7 +81,7 @@ def cut(
 
 def _divided(turn: Turn, cutting: Cutting, quietest: Quietest) -> Iterator[Turn]:
     """The turn, or parts of it that are short enough."""
-    while not turn.text and turn.speaker != OVERLAP and turn.end - turn.start > cutting.max_seconds:
+    while not turn.text and not turn.overlap and turn.end - turn.start > cutting.max_seconds:
         pause = quietest(turn.start + cutting.max_seconds / 2, turn.start + cutting.max_seconds)
         yield replace(turn, end=pause)
         turn = replace(turn, start=pause)
@@ -93,7 +90,7 @@ def _divided(turn: Turn, cutting: Cutting, quietest: Quietest) -> Iterator[Turn]
 
 def _unusable(turn: Turn, cutting: Cutting, duration: float) -> str | None:
     length, skipped = turn.end - turn.start, min(cutting.skip, duration * SKIPPED_SHARE)
-    if turn.speaker == OVERLAP:
+    if turn.overlap:
         return "several speak at once"
     if skipped and (turn.start < skipped or turn.end > duration - skipped):
         return f"within {cutting.skip:g} s of the recording's ends, which are skipped"

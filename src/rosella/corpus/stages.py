@@ -13,7 +13,7 @@ from rosella.corpus.ahead import Expected
 from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
 from rosella.corpus.diarize import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.engines.local import Outcome
-from rosella.corpus.segment import OVERLAP, SHORTEST, Cutting, Reject, cut, quietest
+from rosella.corpus.segment import SHORTEST, Cutting, Reject, cut, quietest
 from rosella.corpus.tokenize import CodesCache, Decoded, Encoder, decoded, encoded, version
 from rosella.corpus.transcribe import Clip, Heard, Transcriber, Transcription
 from rosella.errors import RosellaError, UserError
@@ -184,13 +184,13 @@ def _missing(utterances: Sequence[Utterance], known: Container[str]) -> list[Utt
 
 
 def _turns(found: Diarization) -> list[Turn]:
-    """Where one alone speaks, and where several do, under the name `OVERLAP`."""
+    """Where one alone speaks, and where several do."""
     alone = [
         Turn(start, end, turn.speaker, "")
         for turn in found.turns
         for start, end in _without(turn.start, turn.end, found.overlaps)
     ]
-    together = [Turn(start, end, OVERLAP, "") for start, end in found.overlaps]
+    together = [Turn(start, end, "", "", overlap=True) for start, end in found.overlaps]
     return sorted([*alone, *together], key=lambda turn: turn.start)
 
 

@@ -123,6 +123,44 @@ def test_an_older_catalogue_is_migrated_after_a_backup(database_url, tmp_path):
     assert restore(database_url, done.backup) == 1
 
 
+def test_people_whom_an_older_catalogue_took_for_overlap_get_their_folders_name(database_url, tmp_path):
+    engine = reach(database_url)
+    bring_to(engine, "0005")
+    with engine.begin() as connection:
+        for id, folder in (("r", "/talks/"), ("d", "/talks/"), ("root", "/"), ("mute", "/talks/")):
+            connection.exec_driver_sql(
+                "INSERT INTO recordings (id, path, size, mtime_ns, duration, sample_rate, channels) "
+                f"VALUES ('{id}', '{folder}{id}.wav', 1, 1, 10.0, 16000, 1)"
+            )
+            for stage in ("scan", "diarize", "segment"):
+                connection.exec_driver_sql(
+                    "INSERT INTO states (recording, stage, state, version) "
+                    f"VALUES ('{id}', '{stage}', 'done', '1')"
+                )
+        turns = [("r", 0, "", "manifest"), ("r", 1, "ben", "manifest"), ("root", 0, "", "manifest")]
+        for recording, number, speaker, origin in [
+            *turns,
+            ("d", 0, "A", "diarizer"),
+            ("d", 1, "", "diarizer"),
+        ]:
+            connection.exec_driver_sql(
+                'INSERT INTO turns (recording, number, start, "end", speaker, text, origin) '
+                f"VALUES ('{recording}', {number}, {number}, {number + 1}, '{speaker}', 'hoi', '{origin}')"
+            )
+    engine.dispose()
+    migrate(tmp_path, database_url)
+    catalogue = Catalogue.open(database_url)
+    found = {id: [(t.speaker, t.overlap) for t in catalogue.turns(id, None)] for id in ("r", "d", "root")}
+    assert found == {
+        "r": [("talks", False), ("ben", False)],
+        "d": [("A", False), ("", True)],
+        "root": [("unknown", False)],
+    }
+    assert {r.id for r in catalogue.due("diarize", "1")} == {"r", "root", "mute"}
+    assert catalogue.status().stages["segment"] == {"done": 1}
+    catalogue.close()
+
+
 def test_a_newer_catalogue_is_neither_opened_nor_migrated(tmp_path):
     url = f"sqlite:///{tmp_path}/c.sqlite"
     Catalogue.open(url).close()

@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Dialect,
     Float,
     ForeignKey,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -66,7 +68,7 @@ class RecordingRow(Base):
 
 
 class TurnRow(Base):
-    """A turn as its `origin` gave it: the manifest, or a diarizer, which knows no texts."""
+    """A turn as its `origin` gave it: the manifest, or a diarizer, which knows no texts, and where voices `overlap`."""
 
     __tablename__ = "turns"
 
@@ -78,6 +80,7 @@ class TurnRow(Base):
     text: Mapped[str] = mapped_column(Text)
     text_clean: Mapped[str | None] = mapped_column(Text)
     origin: Mapped[str] = mapped_column(String(16), default=MANIFEST, server_default=MANIFEST)
+    overlap: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class Embedding(TypeDecorator[np.ndarray]):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rosella.corpus.manifest import Entry, Problems, audio_path, finished
+from rosella.corpus.manifest import Entry, Problems, audio_path, finished, folder_name
 from rosella.corpus.sources.tables import clip
 from rosella.errors import UserError
 
@@ -33,7 +33,7 @@ def read(folder: Path) -> list[Entry]:
     for number, (row, audio, file) in enumerate(_rows(folder), 1):
         where = f"row {number}"
         try:
-            entries.append(_entry(row, audio, file, where, folder.resolve().name))
+            entries.append(_entry(row, audio, file, where, folder_name(folder)))
         except UserError as error:
             problems.add(where, error)
     return finished(folder, entries, problems)

@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rosella.corpus.manifest import AUDIO_SUFFIXES, Entry, Problems, checked, finished
+from rosella.corpus.manifest import AUDIO_SUFFIXES, UNNAMED, Entry, Problems, checked, finished
 from rosella.corpus.sources.places import audio_files
 from rosella.errors import UserError
 from rosella.records import Turn
 
 SUFFIXES = (".srt", ".vtt")
-UNNAMED = "unknown"
 
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}")

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rosella.corpus.manifest import Entry, Problems, audio_path, finished, numbered_lines, parse_json, untimed
+from rosella.corpus.manifest import (
+    Entry,
+    Problems,
+    audio_path,
+    finished,
+    folder_name,
+    numbered_lines,
+    parse_json,
+    untimed,
+)
 from rosella.errors import UserError
 
 TEXT_COLUMNS = ("text", "sentence", "transcription", "transcript")
@@ -38,7 +47,7 @@ def _ljspeech(path: Path, problems: Problems) -> list[Entry]:
             continue
         try:
             audio = _ljspeech_audio(parts[0], path.parent)
-            turn = untimed(parts[1], parts[2] if len(parts) == 3 else None, path.parent.resolve().name)
+            turn = untimed(parts[1], parts[2] if len(parts) == 3 else None, folder_name(path.parent))
         except UserError as error:
             problems.add(where, error)
             continue
@@ -85,7 +94,7 @@ def _audiofolder(
         where = f"line {number}"
         try:
             audio = audio_path(required(row, ("file_name",)), path.parent)
-            entries.append(clip(audio, row, where, path.parent.resolve().name))
+            entries.append(clip(audio, row, where, folder_name(path.parent)))
         except UserError as error:
             problems.add(where, error)
     return finished(path, entries, problems)
