@@ -208,8 +208,70 @@ def test_a_truncated_file_never_yields_a_short_span(tmp_path, suffix):
     with pytest.raises(UserError, match="truncated"):
         audio.decode(path, start=9.0, end=11.0)
     if suffix != "m4a":  # whose index stands at its end
-        assert audio.probe(path).duration < 8
         assert len(audio.decode(path, start=1.0, end=2.0)) == 48000
+    if suffix in (
+        "opus",
+        "wav",
+    ):  # which do not say how long they are, or are often written without knowing it
+        assert audio.probe(path).duration < 8
+
+
+def bare_mp3(path, seconds: float = 12.0):
+    """An MP3 without a header that counts its frames; 209 or 208 bytes each, after the first."""
+    encode(path, "libmp3lame", RATE, seconds)
+    with av.open(str(path)) as container:
+        path.write_bytes(b"".join(bytes(packet) for packet in container.demux()))
+    return path
+
+
+def cut(path, size: int):
+    path.write_bytes(path.read_bytes()[:size])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac", "mka", "aiff"])
+def test_a_file_that_announces_more_than_it_holds_is_truncated(tmp_path, suffix):
+    codec = {"mp3": "libmp3lame", "flac": "flac", "mka": "libopus", "aiff": "pcm_s16be"}[suffix]
+    path = encode(tmp_path / f"a.{suffix}", codec, 48000)
+    assert audio.probe(path).channel is None
+    size = path.stat().st_size // 3
+    if suffix == "mp3":
+        with av.open(str(path)) as container:  # between two frames, so that only the count tells
+            size = next(packet.pos for packet in container.demux() if packet.pos > size)
+    with pytest.raises(UserError, match=r"announces 12\.0 s and holds [34]\.\d s: it is truncated"):
+        audio.probe(cut(path, size))
+
+
+def test_an_mp3_that_breaks_off_within_a_frame_is_truncated(tmp_path):
+    path = bare_mp3(tmp_path / "a.mp3")
+    whole = path.read_bytes()
+    assert audio.probe(path).duration == pytest.approx(12.0, abs=0.1)
+    with pytest.raises(UserError, match="breaks off within a frame: it is truncated"):
+        audio.probe(cut(path, len(whole) // 3 + 50))
+    for tail in (b"TAG" + b"x" * 125, bytes(3000), b"LYRICSBEGIN" + b"y" * 200 + b"000200LYRICS200"):
+        path.write_bytes(whole + tail)
+        assert audio.probe(path).duration == pytest.approx(12.0, abs=0.1), (
+            "what follows the sound is no frame"
+        )
+
+
+def test_an_mp3_of_changing_bit_rate_announces_nothing_that_is_only_guessed(tmp_path):
+    loud, quiet = bare_mp3(tmp_path / "a.mp3", 3.0).read_bytes(), bytes([0xFF, 0xFB, 0x10, 0xC4]) + bytes(100)
+    path = tmp_path / "b.mp3"
+    path.write_bytes(loud + 300 * quiet)
+    with av.open(str(path)) as container:
+        guessed = container.duration / 1e6
+    assert guessed != pytest.approx(audio.probe(path).duration, abs=1.0)
+    path.write_bytes(300 * quiet + loud)
+    assert audio.probe(path).duration > 9
+
+
+def test_a_file_that_begins_anew_is_refused(tmp_path):
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / name, sweep(3.0), RATE, format="OGG", subtype="VORBIS")
+    (tmp_path / "c.ogg").write_bytes((tmp_path / "a").read_bytes() + (tmp_path / "b").read_bytes())
+    with pytest.raises(UserError, match=r"several recordings in one file, its times begin anew after 3\.0 s"):
+        audio.probe(tmp_path / "c.ogg")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -310,3 +372,35 @@ def test_writing_where_it_cannot_be_is_refused(tmp_path):
         audio.write(tmp_path / "a.opus", sweep(0.1), RATE)
     with pytest.raises(UserError, match="does not exist"):
         audio.write(tmp_path / "no" / "a.wav", sweep(0.1), RATE)
+
+
+def opposite(path, codec: str, gain: float = -1.0):
+    """A stereo file whose channels cancel each other but for what a lossy codec adds; the left one is a sweep."""
+    wave = np.stack([sweep(12.0), gain * sweep(12.0)], axis=1)
+    soundfile.write(path, wave, RATE, **({"subtype": "FLOAT"} if codec == "WAV" else {}), format=codec)
+    return path
+
+
+@pytest.mark.parametrize("codec", ["WAV", "FLAC", "MP3"])
+def test_channels_that_cancel_each_other_are_heard_by_the_loudest(tmp_path, codec):
+    path = opposite(tmp_path / "a", codec, gain=-0.9)
+    info = audio.probe(path)
+    assert info.channel == 0 and audio.speech_level(audio.decode(path), RATE) < -30
+    heard = info.heard(path)
+    whole = audio.decode(heard)
+    assert np.corrcoef(whole[:RATE], sweep(1.0))[0, 1] > 0.99
+    for start, end in [(0.3, 0.9), (3.217, 5.501), (10.7, 11.9)]:
+        span = audio.decode(heard, start=start, end=end)
+        assert np.abs(span - whole[round(start * RATE) : round(end * RATE)]).max() < 1e-6
+    np.testing.assert_array_equal(np.concatenate(list(audio.blocks(heard, RATE, 1.5))), whole)
+
+
+@pytest.mark.parametrize("codec", ["WAV", "FLAC", "MP3"])
+@pytest.mark.parametrize("gain", [1.0, 0.0, -0.5])
+def test_the_mean_is_heard_as_long_as_it_says_something(tmp_path, codec, gain):
+    assert audio.probe(opposite(tmp_path / "a", codec, gain)).channel is None
+    noise = np.random.default_rng(0).standard_normal((12 * RATE, 8)).astype(np.float32) * 0.1
+    soundfile.write(tmp_path / "b.wav", noise, RATE)
+    assert audio.probe(tmp_path / "b.wav").channel is None
+    soundfile.write(tmp_path / "c.wav", 0 * noise, RATE)
+    assert audio.probe(tmp_path / "c.wav").channel is None

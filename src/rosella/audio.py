@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from rosella import container
 from rosella.errors import UserError
+from rosella.records import OneChannel
 
 LOUDNESS_DBFS = -20.0
 """Level of active speech (RMS, dB relative to full scale) that codecs are given; see `normalise_loudness`."""
@@ -32,20 +34,34 @@ _PREROLL = 1.0
 _MISSING = 0.05
 """Seconds a span may come out short of what was asked (container rounding) before it counts as truncated."""
 
+_BACK = 1.0
+"""Seconds by which the times in a file may run backwards, as those of badly made ones do a little."""
+
+_CUT_SHORT = 0.5
+"""Seconds by which a file may be shorter than it announces, which encoders round or fill up."""
+
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """Facts of an audio file: duration in seconds (of what can be read), rate in Hz, container format."""
+    """Facts of an audio file: duration in seconds (of what can be read), rate in Hz, container format.
+
+    `channel` is the one to hear, where the mean of all would be next to nothing.
+    """
 
     duration: float
     sample_rate: int
     channels: int
     format: str
+    channel: int | None = None
+
+    def heard(self, path: str | PathLike[str]) -> str | PathLike[str]:
+        """What the file's sound is decoded from."""
+        return path if self.channel is None else OneChannel(str(path), self.channel)
 
 
-def open_source(source: str | Path) -> BinaryIO:
+def open_source(source: str | PathLike[str]) -> BinaryIO:
     """Open a file or URL for reading; a UserError says why that cannot be done."""
     return _open_url(source) if isinstance(source, str) and is_url(source) else _open_file(Path(source))
 
@@ -54,19 +70,46 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
-def probe(source: str | Path | BinaryIO) -> AudioInfo:
-    """Read every packet (without decoding), so the duration is what there is, not what a header claims."""
+def probe(source: str | PathLike[str] | BinaryIO) -> AudioInfo:
+    """Read every packet (and decode a few), so the duration is what there is, not what a header claims.
+
+    A UserError says why it cannot be used, also where it is truncated or several files in one.
+    """
     with _open(source) as audio:
-        end = audio.origin + audio.first.samples / audio.rate
+        end, levels = audio.origin + audio.first.samples / audio.rate, container.Levels(audio)
+        last = None
         for packet in container.packets(audio):
             if packet.pts is not None:
-                length = (packet.duration or 0) * packet.time_base
-                end = max(end, float(packet.pts * packet.time_base + length))
-        return AudioInfo(end - audio.origin, audio.rate, audio.channels, audio.container.format.name)
+                length, start = (packet.duration or 0) * packet.time_base, packet.pts * packet.time_base
+                if start < end - _BACK:
+                    raise UserError(
+                        f"{audio.name} is several recordings in one file, its times begin anew after "
+                        f"{end - audio.origin:.1f} s: convert it to one (ffmpeg -i IN OUT.flac), or take it apart."
+                    )
+                end = max(end, float(start + length))
+            levels.hear(packet, end)
+            last = packet if packet.size else last
+        _check_whole(audio, last, end - audio.origin)
+        kind = audio.container.format.name
+        return AudioInfo(end - audio.origin, audio.rate, audio.channels, kind, levels.alone())
+
+
+def _check_whole(audio: container.Stream, last: Any, seconds: float) -> None:
+    """Refuse a file that says itself that there was more of it; `last` is its last packet."""
+    announced = container.announced(audio)
+    if announced is not None and seconds < announced - _CUT_SHORT:
+        found = f"announces {announced:.1f} s and holds {seconds:.1f} s"
+    elif container.broken_off(audio, last):
+        found = "breaks off within a frame"
+    else:
+        return
+    raise UserError(
+        f"{audio.name} {found}: it is truncated; replace the file, or convert it anew if there is no more of it."
+    )
 
 
 def decode(
-    source: str | Path | BinaryIO,
+    source: str | PathLike[str] | BinaryIO,
     sample_rate: int | None = None,
     start: float = 0.0,
     end: float | None = None,
@@ -85,7 +128,7 @@ class Reader:
     FFmpeg finds a place in a file without an index (MP3) by walking there, once for each time the file is opened.
     """
 
-    def __init__(self, source: str | Path | BinaryIO) -> None:
+    def __init__(self, source: str | PathLike[str] | BinaryIO) -> None:
         self._source, self._opened = source, ExitStack()
         self._audio: container.Stream | None = None
 
@@ -129,7 +172,9 @@ class Reader:
         return self._audio
 
 
-def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.0) -> Generator[np.ndarray]:
+def blocks(
+    source: str | PathLike[str] | BinaryIO, sample_rate: int, seconds: float = 30.0
+) -> Generator[np.ndarray]:
     """Decode a whole file as mono float32 blocks `[samples]` at `sample_rate`, each of `seconds` but the last.
 
     Memory does not depend on the file's length. Errors are those of `decode`.
@@ -146,7 +191,7 @@ def blocks(source: str | Path | BinaryIO, sample_rate: int, seconds: float = 30.
         yield np.concatenate(pieces)
 
 
-def _whole(source: str | Path | BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
+def _whole(source: str | PathLike[str] | BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
     with _open(source) as audio:
         frames = chain([audio.first], container.frames(audio))
         yield from _at_rate(_finite(audio, container.mono(audio, frames)), audio.rate, sample_rate)
@@ -219,8 +264,12 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
 
 
 @contextmanager
-def _open(source: str | Path | BinaryIO) -> Iterator[container.Stream]:
-    if isinstance(source, str | Path):
+def _open(source: str | PathLike[str] | BinaryIO) -> Iterator[container.Stream]:
+    if isinstance(source, OneChannel):
+        with _open(source.path) as audio:
+            audio.channel = source.channel
+            yield audio
+    elif isinstance(source, str | PathLike):
         with open_source(source) as file, container.opened(file, str(source)) as audio:
             yield audio
     else:

@@ -31,6 +31,20 @@ class Record:
 
 
 @dataclass(frozen=True)
+class OneChannel:
+    """An audio file, or the URL of one, of which one channel is heard, by its number from 0, instead of the mean of all."""
+
+    path: str
+    channel: int
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True)
 class Recording(Record):
     """A source file. `id` is the hash of its content, so one file under two names is one recording."""
 
@@ -44,6 +58,13 @@ class Recording(Record):
     language: str | None = None
     licence: str | None = None
     consent: str | None = None
+    channel: int | None = None
+    """The one to hear, where the mean of all would be next to nothing."""
+
+    @property
+    def audio(self) -> str | OneChannel:
+        """What its sound is decoded from."""
+        return self.path if self.channel is None else OneChannel(self.path, self.channel)
 
 
 @dataclass(frozen=True)

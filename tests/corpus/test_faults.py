@@ -73,10 +73,19 @@ def truncated(path: Path) -> None:
     os.truncate(mp3(path), path.stat().st_size // 3)
 
 
+def chained(path: Path) -> None:
+    parts = []
+    for seed in (0, 1):
+        soundfile.write(path, tone(5.0, seed=seed), 16000, format="OGG", subtype="VORBIS")
+        parts.append(path.read_bytes())
+    path.write_bytes(b"".join(parts))
+
+
 SECRET = "/etc/hostname"
 BAD_AUDIO = {
     "no-bytes.wav": (lambda p: p.write_bytes(b""), "is empty"),
-    "truncated.mp3": (truncated, "outside the recording"),
+    "truncated.mp3": (truncated, "is truncated"),
+    "chained.ogg": (chained, "several recordings in one file"),
     "header-only.wav": (lambda p: header(p, 40, 0, 44), "no audio samples"),
     "zero-hertz.wav": (lambda p: header(p, 24, 0), "not audio that can be decoded|claims 0 Hz"),
     "nan.wav": (lambda p: samples(p, np.nan), "NaN or infinite"),

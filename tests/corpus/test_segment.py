@@ -164,6 +164,14 @@ def test_overlap_ends_an_utterance_and_its_sound_enters_none():
     assert [(r.start, r.end, r.reason) for r in rejects] == [(3, 3.5, "several speak at once")]
 
 
+def test_a_recording_in_which_nobody_was_heard_is_a_reject():
+    utterances, rejects = cut(RECORDING, [], Cutting())
+    assert utterances == []
+    assert [(r.start, r.end, r.reason) for r in rejects] == [
+        (0, 600, "nobody was heard to speak in the whole recording")
+    ]
+
+
 def test_no_name_is_a_mark_of_overlap():
     utterances, rejects = cut(RECORDING, [say(1, 3, ""), say(3, 4, "ben", "ja")], Cutting())
     assert [(u.text, u.speakers, rejects) for u in utterances] == [("[S1] hallo [S2] ja", ("", "ben"), [])]

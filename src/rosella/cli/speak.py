@@ -59,5 +59,5 @@ def read_voice(clip: Path | None, transcript: str | None) -> Voice | None:
     if clip is None or transcript is None:
         given, missing = ("--voice", "--voice-text") if transcript is None else ("--voice-text", "--voice")
         raise UserError(f"{given} needs {missing}: give the clip and exactly what is said in it.")
-    rate = audio.probe(clip).sample_rate
-    return Voice(audio.decode(clip), rate, transcript)
+    info = audio.probe(clip)
+    return Voice(audio.decode(info.heard(clip)), info.sample_rate, transcript)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from os import PathLike
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -40,8 +40,8 @@ class Diarizer(Protocol):
 
     @property
     def version(self) -> str: ...
-    def diarize(self, path: str | Path) -> Diarization: ...
-    def embed(self, path: str | Path, turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
+    def diarize(self, path: str | PathLike[str]) -> Diarization: ...
+    def embed(self, path: str | PathLike[str], turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
         """Embeddings, as in `Diarization`, of speakers whose turns are known; those it cannot tell are left out."""
         ...
 

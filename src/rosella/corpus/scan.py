@@ -52,13 +52,13 @@ def scanned(path: str, facts: Mapping[str, str | None]) -> Recording:
         info = audio.probe(file)
     if source_of(path) != before:
         raise UserError(f"{path} changed while it was read: add it again when it is complete.")
-    return Recording(id, path, info.duration, info.sample_rate, info.channels, **facts)
+    return Recording(id, path, info.duration, info.sample_rate, info.channels, channel=info.channel, **facts)
 
 
 def unread(path: str, facts: Mapping[str, str | None]) -> Recording:
     """Stands for a file that cannot be used, under an id of its path: its content may be another's."""
     id = hashlib.sha256(f"path:{path}".encode(errors="backslashreplace")).hexdigest()[:32]
-    return Recording(id, path, 0.0, 0, 0, **facts)
+    return Recording(id, path, 0.0, 0, 0, channel=None, **facts)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from rosella.records import Recording, Segment, Turn, Utterance, check_turns, ut
 
 VERSION = "1"
 MAX_SECONDS = 30.0
+NOBODY = "nobody was heard to speak in the whole recording"
+
 SHORTEST = 0.1
 SKIPPED_SHARE = 1 / 8
 """No more than this of a recording is skipped at either end, so that a short one does not vanish."""
@@ -61,8 +64,11 @@ def cut(
 ) -> tuple[list[Utterance], list[Reject]]:
     """Cut a recording into utterances. A UserError says what is wrong with its turns as a whole.
 
-    Turns without words, which a diarizer found, are divided at pauses where they are too long.
+    Turns without words, which a diarizer found, are divided at pauses where they are too long; without any turn the
+    recording is a reject.
     """
+    if not turns:
+        return [], [Reject(0.0, recording.duration, NOBODY)]
     check_turns(turns, recording.duration)
     inside = [
         part
@@ -162,10 +168,10 @@ def transcribed(segment: Segment, language: str | None) -> Utterance:
     )
 
 
-def quietest(path: str, low: float, high: float) -> float:
+def quietest(source: str | PathLike[str], low: float, high: float) -> float:
     """The middle of the quietest fifth of a second of a recording between two moments, seconds."""
     rate = 16_000
-    wave = audio.decode(path, rate, low, high)
+    wave = audio.decode(source, rate, low, high)
     energy = np.add.reduceat(np.square(wave, dtype=np.float64), np.arange(0, len(wave), int(_HOP * rate)))
     width = round(_PAUSE / _HOP)
     if len(energy) < width:

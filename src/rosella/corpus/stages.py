@@ -44,7 +44,7 @@ class DiarizeStage:
             return Outcome(embeddings=self._embedded(recording, turns))
         if self.diarizer is None:
             raise UserError("It came without turns: run with a diarizer.")
-        found = self.diarizer.diarize(recording.path)
+        found = self.diarizer.diarize(recording.audio)
         return Outcome(turns=_turns(found), embeddings=found.embeddings)
 
     def _embedded(self, recording: Recording, turns: Sequence[Turn]) -> dict[str, np.ndarray] | None:
@@ -52,7 +52,7 @@ class DiarizeStage:
             return None
         alone = [SpeakerTurn(t.start, t.end, t.speaker) for t in turns if not text.speaker_tags(t.text)]
         try:
-            return self.diarizer.embed(recording.path, alone)
+            return self.diarizer.embed(recording.audio, alone)
         except UserError:
             return {}  # audio that cannot be read fails where it is turned into codes
 
@@ -75,7 +75,7 @@ class SegmentStage:
         cutting = self.cutting
         if self.window and not any(turn.text for turn in turns):
             cutting = replace(cutting, max_seconds=min(self.window, cutting.max_seconds))
-        return Outcome(*cut(recording, turns, cutting, partial(quietest, recording.path)))
+        return Outcome(*cut(recording, turns, cutting, partial(quietest, recording.audio)))
 
 
 @dataclass
@@ -172,7 +172,7 @@ class TokenizeStage:
 def _clips(recording: Recording, utterances: Sequence[Utterance]) -> list[Clip]:
     """What a recogniser is to write down."""
     return [
-        Clip(u.id, recording.path, u.start, u.end, recording.language)
+        Clip(u.id, recording.audio, u.start, u.end, recording.language)
         for u in utterances
         if u.transcript_source == MODEL
     ]

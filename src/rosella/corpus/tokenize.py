@@ -90,7 +90,7 @@ class CodesCache:
 def decoded(recording: Recording, utterances: Sequence[Utterance], sample_rate: int) -> Generator[Decoded]:
     """Utterances in batches, with their waveforms by id. A UserError says why the recording's audio cannot be used."""
     with ExitStack() as opened:
-        readers = [opened.enter_context(audio.Reader(recording.path)) for _ in range(DECODERS)]
+        readers = [opened.enter_context(audio.Reader(recording.audio)) for _ in range(DECODERS)]
         for batch in _batches(utterances):
             parts = [
                 in_thread(partial(_waveforms, reader, batch[number::DECODERS], sample_rate))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
+from os import PathLike
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -68,7 +68,7 @@ class Clip:
     """A span of a recording (a file, or a URL), seconds; a language of None is found out."""
 
     id: str
-    audio: str | Path
+    audio: str | PathLike[str]
     start: float
     end: float
     language: str | None = None

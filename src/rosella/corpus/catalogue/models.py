@@ -65,6 +65,7 @@ class RecordingRow(Base):
     language: Mapped[str | None] = mapped_column(Text)
     licence: Mapped[str | None] = mapped_column(Text)
     consent: Mapped[str | None] = mapped_column(Text)
+    channel: Mapped[int | None] = mapped_column(Integer)
 
 
 class TurnRow(Base):

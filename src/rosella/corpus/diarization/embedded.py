@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ class EmbeddedDiarizer:
         self._encoder = SpeakerEncoder(device)
         self._detector = OverlapDetector(device)
 
-    def diarize(self, path: str | Path) -> Diarization:
+    def diarize(self, path: str | PathLike[str]) -> Diarization:
         """Turns, overlaps and embeddings of a recording. A UserError says why it cannot be read."""
         regions, overlaps = self._heard(path)
         if not regions:
@@ -83,7 +83,7 @@ class EmbeddedDiarizer:
         means = voices(*_telling(regions, windows, embeddings))
         return _assigned(regions, windows, embeddings, means, overlaps)
 
-    def embed(self, path: str | Path, turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
+    def embed(self, path: str | PathLike[str], turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
         """Mean embeddings of the speakers of known turns, which are in order of time; turns under a second tell nothing."""
         windows = [
             (window, turn.speaker)
@@ -100,7 +100,7 @@ class EmbeddedDiarizer:
         sums = {name: found[speakers == name].sum(axis=0) for name in dict.fromkeys(speakers.tolist())}
         return {name: total / np.linalg.norm(total) for name, total in sums.items()}
 
-    def _heard(self, path: str | Path) -> tuple[list[Region], list[Region]]:
+    def _heard(self, path: str | PathLike[str]) -> tuple[list[Region], list[Region]]:
         """Where anybody speaks, and where two do."""
         activity, samples, voice, both = VoiceActivity(self._device), 0, [], []
         with Ahead(audio.blocks(path, SAMPLE_RATE, BLOCK_SECONDS)) as blocks:
@@ -111,7 +111,7 @@ class EmbeddedDiarizer:
         regions = likely(np.concatenate(voice), samples, SPEECH)
         return regions, likely(_spoken(np.concatenate(both), regions), samples, BOTH)
 
-    def _embeddings(self, path: str | Path, windows: Sequence[Region]) -> np.ndarray:
+    def _embeddings(self, path: str | PathLike[str], windows: Sequence[Region]) -> np.ndarray:
         """float16 `[windows, D]`; fewer where the recording ends before them."""
         found, done = np.empty((len(windows), DIMENSIONS), np.float16), 0
         with Ahead(_cut(path, windows)) as cut:
@@ -155,7 +155,7 @@ def _windows(regions: Sequence[Region]) -> list[Region]:
     return found
 
 
-def _cut(path: str | Path, windows: Sequence[Region]) -> Generator[list[np.ndarray]]:
+def _cut(path: str | PathLike[str], windows: Sequence[Region]) -> Generator[list[np.ndarray]]:
     """The waveforms of the windows, some at a time, in their order."""
     held, first, done = np.empty(0, np.float32), 0, 0
     for block in audio.blocks(path, SAMPLE_RATE, BLOCK_SECONDS):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class PyannoteDiarizer:
         which = hashlib.sha256(config.read_bytes()).hexdigest()[:12] if config.is_file() else name
         self.version = f"pyannote-{which}"
 
-    def diarize(self, path: str | Path) -> Diarization:
+    def diarize(self, path: str | PathLike[str]) -> Diarization:
         """Turns, overlaps and embeddings of a recording. A UserError says why it cannot be read."""
         import torch
 
@@ -43,7 +44,7 @@ class PyannoteDiarizer:
         everyone = [(s.start, s.end) for s, _ in found.speaker_diarization.itertracks()]
         return named(turns, everyone, embeddings)
 
-    def embed(self, path: str | Path, turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
+    def embed(self, path: str | PathLike[str], turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
         """Nobody's: a pipeline embeds only whom it found itself."""
         return {}
 
