@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from corpus.fakes import FakeCodec, save_tone
+from corpus.fakes import FakeCodec, save_tone, tone
 from rosella.corpus.catalogue.removal import find
 from rosella.corpus.catalogue.speakers import embeddings
+from rosella.corpus.catalogue.status import GUESSED, LeftOut
 from rosella.corpus.diarize import Diarization, SpeakerTurn
 from rosella.corpus.manifest import Entry
 from rosella.corpus.project import Corpus
@@ -163,7 +165,8 @@ def test_what_was_guessed_is_left_out_of_an_export_until_it_is_asked_for(corpus)
     run(corpus, Writes(["[S1] een", "[S1] twee", "[S1] drie"], confidences=(-0.02, -0.3, -0.13)))
     found, (_, second, third) = corpus.status(), said(corpus)
     assert (found.transcribed, found.doubtful) == (3, 2)
-    assert found.doubtful_seconds == pytest.approx(second.end - second.start + third.end - third.start)
+    seconds = pytest.approx(second.end - second.start + third.end - third.start)
+    assert found.left_out[-1] == LeftOut("transcribe", GUESSED, 2, seconds) and found.unfinished == 0
     assert [(e.utterances, e.doubtful) for e in [corpus.export()]] == [(1, 2)]
     for where, expected in (("confidence>=-0.2", 2), ("confidence>=-9", 3), ("confidence<=-0.2", 1)):
         exported = corpus.export(where=[where])
@@ -205,3 +208,58 @@ def test_without_a_diarizer_or_recogniser_audio_alone_fails_and_says_so(corpus):
     ran = corpus.run(FakeCodec(), None, None, Hears())
     assert [why for _, why in ran.failed] == ["It came without a transcript: run with a recogniser."]
     assert run(corpus, Writes(["[S1] een"] * 3)).failed == []
+
+
+def test_silence_says_that_nobody_was_heard(corpus):
+    class Nobody(Hears):
+        def diarize(self, path):
+            return Diarization()
+
+    assert run(corpus, Writes([]), Nobody()).failed == []
+    assert corpus.status().rejects == {"nobody was heard to speak in the whole recording": 1}
+    with pytest.raises(UserError, match="has codes: 1 × nobody was heard to speak in the whole recording"):
+        corpus.export()
+
+
+def test_channels_that_cancel_each_other_are_heard(tmp_path):
+    tones = np.stack([tone(10.0), -tone(10.0)], 1)
+    soundfile.write(tmp_path / "a.flac", tones, 16000)
+    soundfile.write(tmp_path / "b.flac", tones[:, :1], 16000)
+    codes = {}
+    for name in ("a", "b"):
+        with Corpus.open(tmp_path / name, create=True) as corpus:
+            corpus.add_entries([Entry(tmp_path / f"{name}.flac", (), name)])
+            run(corpus, Writes(["[S1] een"] * 3))
+            assert corpus.export().utterances == 3
+            codes[name] = Export.open(corpus.directory)
+    for number in range(3):
+        np.testing.assert_array_equal(codes["a"].codes(number), codes["b"].codes(number))
+
+
+def test_status_leads_from_what_was_recorded_to_what_training_gets(corpus, tmp_path):
+    run(corpus, Writes(["[S1] een", "", "[S1] drie"]))
+    status = corpus.status()
+    assert (status.recordings, status.utterances, status.usable, status.unfinished) == (1, 3, 2, 0)
+    assert status.usable_seconds == pytest.approx(sum(u.end - u.start for u in said(corpus) if u.text))
+    assert [(part.stage, part.reason, part.spans) for part in status.left_out] == [
+        ("segment", "several speak at once", 1),
+        ("transcribe", "the recogniser heard no speech", 1),
+    ]
+    assert corpus.export().utterances == len(list(corpus.catalogue.encoded(corpus.codes or ""))) == 2
+    save_tone(tmp_path / "b.wav", 10.0, seed=1)
+    corpus.add_entries([Entry(tmp_path / "b.wav", (), "b.wav")])
+    run(corpus, Writes([]), Hears("hears-2"))
+    assert (corpus.status().usable, corpus.status().unfinished) == (0, 0)
+    run(corpus, None)
+    status = corpus.status()
+    assert (status.utterances, status.usable, status.unfinished) == (4, 0, 4), "all wait for a recogniser"
+    assert [part.stage for part in status.left_out] == ["segment"], "what a later stage left out is void"
+
+
+def test_digital_silence_is_not_for_training(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.concatenate([tone(5.0), np.zeros(80_000)]), 16000)
+    turns = (Turn(0.5, 4.5, "a", "hoi"), Turn(8.0, 9.0, "a", "dag"))
+    with Corpus.open(tmp_path / "c", create=True) as corpus:
+        corpus.add_entries([Entry(tmp_path / "x.wav", turns, "x")])
+        corpus.run(FakeCodec())
+        assert (corpus.status().utterances, corpus.status().usable, corpus.export().utterances) == (2, 1, 1)

@@ -46,7 +46,7 @@ def test_the_page_shows_how_much_a_recogniser_guessed(corpus, tmp_path):
     (recording, *_) = corpus.catalogue.done("scan", "")
     utterances = corpus.catalogue.utterances(recording.id)
     guessed = [replace(u, confidence=-0.3, transcript_source="model") for u in utterances]
-    corpus.catalogue.finish(recording.id, "transcribe", "1", guessed)
+    corpus.catalogue.finish(recording.id, "tokenize", corpus.codes, guessed)
     write_page(corpus, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "log-probability of a byte" in page and f"({len(guessed)} of {len(guessed)})" in page

@@ -292,19 +292,20 @@ def _warn_of_guesses(found: Status) -> None:
 
 def _status_text(found: Status) -> str:
     lines = [
-        f"{found.recordings} recordings, {found.seconds / 60:.1f} minutes",
-        f"{found.utterances} utterances, {found.utterance_seconds / 60:.1f} minutes",
+        f"for training: {found.usable} utterances, {found.usable_seconds / 60:.1f} minutes",
+        f"recorded: {found.recordings} recordings, {found.seconds / 60:.1f} minutes",
+        f"cut from them: {found.utterances} utterances, {found.utterance_seconds / 60:.1f} minutes",
     ]
-    if found.transcribed:
-        lines.append(
-            f"{found.transcribed} written by the recogniser; it guessed at {found.doubtful} of them "
-            f"({found.doubtful_seconds / 60:.1f} minutes), which export leaves out"
-        )
+    lines += [
+        f"left out at {part.stage}: {part.spans}, {part.seconds / 60:.1f} minutes: {part.reason}"
+        for part in found.left_out
+    ]
+    if found.unfinished:
+        lines.append(f"not finished: {found.unfinished} utterances")
     for stage, states in found.stages.items():
         lines.append(
             f"{stage}: " + (", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "nothing yet")
         )
-    lines += [f"rejected {number}: {reason}" for reason, number in found.rejects.items()]
     lines += [shown(f"failed at {f['stage']}: {f['path']}: {f['reason']}") for f in found.failed[:SHOWN]]
     if len(found.failed) > SHOWN:
         lines.append(f"and {len(found.failed) - SHOWN} more failed: see --json")

@@ -14,6 +14,7 @@ import numpy as np
 from rosella.corpus.balance import Balance
 from rosella.corpus.catalogue.speakers import link_speakers
 from rosella.corpus.catalogue.speakers import voices as voices_of
+from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import TOKENIZE, Catalogue
 from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard, written
 from rosella.corpus.tokenize import CodesCache, version
@@ -23,6 +24,9 @@ from rosella.records import Recording, Utterance
 
 SHARD_CODES = 1 << 25
 """Codes after which a shard is closed: about 12 hours and 40 MB at nine codebooks of 86 frames/s."""
+
+SHOWN = 3
+"""Reasons that are named where nothing can be exported."""
 
 VALIDATION_SHARE = 0.05
 MIN_SHOWS = 10
@@ -83,7 +87,7 @@ def export(
     written = list(_write(corpus, cache, missing, codec, progress or (lambda done, total: None)))
     shards = sorted([*kept, *written], key=lambda shard: shard["file"])
     if not shards:
-        raise UserError(_nothing(corpus, bool(where), doubtful))
+        raise UserError(_nothing(corpus, bool(where), doubtful, catalogue))
     splits = assign_splits([content.recording for content in contents.values()])
     utterances = [utterance for content in contents.values() for utterance in content.utterances]
     sampling, loss = balance.sampling(utterances), balance.loss(utterances)
@@ -92,14 +96,14 @@ def export(
     return _summary(contents, shards, len(written), weights, codec, doubtful)
 
 
-def _nothing(corpus: Path, where: bool, doubtful: int) -> str:
+def _nothing(corpus: Path, where: bool, doubtful: int, catalogue: Catalogue) -> str:
     if doubtful:
         return (
             f"The recogniser guessed at all {doubtful} utterances in {corpus} that could be exported: "
             "run with another, or take them all the same with --where 'confidence>=-9'."
         )
     what = " that fulfils the conditions" if where else ""
-    return f"No utterance in {corpus}{what} has codes: see `rosella corpus status` for what failed and why."
+    return f"No utterance in {corpus}{what} has codes: {_why(catalogue.status())}."
 
 
 def _named(utterance: Utterance, voices: Mapping[str, str]) -> Utterance:
@@ -191,6 +195,18 @@ def _grouped(
             group, size = [], 0
     if group:
         yield group
+
+
+def _why(status: Status) -> str:
+    """What became of the recordings instead."""
+    reasons = [f"{part.spans} × {part.reason}" for part in status.left_out]
+    if status.failed:
+        reasons.append(
+            f"{len(status.failed)} recordings failed, the first of them: {status.failed[0]['reason']}"
+        )
+    if not reasons:
+        return "they wait for `rosella corpus run`"
+    return f"{'; '.join(reasons[:SHOWN]).rstrip('.')}; `rosella corpus status` has all"
 
 
 def _summary(

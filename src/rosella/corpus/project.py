@@ -27,7 +27,7 @@ from rosella.corpus.operate.plan import Work, planned
 from rosella.corpus.scan import scanned, source_of, unread
 from rosella.corpus.segment import Cutting, timed
 from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
-from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec
+from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec, version
 from rosella.corpus.transcribe import Transcriber
 from rosella.corpus.where import Condition
 from rosella.errors import UserError
@@ -163,7 +163,15 @@ class Corpus:
 
     def status(self) -> Status:
         """Totals, states by stage, rejects by reason, and what failed."""
-        return self.catalogue.status()
+        return self.catalogue.status(self.codes)
+
+    @property
+    def codes(self) -> str | None:
+        """The version of the tokenize stage whose codes an export takes: the latest run's; None before the first."""
+        try:
+            return version(remembered_codec(self.directory))
+        except UserError:
+            return None
 
     def retry(self, name: str | None = None) -> list[str]:
         """Make what failed pending again, one by path, file name or id, or all. Returns their paths."""

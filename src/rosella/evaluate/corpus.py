@@ -28,7 +28,7 @@ SHOWN = 20
 
 
 class _Spoken:
-    """What the page shows of all utterances, in memory that holds two numbers of each."""
+    """What the page shows of all usable utterances, and how sure those were that are transcribed, in two numbers of each."""
 
     def __init__(self) -> None:
         self.seconds, self.confidences = array("d"), array("d")
@@ -37,12 +37,14 @@ class _Spoken:
         self._chance = random.Random(0)
 
     def add(self, utterance: Utterance, speaker: str) -> None:
+        if utterance.confidence is not None:
+            self.confidences.append(utterance.confidence)
+            if utterance.confidence < LEAST_SURE:
+                return
         seconds = utterance.end - utterance.start
         self.seconds.append(seconds)
         self.speakers[speaker] += seconds / 60
         self.languages[utterance.language or "unknown"] += seconds / 60
-        if utterance.confidence is not None:
-            self.confidences.append(utterance.confidence)
         place = self._chance.randrange(len(self.seconds))  # a reservoir: every utterance is as likely
         if len(self.samples) < SAMPLES:
             self.samples.append(utterance)
@@ -53,7 +55,8 @@ class _Spoken:
 def write_page(corpus: Corpus, path: Path) -> None:
     """Write the report of a corpus to `path`."""
     status, spoken = corpus.status(), _Spoken()
-    for recording, utterances in groupby(corpus.catalogue.spoken(), lambda utterance: utterance.recording):
+    encoded = corpus.catalogue.encoded(corpus.codes or "")
+    for recording, utterances in groupby(encoded, lambda utterance: utterance.recording):
         known = voices(corpus.catalogue, recording)
         for utterance in utterances:
             spoken.add(utterance, _speaker(utterance, known))
@@ -78,10 +81,12 @@ def _speaker(utterance: Utterance, voices: Mapping[str, str]) -> str:
 
 def _summary(status: Status) -> Html:
     tiles = [
+        (f"{status.usable:,}", "utterances for training"),
+        (_length(status.usable_seconds), "for training"),
+        (f"{status.utterances:,}", "utterances cut"),
+        (_length(status.utterance_seconds), "in them"),
         (f"{status.recordings:,}", "recordings"),
         (_length(status.seconds), "recorded"),
-        (f"{status.utterances:,}", "utterances"),
-        (_length(status.utterance_seconds), "in utterances"),
         (f"{len(status.failed):,}", "failed"),
     ]
     shown = [
@@ -96,16 +101,9 @@ def _length(seconds: float) -> str:
 
 
 def _plots(spoken: _Spoken) -> Html:
-    if not spoken.seconds:
+    if not (spoken.seconds or spoken.confidences):
         return section("Utterances", paragraph("There are none yet: run `rosella corpus run`."))
-    parts = [
-        figure(histogram(spoken.seconds, "seconds", "utterances"), "How long utterances are."),
-        figure(bars(_most(spoken.speakers), "minutes"), f"Who speaks: {_of(spoken.speakers, 'speakers')}."),
-        figure(
-            bars(_most(spoken.languages), "minutes"),
-            f"In which language: {_of(spoken.languages, 'languages')}.",
-        ),
-    ]
+    parts = _of_training(spoken) if spoken.seconds else []
     if spoken.confidences:
         guessed = sum(value < LEAST_SURE for value in spoken.confidences)
         caption = (
@@ -115,6 +113,17 @@ def _plots(spoken: _Spoken) -> Html:
         plot = histogram(spoken.confidences, "log-probability of a byte of the transcript", "utterances")
         parts.append(figure(plot, caption))
     return section("Utterances", *parts)
+
+
+def _of_training(spoken: _Spoken) -> list[Html]:
+    return [
+        figure(histogram(spoken.seconds, "seconds", "utterances"), "How long utterances are."),
+        figure(bars(_most(spoken.speakers), "minutes"), f"Who speaks: {_of(spoken.speakers, 'speakers')}."),
+        figure(
+            bars(_most(spoken.languages), "minutes"),
+            f"In which language: {_of(spoken.languages, 'languages')}.",
+        ),
+    ]
 
 
 def _most(minutes: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -136,9 +145,14 @@ def _stages(status: Status) -> Html:
 
 def _left_out(status: Status) -> Html:
     parts: list[Html] = []
-    if status.rejects:
-        rows = [[reason, count] for reason, count in status.rejects.items()]
-        parts += [paragraph("Spans that became no utterance:"), table(["reason", "spans"], rows)]
+    if status.left_out:
+        rows = [[part.stage, part.reason, part.spans, part.seconds / 60] for part in status.left_out]
+        parts += [
+            paragraph("Spans that are not for training:"),
+            table(["stage", "reason", "spans", "minutes"], rows),
+        ]
+    if status.unfinished:
+        parts.append(paragraph(f"Utterances of recordings that wait or failed: {status.unfinished:,}."))
     if status.failed:
         rows = [[Path(f["path"]).name, f["stage"], f["reason"]] for f in status.failed[:SHOWN]]
         parts += [
@@ -151,7 +165,7 @@ def _left_out(status: Status) -> Html:
 def _sample(catalogue: Catalogue, utterance: Utterance) -> Html:
     try:
         recording = catalogue.get(utterance.recording)
-        wave = audio.decode(recording.path, 16_000, utterance.start, utterance.end)
+        wave = audio.decode(recording.audio, 16_000, utterance.start, utterance.end)
     except UserError as error:
         return paragraph(str(error))
     about = f"{Path(recording.path).name}, {utterance.start:.1f} to {utterance.end:.1f} s"

@@ -1,4 +1,4 @@
-"""How far the work on a catalogue is: totals, stages, rejects and failures."""
+"""How far the work on a catalogue is: totals, what is left of them and why, stages and failures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,26 @@ from sqlalchemy.orm import Session
 from rosella.corpus.catalogue.models import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
 from rosella.corpus.where import LEAST_SURE
 
+GUESSED = "the recogniser guessed"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rejects of one kind in one stage, or what a recogniser guessed: how many spans, and their seconds."""
+
+    stage: str
+    reason: str
+    spans: int
+    seconds: float
+
 
 @dataclass
 class Status:
     """Totals of a catalogue; times in seconds. `failed` lists path, stage and reason.
 
-    Of `transcribed` utterances, those a recogniser wrote, `doubtful` ones do not fulfil `where.KNOWN`.
+    `usable` utterances have a transcript and codes, and no recogniser guessed at them: an export takes them. Of
+    `transcribed` ones, which a recogniser wrote, `doubtful` ones are less sure than `where.LEAST_SURE`. `left_out` is in
+    the order of the stages.
     `stages` counts recordings by stage and state, `stage_seconds` the audio of those that came to an end in a stage.
     """
 
@@ -24,17 +38,33 @@ class Status:
     seconds: float = 0.0
     utterances: int = 0
     utterance_seconds: float = 0.0
+    usable: int = 0
+    usable_seconds: float = 0.0
     transcribed: int = 0
     doubtful: int = 0
-    doubtful_seconds: float = 0.0
     stages: dict[str, dict[str, int]] = field(default_factory=dict)
     stage_seconds: dict[str, float] = field(default_factory=dict)
-    rejects: dict[str, int] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
 
+    @property
+    def rejects(self) -> dict[str, int]:
+        """Spans by the reason why they are left out."""
+        counts = dict.fromkeys((part.reason for part in self.left_out), 0)
+        for part in self.left_out:
+            counts[part.reason] += part.spans
+        return counts
 
-def read_status(session: Session, stages: Sequence[str]) -> Status:
-    """The status as of a transaction."""
+    @property
+    def unfinished(self) -> int:
+        """Utterances that are neither usable nor left out: their recordings wait for a later stage, or failed in it."""
+        after_cutting = list(self.stages)[-2:]
+        rejected = sum(part.spans for part in self.left_out if part.stage in after_cutting)
+        return max(self.utterances - self.usable - rejected, 0)
+
+
+def read_status(session: Session, stages: Sequence[str], codes: str | None) -> Status:
+    """The status as of a transaction; usable is what has codes of this version of the last stage, None for nothing."""
     status = Status(failed=failures(session, stages), stages={stage: {} for stage in stages})
     status.stage_seconds = dict.fromkeys(stages, 0.0)
     count = sa.select(sa.func.count(), sa.func.sum(RecordingRow.duration))
@@ -43,15 +73,49 @@ def read_status(session: Session, stages: Sequence[str]) -> Status:
     query = sa.select(sa.func.count(), length).select_from(UtteranceRow)
     status.utterances, spoken = session.execute(query).one()
     status.seconds, status.utterance_seconds = float(seconds or 0), float(spoken or 0)
+    if codes is not None:
+        usable = *encoded(stages[-1], codes), ~_guessed()
+        status.usable, spoken = session.execute(query.where(*usable)).one()
+        status.usable_seconds = float(spoken or 0)
     status.transcribed, status.doubtful, doubtful = session.execute(_doubt()).one()
-    status.doubtful_seconds = float(doubtful or 0)
     for stage, state, number, audio in session.execute(_by_state()):
         status.stages[stage][state] = number
         status.stage_seconds[stage] += float(audio) if state in (DONE, FAILED) else 0.0
-    number = sa.func.count().label("number")
-    kinds = sa.select(RejectRow.kind, number).group_by(RejectRow.kind).order_by(number.desc())
-    status.rejects = {row.kind: row.number for row in session.execute(kinds)}
+    left_out = [LeftOut(*row[:3], float(row[3])) for row in session.execute(_kinds())]
+    if status.doubtful:
+        left_out.append(LeftOut(stages[-2], GUESSED, status.doubtful, float(doubtful)))
+    status.left_out = sorted(left_out, key=lambda part: (stages.index(part.stage), -part.spans))
     return status
+
+
+def encoded(stage: str, codes: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Where an utterance has a transcript, and codes of a version of the `stage` that makes them."""
+    done = sa.exists().where(
+        StateRow.recording == UtteranceRow.recording,
+        StateRow.stage == stage,
+        StateRow.state == DONE,
+        StateRow.version == codes,
+    )
+    rejected = sa.exists().where(
+        RejectRow.recording == UtteranceRow.recording,
+        RejectRow.stage == stage,
+        RejectRow.start == UtteranceRow.start,
+        RejectRow.end == UtteranceRow.end,
+    )
+    return UtteranceRow.text != "", done, ~rejected
+
+
+def _guessed() -> sa.ColumnElement[bool]:
+    """Where a recogniser wrote an utterance and was not sure; a transcript that came with its recording is."""
+    return sa.func.coalesce(UtteranceRow.confidence < LEAST_SURE, sa.false())
+
+
+def _kinds() -> sa.Select[str, str, int, float]:
+    """Stage, kind, number of rejects and their seconds."""
+    seconds = sa.func.sum(RejectRow.end - RejectRow.start)
+    return sa.select(RejectRow.stage, RejectRow.kind, sa.func.count(), seconds).group_by(
+        RejectRow.stage, RejectRow.kind
+    )
 
 
 def failures(session: Session, stages: Sequence[str]) -> list[dict[str, str]]:
@@ -70,7 +134,7 @@ def failures(session: Session, stages: Sequence[str]) -> list[dict[str, str]]:
 
 def _doubt() -> sa.Select[int, int, float]:
     """How many utterances a recogniser wrote, how many of these it guessed, and their seconds; from an index alone."""
-    guessed = UtteranceRow.confidence < LEAST_SURE
+    guessed = _guessed()
     length = sa.func.sum(UtteranceRow.end - UtteranceRow.start)
     return sa.select(sa.func.count(), sa.func.count().filter(guessed), length.filter(guessed)).where(
         UtteranceRow.confidence.is_not(None)

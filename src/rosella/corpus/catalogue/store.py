@@ -31,7 +31,7 @@ from rosella.corpus.catalogue.models import (
     UtteranceRow,
 )
 from rosella.corpus.catalogue.speakers import replace_speakers
-from rosella.corpus.catalogue.status import Status, failures, read_status
+from rosella.corpus.catalogue.status import Status, encoded, failures, read_status
 from rosella.corpus.failpoints import failpoint
 from rosella.corpus.segment import Reject
 from rosella.records import Recording, Turn, Utterance
@@ -121,7 +121,7 @@ class Catalogue:
             if before is None or before[1] != list(turns):
                 _replace_turns(session, recording.id, turns)
             session.merge(StateRow(recording=recording.id, stage=SCAN, state=DONE, version="", reason=None))
-            if before is None or before[1] != list(turns) or before[0].language != recording.language:
+            if before is None or before[1] != list(turns) or _heard(before[0]) != _heard(recording):
                 _make_stale(session, recording.id, after=SCAN)
             session.flush()
             failpoint("in-commit", SCAN)
@@ -188,9 +188,9 @@ class Catalogue:
         with self.session() as session:
             return [_utterance(row) for row in session.scalars(query)]
 
-    def spoken(self) -> Iterator[Utterance]:
-        """Every utterance that has a transcript, a thousand at a time in memory."""
-        query = sa.select(UtteranceRow).where(UtteranceRow.text != "").order_by(UtteranceRow.id)
+    def encoded(self, codes: str) -> Iterator[Utterance]:
+        """Every utterance with a transcript and `codes` of this version, a thousand at a time in memory."""
+        query = sa.select(UtteranceRow).where(*encoded(TOKENIZE, codes)).order_by(UtteranceRow.id)
         with self._transaction() as session:
             for row in session.scalars(query.execution_options(yield_per=1000)):
                 yield _utterance(row)
@@ -253,9 +253,15 @@ class Catalogue:
         with self.session() as session:
             return failures(session, STAGES)
 
-    def status(self) -> Status:
+    def status(self, codes: str | None = None) -> Status:
+        """Usable is what has codes of this version of the tokenize stage."""
         with self.session() as session:
-            return read_status(session, STAGES)
+            return read_status(session, STAGES, codes)
+
+
+def _heard(recording: Recording) -> tuple[object, ...]:
+    """The facts on which the stages depend."""
+    return recording.language, recording.channel
 
 
 def _is_there(path: str) -> bool:
@@ -280,8 +286,9 @@ def _before(stage: str) -> str:
 
 
 def _make_stale(session: Session, recording: str, after: str) -> None:
-    """Later stages are due again, and what works on them at this moment cannot commit any more."""
+    """Later stages are due again, their rejects void, and what works on them at this moment cannot commit any more."""
     later = STAGES[STAGES.index(after) + 1 :]
+    session.execute(sa.delete(RejectRow).where(RejectRow.recording == recording, RejectRow.stage.in_(later)))
     session.execute(sa.delete(JobRow).where(JobRow.recording == recording, JobRow.stage.in_(later)))
     for stage in later:
         session.merge(StateRow(recording=recording, stage=stage, state=PENDING, version="", reason=None))
