@@ -253,3 +253,20 @@ def test_who_runs_a_recogniser_that_guesses_is_told_once_and_can_have_it_all_the
     guesses(-0.02)
     assert warning not in rosella("corpus", "run", *where, "--recogniser", "other")[2]
     assert "left out" not in rosella("corpus", "export", *where)[1]
+
+
+def test_all_that_is_wrong_with_a_source_can_be_seen(rosella, tmp_path):
+    source = save_manifest(tmp_path / "m.jsonl", ["{"] * 20)
+    code, _, err = rosella("corpus", "add", source, "--corpus", tmp_path / "c")
+    assert code == 2 and "line 5" in err and "line 6" not in err and "and 15 more, which --debug lists" in err
+    assert (
+        "line 20: it is not valid JSON"
+        in rosella("corpus", "add", source, "--corpus", tmp_path / "c", "--debug")[2]
+    )
+
+
+def test_files_that_are_passed_over_are_counted(rosella, tmp_path):
+    save_tone(tmp_path / "in" / "a.wav", 1.0)
+    (tmp_path / "in" / "notes").write_text("x")
+    _, out, _ = rosella("corpus", "add", tmp_path / "in", "--corpus", tmp_path / "c")
+    assert f"1 file that is not named like audio was passed over: {tmp_path}/in/notes" in out

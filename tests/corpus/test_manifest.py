@@ -110,8 +110,11 @@ def test_a_bad_line_is_named_by_its_number(folder, line, reason):
 
 def test_all_bad_lines_are_listed_at_once(folder):
     save_manifest(folder / "m.jsonl", ["{", good(), *["{"] * 7])
-    with pytest.raises(UserError, match=r"line 1: .*line 3: .*line 4: .*and 3 more"):
+    with pytest.raises(UserError, match=r"line 1: .*line 3: .*line 4: .*and 3 more") as error:
         read_source(folder / "m.jsonl")
+    assert [detail.split(":")[0] for detail in error.value.details] == [
+        f"line {n}" for n in (1, 3, 4, 5, 6, 7, 8, 9)
+    ]
 
 
 def test_text_that_is_not_utf8_is_named_by_its_line(folder):

@@ -164,6 +164,17 @@ def test_overlap_ends_an_utterance_and_its_sound_enters_none():
     assert [(r.start, r.end, r.reason) for r in rejects] == [(3, 3.5, "several speak at once")]
 
 
+def test_more_text_than_anybody_can_say_is_left_out_and_the_rest_is_used():
+    turns = [
+        say(1, 3, words="ja " * 6),
+        say(3, 6, words="woord " * 200_000),
+        say(6, 6.2, words="ja zeker hoor"),
+    ]
+    utterances, rejects = cut(RECORDING, turns, Cutting())
+    assert [(u.start, u.end) for u in utterances] == [(0.9, 3.0), (6.0, 6.3)]
+    assert [r.reason for r in rejects] == ["1200000 characters of text in 3.0 s, faster than anybody speaks"]
+
+
 def test_a_recording_in_which_nobody_was_heard_is_a_reject():
     utterances, rejects = cut(RECORDING, [], Cutting())
     assert utterances == []

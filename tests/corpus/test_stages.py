@@ -144,6 +144,12 @@ def test_what_cannot_be_learnt_from_is_left_out_with_its_reason(corpus):
     }
 
 
+def test_a_transcript_that_nobody_could_say_in_its_time_is_left_out(corpus):
+    run(corpus, Writes(["[S1] een", "[S1] " + "abcdefgh " * 100, "[S1] drie"]))
+    assert corpus.status().rejects["the transcript is longer than anybody could say in its time"] == 1
+    assert corpus.status().usable == 2
+
+
 def test_a_clean_transcript_of_a_dialogue_needs_no_tags(corpus):
     @dataclass
     class Two(Hears):

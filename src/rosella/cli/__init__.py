@@ -64,6 +64,8 @@ def _main(arguments: Sequence[str], debug: bool) -> None:
     except Exception as error:
         if debug:
             traceback.print_exc()
+            for detail in error.details if isinstance(error, UserError) else ():
+                print(detail, file=sys.stderr)
         sentence, code = explain(error)
         print(f"rosella: {lines_shown(sentence)}", file=sys.stderr)
         sys.exit(code)
@@ -104,7 +106,9 @@ def _version(wanted: bool) -> None:
 
 
 def _options(
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    debug: bool = typer.Option(
+        False, "--debug", help="Show the traceback of an error, and all that is wrong with a source."
+    ),
     version: bool = typer.Option(
         False, "--version", help="Show the version and exit.", is_eager=True, callback=_version
     ),

@@ -83,7 +83,9 @@ def add(
     from rosella.corpus.project import Corpus
     from rosella.errors import UserError
 
-    entries = read_source(source)  # before the directory is made: a bad source leaves nothing behind
+    other: list[str] = []
+    # before the directory is made: a bad source leaves nothing behind
+    entries = read_source(source, other.append)
     facts = {"show": show, "language": language, "licence": licence, "consent": consent}
     with Corpus.open(corpus, catalogue, create=True) as opened, corpus_progress() as progress:
         added = opened.add_entries(entries, progress, **facts)
@@ -95,6 +97,7 @@ def add(
         f"{added.duplicate} duplicates, {len(added.failed)} failed"
     )
     _print_failed(added.failed)
+    _print_other(other)
 
 
 def run(
@@ -251,6 +254,15 @@ def report(
     with Corpus.open(corpus, catalogue) as opened:
         write_page(opened, page)
     print(page)
+
+
+def _print_other(files: list[str]) -> None:
+    if not files:
+        return
+    many = f"{len(files)} files that are not named like audio were passed over, such as"
+    some = "1 file that is not named like audio was passed over:" if len(files) == 1 else many
+    first = files[0] if files[0].isprintable() else ascii(files[0])[1:-1]
+    print(f"{some} {first} (what has sound can be added by its own name, or in a list)")
 
 
 def _print_planned(work: Sequence[Work]) -> None:

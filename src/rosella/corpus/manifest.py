@@ -29,24 +29,41 @@ UNNAMED = "unknown"
 AUDIO_SUFFIXES = frozenset(
     [
         ".aac",
+        ".ac3",
         ".aif",
+        ".aifc",
         ".aiff",
         ".amr",
+        ".ape",
+        ".asf",
+        ".au",
+        ".avi",
+        ".caf",
+        ".eac3",
         ".flac",
+        ".flv",
         ".m4a",
         ".m4b",
+        ".m4v",
         ".mka",
         ".mkv",
         ".mov",
+        ".mp2",
         ".mp3",
         ".mp4",
+        ".mpeg",
+        ".mpg",
         ".oga",
         ".ogg",
         ".opus",
         ".ts",
+        ".tta",
+        ".w64",
         ".wav",
+        ".wave",
         ".webm",
         ".wma",
+        ".wv",
     ]
 )
 
@@ -116,15 +133,19 @@ class Problems:
         """Raise a UserError that lists the first problems, if there are any."""
         if self.found:
             more = len(self.found) - SHOWN_PROBLEMS
-            rest = f"; and {more} more" if more > 0 else ""
+            rest = f"; and {more} more, which --debug lists" if more > 0 else ""
             listed = "; ".join(self.found[:SHOWN_PROBLEMS])
             raise UserError(
-                f"Nothing was added, {self.source} has bad entries: {listed}{rest}. Correct and add it again."
+                f"Nothing was added, {self.source} has bad entries: {listed}{rest}. Correct and add it again.",
+                self.found,
             )
 
 
-def read_source(path: str | Path) -> list[Entry]:
-    """Read a manifest, a data set directory, audio with or without subtitles; a folder, glob, list or URL of it."""
+def read_source(path: str | Path, other: Callable[[str], None] = lambda path: None) -> list[Entry]:
+    """Read a manifest, a data set directory, audio with or without subtitles; a folder, glob, list or URL of it.
+
+    In folders and globs what is named like audio is taken; `other` hears of the files that are not.
+    """
     from rosella.corpus.sources import places
 
     name = str(path)
@@ -135,11 +156,11 @@ def read_source(path: str | Path) -> list[Entry]:
     path = Path(name)
     if not (name and _exists(path)):
         if glob.has_magic(name):
-            return places.read_glob(name)
+            return places.read_glob(name, other)
         raise UserError(
             f"{name!r} does not exist: name a manifest, a list, a folder of data or an audio file."
         )
-    return _read_folder(path) if path.is_dir() else _read_file(path)
+    return _read_folder(path, other) if path.is_dir() else _read_file(path)
 
 
 def _exists(path: Path) -> bool:
@@ -149,7 +170,7 @@ def _exists(path: Path) -> bool:
         raise UserError(f"{str(path)[:80]!r} cannot be a path ({error}): check it.") from None
 
 
-def _read_folder(path: Path) -> list[Entry]:
+def _read_folder(path: Path, other: Callable[[str], None]) -> list[Entry]:
     from rosella.corpus.sources import huggingface, subtitles, tables
 
     if (path / MANIFEST_NAME).is_file():
@@ -159,7 +180,7 @@ def _read_folder(path: Path) -> list[Entry]:
             return tables.read(path / name)
     if huggingface.recognises(path):
         return huggingface.read(path)
-    return subtitles.read_folder(path)
+    return subtitles.read_folder(path, other)
 
 
 def _read_file(path: Path) -> list[Entry]:
@@ -286,21 +307,24 @@ def audio_path(name: str, folder: Path) -> Path:
     raise UserError(f"the audio file {name} does not exist")
 
 
-def checked(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Turns with normalised texts; a UserError for texts or times that no utterance can be cut from."""
+def checked(turns: Sequence[Turn], tagged: bool = False) -> tuple[Turn, ...]:
+    """Turns with normalised texts; a UserError for texts or times that no utterance can be cut from.
+
+    A turn may be a dialogue of several where they are `tagged`.
+    """
     if not turns:
         raise UserError("it has no turns")
     check_turns(turns)
-    return tuple(_checked_text(number, turn) for number, turn in enumerate(turns, 1))
+    return tuple(_checked_text(number, turn, tagged) for number, turn in enumerate(turns, 1))
 
 
-def _checked_text(number: int, turn: Turn) -> Turn:
+def _checked_text(number: int, turn: Turn, tagged: bool) -> Turn:
     try:
         spoken = text.normalise(turn.text).strip()
         clean = text.normalise(turn.text_clean).strip() if turn.text_clean else turn.text_clean
     except UserError as error:
         raise UserError(f"turn {number}: {error}") from None
-    if text.speaker_tags(f"{spoken} {clean or ''}"):
+    if not tagged and text.speaker_tags(f"{spoken} {clean or ''}"):
         raise UserError(f"turn {number}: the text holds a speaker tag; name the speaker in its own field")
     return replace(turn, text=spoken, text_clean=clean)
 

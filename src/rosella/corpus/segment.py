@@ -15,6 +15,9 @@ from rosella.records import Recording, Segment, Turn, Utterance, check_turns, ut
 
 VERSION = "1"
 MAX_SECONDS = 30.0
+FASTEST = 60.0
+"""Characters a second: those of the fastest speech on record, 655 words a minute of Hamlet (Sean Shannon, 1995)."""
+
 NOBODY = "nobody was heard to speak in the whole recording"
 
 SHORTEST = 0.1
@@ -102,6 +105,8 @@ def _unusable(turn: Turn, cutting: Cutting, duration: float) -> str | None:
         return f"within {cutting.skip:g} s of the recording's ends, which are skipped"
     if length > cutting.max_seconds:
         return f"turn of {length:.1f} s is longer than {cutting.max_seconds:g} s and has no times inside"
+    if len(turn.text) > FASTEST * (length + 2 * cutting.margin):
+        return f"{len(turn.text)} characters of text in {length:.1f} s, faster than anybody speaks"
     if length < cutting.min_seconds:
         return f"turn of {length:.2f} s is shorter than {cutting.min_seconds:g} s"
     return None

@@ -13,7 +13,7 @@ from rosella.corpus.ahead import Expected
 from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
 from rosella.corpus.diarize import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.engines.local import Outcome
-from rosella.corpus.segment import SHORTEST, Cutting, Reject, cut, quietest
+from rosella.corpus.segment import FASTEST, SHORTEST, Cutting, Reject, cut, quietest
 from rosella.corpus.tokenize import CodesCache, Decoded, Encoder, decoded, encoded, version
 from rosella.corpus.transcribe import Clip, Heard, Transcriber, Transcription
 from rosella.errors import RosellaError, UserError
@@ -222,6 +222,8 @@ def _written(utterance: Utterance, made: Transcription) -> tuple[Utterance, str 
         return heard, "the recogniser heard no speech"
     if best.compression > REPETITIVE:
         return heard, "the transcript repeats itself"
+    if len(best.text) > FASTEST * (utterance.end - utterance.start):
+        return heard, "the transcript is longer than anybody could say in its time"
     try:
         said = _tagged(best.text, len(utterance.speakers))
         tidy = _tidy(clean.text, len(utterance.speakers)) if clean and clean.text.strip() else None

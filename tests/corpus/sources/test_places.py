@@ -219,3 +219,14 @@ def test_a_moved_file_is_found_under_its_new_name(corpus, folder):
     corpus.add(folder)
     assert read_id(corpus, "z.wav")
     assert corpus.status().recordings == 3
+
+
+def test_what_is_not_named_like_audio_is_passed_over_and_told(tmp_path):
+    for name in ("a.WAVE", "b", ".hidden", "c.srt", "notes.pdf"):
+        save_tone(tmp_path / "x.wav", 1.0).rename(tmp_path / name)
+    (tmp_path / "c.srt").unlink()
+    for place in (tmp_path, f"{tmp_path}/*"):
+        other: list[str] = []
+        assert names(read_source(place, other.append)) == ["a.WAVE"]
+        assert other == [str(tmp_path / "b"), str(tmp_path / "notes.pdf")]
+    assert names(read_source(tmp_path / "b")) == ["b"]

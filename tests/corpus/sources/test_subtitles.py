@@ -95,3 +95,73 @@ def test_subtitles_without_audio(tmp_path):
     (tmp_path / "a.srt").write_text(SRT)
     with pytest.raises(UserError, match="no audio file of the same name"):
         read_source(tmp_path / "a.srt")
+
+
+def test_two_dashes_in_a_cue_are_two_speakers(episode):
+    cues = [
+        "- Hallo. - Hoi, Anna.",
+        "-Kom je?\n-Nee!",
+        "- Anna: ja zeker\n- Ben: nee",
+        "nog - even - wachten",
+        "- 5 graden",
+    ]
+    blocks = [f"{n}\n00:00:0{n},0 --> 00:00:0{n + 1},0\n{cue}\n" for n, cue in enumerate(cues)]
+    episode.with_suffix(".srt").write_text("\n".join(blocks))
+    assert times_and_words(read_source(episode)[0]) == [
+        (0.0, 1.0, "unknown", "[S1] Hallo. [S2] Hoi, Anna."),
+        (1.0, 2.0, "unknown", "[S1] Kom je? [S2] Nee!"),
+        (2.0, pytest.approx(2 + 8 / 11), "Anna", "ja zeker"),
+        (pytest.approx(2 + 8 / 11), 3.0, "Ben", "nee"),
+        (3.0, 4.0, "Ben", "nog - even - wachten"),
+        (4.0, 5.0, "Ben", "- 5 graden"),
+    ]
+
+
+def test_two_voices_in_a_cue_are_two_speakers(episode):
+    cue = "00:00.000 --> 00:03.000\n<v Anna>hallo</v>\n<v Ben>hallo daar</v>\n"
+    episode.with_suffix(".vtt").write_text(f"WEBVTT\n\n{cue}")
+    assert times_and_words(read_source(episode)[0]) == [
+        (0.0, pytest.approx(1.0), "Anna", "hallo"),
+        (pytest.approx(1.0), 3.0, "Ben", "hallo daar"),
+    ]
+
+
+ROLLING = """WEBVTT
+Kind: captions
+
+00:00:00.000 --> 00:00:01.000 align:start position:0%
+~
+dit<00:00:00.400><c> is</c>
+
+00:00:01.000 --> 00:00:01.010 align:start position:0%
+dit is
+~
+
+00:00:01.010 --> 00:00:02.000 align:start position:0%
+dit is
+wat<00:00:01.500><c> er</c>
+
+00:00:02.000 --> 00:00:02.010 align:start position:0%
+wat er
+~
+
+00:00:02.010 --> 00:00:03.000 align:start position:0%
+wat er
+gezegd<00:00:02.500><c> is</c>
+"""
+
+
+def test_captions_that_roll_up_say_everything_once(episode):
+    episode.with_suffix(".vtt").write_text(ROLLING.replace("~", " "))
+    assert times_and_words(read_source(episode)[0]) == [
+        (0.0, 1.0, "unknown", "dit is"),
+        (1.01, 2.0, "unknown", "wat er"),
+        (2.01, 3.0, "unknown", "gezegd is"),
+    ]
+
+
+def test_what_is_said_twice_stays_said_twice(episode):
+    cues = ["ja", "ja", "ja\nnee", "eh\ndan"]
+    blocks = [f"{n}\n00:00:0{n},0 --> 00:00:0{n + 1},0\n{cue}\n" for n, cue in enumerate(cues)]
+    episode.with_suffix(".srt").write_text("\n".join(blocks))
+    assert [turn.text for turn in read_source(episode)[0].turns] == ["ja", "ja", "ja nee", "eh dan"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,12 +50,12 @@ def read_list(path: Path) -> list[Entry]:
     return entries_by_line(path, lambda line, where: entry_at(line, path.parent, where))
 
 
-def read_glob(pattern: str) -> list[Entry]:
-    """The audio files that match; with subtitles beside them, their turns."""
+def read_glob(pattern: str, other: Callable[[str], None]) -> list[Entry]:
+    """The audio files that match; with subtitles beside them, their turns. `other` hears of the rest."""
     from rosella.corpus.sources import subtitles
 
     found = (Path(name) for name in sorted(glob.glob(pattern, recursive=True)))
-    files = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
+    files = [path for path in found if _is_audio(path, other)]
     if not files:
         raise UserError(
             f"No audio file matches {pattern}: check it, and quote it so that the shell leaves it."
@@ -94,8 +94,11 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise UserError(f"{url} cannot be read here: install rosella-tts[cloud].") from None
 
 
-def audio_files(folder: Path) -> Iterator[Path]:
-    """Every audio file of a folder and its subfolders, links followed but no folder entered twice."""
+def audio_files(folder: Path, other: Callable[[str], None]) -> Iterator[Path]:
+    """Every audio file of a folder and its subfolders, links followed but no folder entered twice.
+
+    `other` hears of files that are neither named like audio nor read with it.
+    """
     seen: set[str] = set()
     for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(here)
@@ -106,8 +109,17 @@ def audio_files(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(files):
             path = Path(here, name)
-            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+            if _is_audio(path, other):
                 yield path
+
+
+def _is_audio(path: Path, other: Callable[[str], None]) -> bool:
+    kind = path.suffix.lower()
+    if not path.is_file():
+        return False
+    if kind not in AUDIO_SUFFIXES and kind not in _TRANSCRIPTS and not path.name.startswith("."):
+        other(str(path))
+    return kind in AUDIO_SUFFIXES
 
 
 def _refuse(error: OSError) -> None:

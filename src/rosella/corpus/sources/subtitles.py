@@ -1,12 +1,19 @@
-"""SubRip and WebVTT subtitles beside audio. The speaker is the voice tag `<v Name>` or a `Name:` prefix."""
+"""SubRip and WebVTT subtitles beside audio. The speaker is the voice tag `<v Name>` or a `Name:` prefix.
+
+A cue in which several named people speak is divided among them by the length of what they say. Where two dashes tell
+only that two speak, it is one turn with the tags of a dialogue: nobody knows who they are and when they change.
+"""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, takewhile
 from pathlib import Path
+from typing import NamedTuple
 
+from rosella import text
 from rosella.corpus.manifest import AUDIO_SUFFIXES, UNNAMED, Entry, Problems, checked, finished
 from rosella.corpus.sources.places import audio_files
 from rosella.errors import UserError
@@ -18,7 +25,16 @@ _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
 _MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+_DASH = re.compile(r"(?:^|\n)\s*[-–—]\s*(?=\S)|(?<=[.!?…])\s+[-–—]\s+(?=\S)")
 _NAME = re.compile(r"^(?:-\s*)?([^\W\d_][\w .'’-]{0,39}?)\s*:\s+(?=\S)")
+
+
+class _Cue(NamedTuple):
+    """What is shown from `start` to `end`, seconds."""
+
+    start: float
+    end: float
+    lines: list[str]
 
 
 def read_file(path: Path) -> list[Entry]:
@@ -29,9 +45,9 @@ def read_file(path: Path) -> list[Entry]:
     return entries(path, [audio])
 
 
-def read_folder(folder: Path) -> list[Entry]:
-    """Every audio file of a folder and its subfolders."""
-    files = list(audio_files(folder))
+def read_folder(folder: Path, other: Callable[[str], None]) -> list[Entry]:
+    """Every audio file of a folder and its subfolders; `other` hears of the rest."""
+    files = list(audio_files(folder, other))
     if not files:
         raise UserError(
             f"{folder} holds neither a manifest.jsonl or metadata.csv nor audio files: see docs/corpus.md."
@@ -51,7 +67,7 @@ def entries(source: Path, files: Sequence[Path]) -> list[Entry]:
         subtitle = _beside(audio, SUFFIXES)
         where = (subtitle or audio).name
         try:
-            found.append(Entry(audio, checked(read_turns(subtitle)) if subtitle else (), where))
+            found.append(Entry(audio, checked(read_turns(subtitle), tagged=True) if subtitle else (), where))
         except UserError as error:
             problems.add(where, error)
     return finished(source, found, problems)
@@ -65,35 +81,74 @@ def read_turns(path: Path) -> list[Turn]:
         raise UserError("it is not UTF-8 text: save it as UTF-8") from None
     turns: list[Turn] = []
     speaker = UNNAMED
-    for index, line in enumerate(lines):
-        if match := _CUE.match(line):
-            times = match.groups()
-            speaker, spoken = _speaker(" ".join(_block(lines, index + 1)), speaker)
-            if spoken:
-                turns.append(Turn(_seconds(*times[:4]), _seconds(*times[4:]), speaker, spoken))
-        elif "-->" in line:
-            raise UserError(f"line {index + 1} has a time that cannot be read ({line.strip()[:60]})")
+    for cue in _unrolled(list(_cues(lines))):
+        parts = [(name, spoken) for part in _parts(cue.lines) for name, spoken in [_named(part)] if spoken]
+        if len(parts) > 1 and not all(name for name, _ in parts):
+            parts = [(None, " ".join(f"{text.TAGS[n % 2]} {spoken}" for n, (_, spoken) in enumerate(parts)))]
+        turns += _shared(cue, [(name or speaker, spoken) for name, spoken in parts])
+        speaker = turns[-1].speaker if parts else speaker
     return turns
 
 
-def _block(lines: list[str], start: int) -> list[str]:
-    block = []
-    for line in lines[start:]:
-        if not line.strip():
-            break
-        block.append(line.strip())
-    return block
+def _cues(lines: list[str]) -> Iterator[_Cue]:
+    """Times and lines of every cue. In WebVTT only an empty line ends one, in SubRip often one of spaces."""
+    strict = bool(lines) and lines[0].startswith("WEBVTT")
+    for index, line in enumerate(lines):
+        if match := _CUE.match(line):
+            times = match.groups()
+            block = takewhile(lambda line: line if strict else line.strip(), lines[index + 1 :])
+            yield _Cue(
+                _seconds(*times[:4]), _seconds(*times[4:]), [line.strip() for line in block if line.strip()]
+            )
+        elif "-->" in line:
+            raise UserError(f"line {index + 1} has a time that cannot be read ({line.strip()[:60]})")
 
 
-def _speaker(cue: str, previous: str) -> tuple[str, str]:
-    voice = _VOICE.search(cue)
-    spoken = html.unescape(_MARKUP.sub("", cue)).strip()
+def _unrolled(cues: list[_Cue]) -> list[_Cue]:
+    """Each line where it appears first, if most cues begin with the lines of the one before, as captions that roll up do."""
+    carried = [0, *(_carried(before.lines, cue.lines) for before, cue in pairwise(cues))]
+    rolling = sum(count > 0 for count, cue in zip(carried, cues, strict=False) if len(cue.lines) > 1)
+    if rolling < 2 or rolling <= sum(len(cue.lines) > 1 for cue in cues) / 2:
+        return cues
+    return [cue._replace(lines=cue.lines[count:]) for count, cue in zip(carried, cues, strict=True)]
+
+
+def _carried(before: list[str], lines: list[str]) -> int:
+    """How many lines of the cue before still stand at the head of the next one."""
+    shown, now = ([_MARKUP.sub("", line) for line in some] for some in (before, lines))
+    return next((n for n in range(min(len(shown), len(now)), 0, -1) if shown[-n:] == now[:n]), 0)
+
+
+def _parts(lines: list[str]) -> list[str]:
+    """The lines of a cue by who says them: from voice tag to voice tag, or from dash to dash where there are two."""
+    cue = "\n".join(lines)
+    voices = [match.start() for match in _VOICE.finditer(cue)]
+    if len(voices) > 1:
+        edges = [0, *voices[1:], len(cue)]
+        return [cue[start:end] for start, end in pairwise(edges)]
+    dashes = _DASH.split(cue)
+    return dashes[1:] if len(dashes) > 2 and not dashes[0].strip() else [cue]
+
+
+def _named(part: str) -> tuple[str | None, str]:
+    """Who says it, where that is written, and what."""
+    voice = _VOICE.search(part)
+    spoken = " ".join(html.unescape(_MARKUP.sub("", part)).split())
     if voice:
         return voice.group(1).strip(), spoken
     named = _NAME.match(spoken)
     if named and not named.group(1)[0].islower():  # "one thing: …" is speech, not a name
         return named.group(1).strip(), spoken[named.end() :].strip()
-    return previous, spoken
+    return None, spoken
+
+
+def _shared(cue: _Cue, parts: Sequence[tuple[str, str]]) -> Iterator[Turn]:
+    """A turn for each part, in proportion to its length."""
+    whole, said = sum(len(spoken) for _, spoken in parts), 0
+    for name, spoken in parts:
+        start = cue.start + (cue.end - cue.start) * said / whole
+        said += len(spoken)
+        yield Turn(start, cue.start + (cue.end - cue.start) * said / whole, name, spoken)
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:
