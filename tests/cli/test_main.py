@@ -43,7 +43,12 @@ def fail_with(body: str, *options: str) -> subprocess.CompletedProcess[str]:
         ("open('/dev/full', 'w').write('x' * 100_000)", 1, "The disk is full: free some space"),
         ("raise RosellaError('No checkpoint was saved.') from OSError(28, 'x')", 1, "The disk is full"),
         ("raise Exception('(sqlite3) database or disk is full')", 1, "The disk is full"),
-        ("raise UserError('Free 3 GB first.') from OSError(28, 'x')", 2, "Free 3 GB first."),
+        ("raise UserError('Cannot write a.wav.') from OSError(28, 'x')", 1, "The disk is full"),
+        (
+            "open('/dev/null/here', 'w')",
+            2,
+            "/dev/null/here cannot be used (Not a directory): check its permissions",
+        ),
         ("[][3]", 1, "IndexError: list index out of range; run again with --debug for the traceback."),
         ("raise ValueError", 1, "ValueError; run again"),
     ],

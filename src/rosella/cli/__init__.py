@@ -25,6 +25,9 @@ VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "pa
 
 INTERRUPTED = 130
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+_NOT_TO_BE_USED = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 _FULL_DISK_TEXTS = ("No space left on device", "database or disk is full")
 
 
@@ -94,6 +97,11 @@ def explain(error: BaseException) -> tuple[str, int]:
         return str(error), 2
     if isinstance(error, RosellaError):
         return str(error), 1
+    if isinstance(error, OSError) and error.errno in _NOT_TO_BE_USED and error.filename is not None:
+        return (
+            f"{error.filename} cannot be used ({error.strerror}): check its permissions, or name another place.",
+            2,
+        )
     text = " ".join(str(error).split())
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"Stopped by an unexpected {named}; run again with --debug for the traceback.", 1
