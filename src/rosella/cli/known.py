@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rosella
-from rosella import mini
 
 if TYPE_CHECKING:
     from rosella.cli.corpus_work import Settings
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SETTING = "models"
 """Under which the catalogue keeps what a run's models were."""
+
+PROGRAM = Path(rosella.__file__).parent
+"""Holds the embedded models, and the code that says what a version is."""
 
 
 @dataclass(frozen=True)
@@ -59,34 +62,37 @@ def known_models(catalogue: Catalogue, settings: Settings) -> dict[str, Any] | N
 
 def _origin(settings: Settings) -> list[Any] | None:
     """All that decides what the models are, as JSON; None where that cannot be seen from here."""
-    recognisers = [settings.recogniser, settings.clean_recogniser] if settings.wordless else []
+    recognisers = [settings.recogniser, settings.clean_recogniser] if settings.wordless else [None, None]
     try:
-        files = [_files("recogniser", name) if name else None for name in recognisers]
-        return [rosella.__version__, _files("codec", settings.codec), files, _diarizer(settings.diarizer)]
+        return [
+            _seen(PROGRAM),
+            settings.diarizer,
+            *map(_model, (settings.codec, *recognisers)),
+            _folder(settings.diarizer),
+        ]
     except OSError:
         return None
 
 
-def _files(part: str, name: str) -> list[Any]:
-    """What tells the files of a codec or a recogniser from others: of a hub's model the revision that is here."""
+def _model(name: str | None) -> str | None:
+    """What tells a codec or a recogniser from others: its files, or of a hub's the revision that is here."""
     from huggingface_hub import constants
 
-    folder = mini.path(part) if name == "mini" else Path(name)
-    if folder.is_dir():
-        return _seen(folder)
+    if name is None or name == "mini":
+        return name
+    if found := _folder(name):
+        return found
     repository = f"models--{name.replace('/', constants.REPO_ID_SEPARATOR)}"
-    return [name, Path(constants.HF_HUB_CACHE, repository, "refs", "main").read_text("utf-8")]
+    revision = Path(constants.HF_HUB_CACHE, repository, "refs", "main").read_text("utf-8")
+    return f"{name}@{revision}"
 
 
-def _diarizer(name: str) -> list[Any]:
-    """The same for a diarizer; one of the hub goes by its name alone."""
-    from rosella.corpus import diarization
-    from rosella.corpus.diarize import EMBEDDED
-
-    folder = Path(diarization.__path__[0]) if name == EMBEDDED else Path(name)
-    return [name, *(_seen(folder) if folder.is_dir() else [])]
+def _folder(name: str) -> str | None:
+    return _seen(Path(name)) if Path(name).is_dir() else None
 
 
-def _seen(folder: Path) -> list[Any]:
+def _seen(folder: Path) -> str:
+    """Which files a folder holds, without reading them."""
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix != ".pyc"]
-    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    facts = [f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}\0" for file in files]
+    return hashlib.sha256("".join(facts).encode(errors="surrogateescape")).hexdigest()
