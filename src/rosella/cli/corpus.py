@@ -157,7 +157,7 @@ def run(
                 ran = run_queue(opened, settings, devices, progress)
             else:
                 ran = run_local(opened, catalogue, settings, devices, progress)
-        after = opened.status()
+        after = opened.catalogue.status()
     usable = after.stages["tokenize"].get("done", 0)
     if ran.failed and not usable:
         raise UserError(_all_failed(ran.failed))
@@ -189,7 +189,7 @@ def retry(
 
     with Corpus.open(corpus, catalogue) as opened:
         retried = opened.retry(name)
-        still = {failure["path"]: failure["reason"] for failure in opened.status().failed}
+        still = {failure["path"]: failure["reason"] for failure in opened.catalogue.failed()}
     print(f"{len([path for path in retried if path not in still])} of {len(retried)} pending again")
     _print_failed([(path, still[path]) for path in retried if path in still])
 

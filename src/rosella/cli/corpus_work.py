@@ -117,7 +117,7 @@ def run_local(
     from rosella.corpus.engines.local import ran_between
     from rosella.corpus.engines.progress import advances
 
-    before, stages = opened.status(), STAGES[1:]
+    before, stages = opened.catalogue.status(), STAGES[1:]
     arguments = [
         (opened.directory, catalogue, settings, device, number / len(devices))
         for number, device in enumerate(devices)
@@ -125,9 +125,9 @@ def run_local(
     with side_by_side(run_on, arguments) as at_work:
         while at_work():
             time.sleep(LOOK_SECONDS / 4)
-            for advance in advances(opened.status(), stages):
+            for advance in advances(opened.catalogue.status(), stages):
                 progress(advance)
-    return ran_between(before, opened.status(), stages)
+    return ran_between(before, opened.catalogue.status(), stages)
 
 
 def run_on(

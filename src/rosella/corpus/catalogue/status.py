@@ -74,9 +74,7 @@ def read_status(session: Session, stages: Sequence[str], codes: str | None) -> S
     status.utterances, spoken = session.execute(query).one()
     status.seconds, status.utterance_seconds = float(seconds or 0), float(spoken or 0)
     if codes is not None:
-        usable = *encoded(stages[-1], codes), ~_guessed()
-        status.usable, spoken = session.execute(query.where(*usable)).one()
-        status.usable_seconds = float(spoken or 0)
+        status.usable, status.usable_seconds = _usable(session, stages, codes)
     status.transcribed, status.doubtful, doubtful = session.execute(_doubt()).one()
     for stage, state, number, audio in session.execute(_by_state()):
         status.stages[stage][state] = number
@@ -90,24 +88,37 @@ def read_status(session: Session, stages: Sequence[str], codes: str | None) -> S
 
 def encoded(stage: str, codes: str) -> tuple[sa.ColumnElement[bool], ...]:
     """Where an utterance has a transcript, and codes of a version of the `stage` that makes them."""
-    done = sa.exists().where(
-        StateRow.recording == UtteranceRow.recording,
-        StateRow.stage == stage,
-        StateRow.state == DONE,
-        StateRow.version == codes,
-    )
     rejected = sa.exists().where(
         RejectRow.recording == UtteranceRow.recording,
         RejectRow.stage == stage,
         RejectRow.start == UtteranceRow.start,
         RejectRow.end == UtteranceRow.end,
     )
-    return UtteranceRow.text != "", done, ~rejected
+    return UtteranceRow.text != "", UtteranceRow.recording.in_(_through(stage, codes)), ~rejected
 
 
-def _guessed() -> sa.ColumnElement[bool]:
-    """Where a recogniser wrote an utterance and was not sure; a transcript that came with its recording is."""
-    return sa.func.coalesce(UtteranceRow.confidence < LEAST_SURE, sa.false())
+def _through(stage: str, codes: str) -> sa.Select[str]:
+    """The recordings that have codes of a version of the last stage."""
+    return sa.select(StateRow.recording).where(
+        StateRow.stage == stage, StateRow.state == DONE, StateRow.version == codes
+    )
+
+
+def _usable(session: Session, stages: Sequence[str], codes: str) -> tuple[int, float]:
+    """How many utterances an export takes, and their seconds: what was cut from recordings with codes, less what was
+    rejected or guessed later. So no text need be read, which takes seconds where there are a million."""
+    through = _through(stages[-1], codes)
+    rejected = RejectRow.stage.in_(stages[-2:]), RejectRow.recording.in_(through)
+    number, seconds = 0, 0.0
+    for sign, row, conditions in (
+        (1, UtteranceRow, (UtteranceRow.recording.in_(through),)),
+        (-1, UtteranceRow, (UtteranceRow.confidence < LEAST_SURE, UtteranceRow.recording.in_(through))),
+        (-1, RejectRow, rejected),
+    ):
+        query = sa.select(sa.func.count(), sa.func.sum(row.end - row.start)).where(*conditions)
+        some, length = session.execute(query).one()
+        number, seconds = number + sign * some, seconds + sign * float(length or 0)
+    return number, max(seconds, 0.0)
 
 
 def _kinds() -> sa.Select[str, str, int, float]:
@@ -134,7 +145,7 @@ def failures(session: Session, stages: Sequence[str]) -> list[dict[str, str]]:
 
 def _doubt() -> sa.Select[int, int, float]:
     """How many utterances a recogniser wrote, how many of these it guessed, and their seconds; from an index alone."""
-    guessed = _guessed()
+    guessed = UtteranceRow.confidence < LEAST_SURE
     length = sa.func.sum(UtteranceRow.end - UtteranceRow.start)
     return sa.select(sa.func.count(), sa.func.count().filter(guessed), length.filter(guessed)).where(
         UtteranceRow.confidence.is_not(None)
