@@ -226,8 +226,8 @@ def test_transformers_folders_are_completed(home, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(conversion.huggingface, "complete", lambda *given: calls.append(given))
     convert(home, tmp_path / "there", "transformers", trained_text_length=32, codec="my/codec")
-    ((directory, config, codec),) = calls
-    assert directory.parent == tmp_path and config == ATTEND and codec == "my/codec"
+    ((directory, config, *codec),) = calls
+    assert directory.parent == tmp_path and config == ATTEND and codec == ["my/codec", True]
     assert load_model(tmp_path / "there")[1] == ATTEND
 
 
