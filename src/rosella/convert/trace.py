@@ -122,13 +122,10 @@ def rosella_trace(model: Dia, inputs: Inputs, dtype: str, say: Say) -> Trace:
     ids, lengths = text.pad_batch([text.encode(each) for each in inputs.texts])
     ids[DROPPED] = text.PADDING
     say(STAGES)
-    sequences = [_delayed(codes, model.config) for codes in inputs.codes]
-    trace = Trace(_stages(model, ids, lengths, sequences))
-    generated = 1 + max(PROMPT_FRAMES) + inputs.frames + max(model.config.delay_pattern)
-    longest = max(generated, *(len(sequence) - 1 for sequence in sequences))
+    trace = Trace(_stages(model, ids, lengths, [_delayed(codes, model.config) for codes in inputs.codes]))
     for case in CASES:
         say(str(case))
-        trace.greedy[case] = _greedy(model, ids, lengths, inputs, case, longest)
+        trace.greedy[case] = _greedy(model, ids, lengths, inputs, case)
     return trace
 
 
@@ -166,6 +163,11 @@ def _teacher_forced(graph, weights, ids, lengths, tokens) -> tuple[jax.Array, li
     return encoded.states, states, model.logits(model.decode(tokens, encoded))
 
 
+@partial(jax.jit, static_argnames="graph")
+def _logits(graph, weights, ids, lengths, tokens) -> jax.Array:
+    return nnx.merge(graph, weights)(ids, lengths, tokens)
+
+
 class _Recorded:
     """A decoder layer that keeps the states it returned."""
 
@@ -179,21 +181,19 @@ class _Recorded:
         return states, known
 
 
-def _greedy(
-    model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, case: Case, longest: int
-) -> Greedy:
+def _greedy(model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, case: Case) -> Greedy:
     nothing = np.zeros((0, model.config.decoder.num_channels), np.int32)
     prompts = inputs.prompts if case.prompted else [nothing] * len(ids)
     settings = {"guidance": case.guidance, "top_k": case.top_k, "temperature": 0.0}
     made = generate.generate(model, ids, lengths, max_frames=inputs.frames, prompts=prompts, **settings)
+    longest = 1 + max(PROMPT_FRAMES) + inputs.frames + max(model.config.delay_pattern)
     return Greedy(made.tokens, _margins(model, ids, lengths, prompts, made.tokens, longest, case))
 
 
 def _margins(model: Dia, ids, lengths, prompts, made: np.ndarray, longest: int, case: Case) -> np.ndarray:
     """The margins [B, steps, C] of the choices that made [B, steps, C], from teacher forcing on them.
 
-    What is read is padded to `longest`, so that one program serves all cases, and that of the stages if it is as long:
-    compiling is most of the work of a small model.
+    What is read is padded to `longest`, so that one program serves all cases.
     """
     config, steps = model.config, made.shape[1]
     begun = [_delayed(prompt, config, end=False)[: len(prompt) + 1] for prompt in prompts]
@@ -201,7 +201,7 @@ def _margins(model: Dia, ids, lengths, prompts, made: np.ndarray, longest: int, 
     read = _padded(whole, config, longest)
     graph, weights = nnx.split(model)
     conditional, unconditional = (
-        np.asarray(_teacher_forced(graph, weights, each, lengths, read)[2]) for each in (ids, 0 * ids)
+        np.asarray(_logits(graph, weights, each, lengths, read)) for each in (ids, 0 * ids)
     )
     every = margins(conditional, unconditional, case, config.decoder.eos_token_id)
     return np.stack(
