@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -26,13 +26,27 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def replacing_directory(path: Path) -> Iterator[Path]:
     """The same for a directory, which the block makes; one that is there gives way to it."""
-    temporary = _beside(path)
+    temporary, made = _beside(path), missing(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        remove_empty(made)
+
+
+def missing(directory: Path) -> list[Path]:
+    """Of a directory and all above it those that do not exist, innermost first."""
+    return [each for each in (directory, *directory.parents) if not os.path.exists(each)]
+
+
+def remove_empty(directories: Iterable[Path]) -> None:
+    """Remove directories up to the first that holds something."""
+    with suppress(OSError):
+        for directory in directories:
+            directory.rmdir()
 
 
 def require_space(directory: Path, arrays: Iterable[int]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Self, TextIO
 
 from rosella.config import Part, check_same_run, load_recipe_of, save_recipe
 from rosella.errors import RosellaError, UserError
-from rosella.files import replacing, replacing_directory
+from rosella.files import missing, remove_empty, replacing, replacing_directory
 from rosella.stopping import heeding
 
 RECORDINGS_FILE = "recordings.json"
@@ -48,7 +48,7 @@ class Run:
         if os.environ.get("RANK", "0") != "0":
             yield run
             return
-        made = [each for each in (run.path, *run.path.parents) if not os.path.exists(each)]
+        made = missing(run.path)
         with _lock(run.path) as lock:
             try:
                 yield run
@@ -162,8 +162,7 @@ def _leave_nothing(lock: Path, made: Sequence[Path]) -> None:
     with suppress(OSError):
         if list(lock.parent.iterdir()) == [lock]:
             lock.unlink()
-            for directory in made:
-                directory.rmdir()
+            remove_empty(made)
 
 
 @contextmanager

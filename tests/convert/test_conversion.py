@@ -298,7 +298,7 @@ def test_weights_that_are_not_finite_are_refused_and_nothing_is_left(home, tmp_p
     with pytest.raises(
         UserError, match=r"\(decoder.norm.*, encoder.norm|\(model.decoder.norm.*, model.encoder"
     ):
-        convert(home, tmp_path / "out", to)
+        convert(home, tmp_path / "made" / "for" / "out", to)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 

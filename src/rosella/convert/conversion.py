@@ -132,6 +132,5 @@ def _new_directory(destination: Path) -> Iterator[Path]:
     """A directory under another name that becomes `destination` when the block succeeds, and vanishes when not."""
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise UserError(f"{destination} exists already; name a new directory, or remove it first.")
-    destination.parent.mkdir(parents=True, exist_ok=True)
     with replacing_directory(destination) as temporary:
         yield temporary
