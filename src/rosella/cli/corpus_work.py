@@ -183,9 +183,14 @@ def work(
         (corpus, name, None if metrics_port is None else metrics_port + number)
         for number, name in enumerate(device or [None])
     ]
-    with side_by_side(serve, arguments) as at_work:
-        while at_work():
-            time.sleep(0.5)
+    try:
+        with side_by_side(serve, arguments) as at_work:
+            while at_work():
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        raise typer.Exit(
+            stopping.exit_code()
+        ) from None  # without a sentence: what it prints is a log of JSON lines
 
 
 def serve(corpus: Path, device: str | None, metrics_port: int | None, flag: Any) -> None:
