@@ -17,6 +17,7 @@ from rosella.shown import shown
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.status import Status
+    from rosella.corpus.engines.local import Ran
     from rosella.corpus.operate.plan import Work
 
 Directory = Annotated[Path, typer.Option("--corpus", help="The corpus directory.", metavar="DIR")]
@@ -135,7 +136,6 @@ def run(
     from rosella.cli.corpus_work import Settings, last_recognisers, load_models, run_local, run_queue
     from rosella.cli.known import known_models
     from rosella.corpus.project import Corpus
-    from rosella.errors import UserError
 
     with Corpus.open(corpus, catalogue) as opened:
         wordless = opened.catalogue.untranscribed()
@@ -158,16 +158,7 @@ def run(
             else:
                 ran = run_local(opened, catalogue, settings, devices, progress)
         after = opened.catalogue.status()
-    usable = after.stages["tokenize"].get("done", 0)
-    if ran.failed and not usable:
-        raise UserError(_all_failed(ran.failed))
-    print(
-        ", ".join(f"{stage}: {number} done" for stage, number in ran.done.items())
-        + f", {len(ran.failed)} failed"
-    )
-    _print_failed(ran.failed)
-    _print_still_failed([f for f in after.failed if (f["path"], f["reason"]) not in ran.failed])
-    _warn_of_guesses(after)
+    _print_ran(ran, after)
 
 
 def status(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = False) -> None:
@@ -274,6 +265,22 @@ def _all_failed(failed: list[tuple[str, str]]) -> str:
     if len(failed) == 1:
         return failed[0][1]
     return f"None of {len(failed)} recordings can be used. The first: {failed[0][1]}"
+
+
+def _print_ran(ran: Ran, after: Status) -> None:
+    """What a run did; a UserError where nothing of the corpus can be used."""
+    from rosella.errors import UserError
+
+    usable = after.stages["tokenize"].get("done", 0)
+    if ran.failed and not usable:
+        raise UserError(_all_failed(ran.failed))
+    print(
+        ", ".join(f"{stage}: {number} done" for stage, number in ran.done.items())
+        + f", {len(ran.failed)} failed"
+    )
+    _print_failed(ran.failed)
+    _print_still_failed([f for f in after.failed if (f["path"], f["reason"]) not in ran.failed])
+    _warn_of_guesses(after)
 
 
 def _print_failed(failed: list[tuple[str, str]]) -> None:
