@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import sqlalchemy as sa
 
 from corpus.fakes import FakeCodec, save_tone, tone
+from rosella.corpus.catalogue.models import RecordingRow
 from rosella.corpus.catalogue.removal import find
 from rosella.corpus.catalogue.speakers import embeddings
 from rosella.corpus.catalogue.status import GUESSED, LeftOut
@@ -240,6 +243,24 @@ def test_channels_that_cancel_each_other_are_heard(tmp_path):
             codes[name] = Export.open(corpus.directory)
     for number in range(3):
         np.testing.assert_array_equal(codes["a"].codes(number), codes["b"].codes(number))
+
+
+def test_codes_of_all_channels_are_not_kept_where_one_is_heard_now(tmp_path):
+    said, hum = tone(10.0), 0.05 * tone(10.0, seed=7)
+    soundfile.write(tmp_path / "a.wav", np.stack([said + hum, hum - said], 1), 16000)
+    entries = [Entry(tmp_path / "a.wav", (Turn(0.5, 4.5, "a", "hoi"),), "a")]
+    with Corpus.open(tmp_path / "c", create=True) as corpus:
+        corpus.add_entries(entries)
+        with corpus.catalogue.session() as session:  # as it was before channels were compared
+            session.execute(sa.update(RecordingRow).values(channel=None))
+        codes = []
+        for _ in range(2):
+            corpus.run(FakeCodec())
+            corpus.export()
+            codes.append(Export.open(corpus.directory).codes(0))
+            os.utime(tmp_path / "a.wav", ns=(0, 0))
+            assert corpus.add_entries(entries).failed == []
+        assert codes[0].shape == codes[1].shape and (codes[0] != codes[1]).any()
 
 
 def test_status_leads_from_what_was_recorded_to_what_training_gets(corpus, tmp_path):

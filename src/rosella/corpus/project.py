@@ -27,11 +27,18 @@ from rosella.corpus.operate.plan import Work, planned
 from rosella.corpus.scan import scanned, source_of, unread
 from rosella.corpus.segment import Cutting, timed
 from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
-from rosella.corpus.tokenize import CodesCache, Encoder, remember_codec, remembered_codec, version
+from rosella.corpus.tokenize import (
+    CodesCache,
+    Encoder,
+    cached_codes,
+    remember_codec,
+    remembered_codec,
+    version,
+)
 from rosella.corpus.transcribe import Transcriber
 from rosella.corpus.where import Condition
 from rosella.errors import UserError
-from rosella.records import check_turns
+from rosella.records import Recording, check_turns
 from rosella.shown import meant, shown
 
 CATALOGUE_VARIABLE = "ROSELLA_CATALOGUE"
@@ -220,9 +227,16 @@ class Corpus:
             self.catalogue.add_failed(unread(path, facts), source, entry.turns, str(error))
             result.failed.append((path, str(error)))
             return
+        self._give_up_codes_of_another_channel(recording)
         outcome = self.catalogue.add(recording, source, turns)
         failpoint("after-commit", SCAN)
         setattr(result, outcome, getattr(result, outcome) + 1)
+
+    def _give_up_codes_of_another_channel(self, recording: Recording) -> None:
+        before = self.catalogue.known(recording.id)
+        if before and before.channel != recording.channel:
+            for codes in cached_codes(self.directory, recording.id):
+                codes.unlink(missing_ok=True)
 
     def _rescan(self, recording: str) -> None:
         row = self.catalogue.get(recording)

@@ -29,6 +29,7 @@ from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, Utterance
 
 VERSION = "1"
+CACHE = Path("cache", "codes")
 BATCH_SECONDS = 240.0
 """Audio encoded together: enough for batches of equal length, little enough for memory, which holds three of them."""
 
@@ -51,11 +52,16 @@ def version(codec: CodecLike) -> str:
     return f"{VERSION}:{codec.fingerprint}"
 
 
+def cached_codes(corpus: Path, recording: str = "*") -> Iterator[Path]:
+    """The files of one recording's codes, or of all, by whatever codec."""
+    return (corpus / CACHE).glob(f"*/{recording}.npz")
+
+
 class CodesCache:
     """Codes of utterances by recording, for one codec."""
 
     def __init__(self, corpus: Path, fingerprint: str) -> None:
-        self.folder = corpus / "cache" / "codes" / re.sub(r"[^\w.-]", "_", fingerprint)
+        self.folder = corpus / CACHE / re.sub(r"[^\w.-]", "_", fingerprint)
 
     def path(self, recording: str) -> Path:
         return self.folder / f"{recording}.npz"

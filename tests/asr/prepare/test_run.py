@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import soundfile
 
 from asr.prepare.sources import EAF, TEXTGRID_SHORT, save_cgn
 from corpus.fakes import save_manifest, save_tone, turn
@@ -150,3 +152,12 @@ def test_the_command(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["asr", "prepare", str(tmp_path / "nothing"), "--out", str(out)])
     assert stop.value.code == 2
+
+
+def test_channels_that_cancel_each_other_are_refused(tmp_path):
+    save_tone(tmp_path / "a.wav", 6.0)
+    wave, rate = soundfile.read(tmp_path / "a.wav")
+    soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], 1), rate)
+    save_manifest(tmp_path / "manifest.jsonl", [{"audio": "a.wav", "turns": [turn(0.5, 5.0, "a", "hoi")]}])
+    with pytest.raises(UserError, match="its channels cancel each other: save one of them"):
+        run(tmp_path / "manifest.jsonl", tmp_path / "out")

@@ -92,12 +92,14 @@ def _cut(
     applied = Tally()
     audio, turns = recording.read(applied)
     language = recording.language or how.language
-    duration = probe(audio).duration
+    info = probe(audio)
+    if info.channel is not None:
+        raise UserError("its channels cancel each other: save one of them as a file of its own")
     gone = notation.fillers or fillers(language)
     heard = [_heard(turn, notation, gone if how.clean else None, applied) for turn in turns]
     wordy = [one for one in heard if one.turn.text or one.fault]
     applied["turns without words"] += len(heard) - len(wordy)
-    utterances, rejects = cut(recording.name, wordy, duration, language, how.cutting)
+    utterances, rejects = cut(recording.name, wordy, info.duration, language, how.cutting)
     log.applied += applied
     log.rejects += [(recording.name, reject) for reject in rejects]
     return audio, utterances

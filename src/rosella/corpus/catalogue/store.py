@@ -141,6 +141,12 @@ class Catalogue:
         with self.session() as session:
             return _recording(session.get_one(RecordingRow, recording))
 
+    def known(self, recording: str) -> Recording | None:
+        """The recording, if there is one of this id."""
+        with self.session() as session:
+            row = session.get(RecordingRow, recording)
+            return row and _recording(row)
+
     def source(self, recording: str) -> Source | None:
         """The recording's file as it was when it was added; None where the recording was removed meanwhile."""
         with self.session() as session:

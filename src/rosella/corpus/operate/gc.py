@@ -11,7 +11,7 @@ from rosella.corpus.catalogue.store import SCAN
 from rosella.corpus.operate.remove import TEMPORARY
 from rosella.corpus.project import Corpus
 from rosella.corpus.shards import read_manifest
-from rosella.corpus.tokenize import CodesCache, remembered_codec
+from rosella.corpus.tokenize import CodesCache, cached_codes, remembered_codec
 from rosella.errors import UserError
 
 GRACE = 86_400.0
@@ -59,6 +59,6 @@ def _unneeded(corpus: Corpus) -> Iterator[Path]:
     except UserError:
         return
     known = {recording.id for recording in corpus.catalogue.done(SCAN, "")}
-    for path in (corpus.directory / "cache" / "codes").glob("*/*.npz"):
+    for path in cached_codes(corpus.directory):
         if path.parent != latest or path.stem not in known:
             yield path
