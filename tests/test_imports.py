@@ -10,7 +10,7 @@ HEAVY = ("jax", "flax", "torch", "transformers", "matplotlib", "orbax", "grain",
 LIGHT_PACKAGES = ("rosella.cli", "rosella.corpus")
 LIGHT = (
     "rosella", "rosella.speak", "rosella.evaluate", "rosella.codec", "rosella.errors", "rosella.records",
-    "rosella.text", "rosella.delay", "rosella.audio", "rosella.config", "rosella.mini",
+    "rosella.dialogue", "rosella.delay", "rosella.audio", "rosella.recipes", "rosella.mini",
 )  # fmt: skip
 
 # Imports the given modules one after the other; for each that brought one, the heavy modules it brought.

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rosella import runs
-from rosella.config import Recipe
 from rosella.errors import RosellaError, UserError
 from rosella.runs import Run, newest_intact
+from rosella.training.recipe import Recipe
 
 
 class Saved(Run):

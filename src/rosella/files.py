@@ -1,24 +1,36 @@
-"""Files and directories that are either whole or absent, whatever happens while they are written."""
+"""Files and directories that are either whole or absent, whatever happens while they are written, and their hashes."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
+
+from rosella.errors import NoSpace, is_full_disk
+from rosella.failpoints import failpoint
+
+_BLOCK = 1 << 20
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place, synced, when the block succeeds."""
+    """A temporary file beside `path` that takes its place, synced, when the block succeeds; folders above are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with _room_for(path):
+            yield temporary
+            _sync(temporary)
+            failpoint("before-rename")
+            temporary.replace(path)
+            _sync(path.parent)
+            failpoint("after-rename")
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -30,11 +42,41 @@ def replacing_directory(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
+        for each in (*temporary.rglob("*"), temporary):
+            _sync(each)
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
+        _sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         remove_empty(made)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, values: Any, indent: int | None = 2) -> None:
+    """JSON in UTF-8, whole or not at all."""
+    write_text(path, json.dumps(values, ensure_ascii=False, indent=indent) + "\n")
+
+
+def sha256(source: str | Path | BinaryIO) -> str:
+    """Of a file's bytes, from where an open one stands; hexadecimal."""
+    if isinstance(source, str | Path):
+        with open(source, "rb") as file:
+            return sha256(file)
+    digest = hashlib.sha256()
+    while block := source.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def missing(directory: Path) -> list[Path]:
@@ -61,5 +103,25 @@ def require_space(directory: Path, arrays: Iterable[int]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        raise NoSpace(
+            f"No space left to write {path}: free some and run the same command again, what is done is kept."
+        ) from error
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from rosella.errors import UserError
+from rosella.files import sha256
 
 OVERLAP_TOLERANCE = 0.05
 """Seconds by which a turn may begin before the previous one ends; more is an overlap and refused."""
@@ -120,15 +120,18 @@ class Utterance(Record):
     transcript_source: str = "manifest"
 
 
+@dataclass(frozen=True)
+class Reject:
+    """A span that does not become an utterance, and why."""
+
+    start: float
+    end: float
+    reason: str
+
+
 def content_id(source: str | Path | BinaryIO) -> str:
     """SHA-256 of a file's bytes, from where an open one stands, 32 hexadecimal digits: the natural key of a recording."""
-    if isinstance(source, str | Path):
-        with open(source, "rb") as file:
-            return content_id(file)
-    digest = hashlib.sha256()
-    while block := source.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()[:32]
+    return sha256(source)[:32]
 
 
 def utterance_id(recording: str, start: float, end: float) -> str:

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from rosella.config import Part, check_same_run, load_recipe_of, save_recipe
 from rosella.errors import RosellaError, UserError
-from rosella.files import missing, remove_empty, replacing, replacing_directory
+from rosella.files import missing, remove_empty, replacing_directory, write_json, write_text
+from rosella.recipes import RunRecipe, check_same_run, load_recipe, save_recipe
 from rosella.stopping import heeding
 
 RECORDINGS_FILE = "recordings.json"
@@ -55,19 +55,18 @@ class Run:
             finally:
                 _leave_nothing(Path(lock.name), made)
 
-    def begin(self, recipe: Part) -> None:
+    def begin(self, recipe: RunRecipe) -> None:
         """Refuse a recipe that contradicts the checkpoints already here, then save it."""
         self.check(recipe)
         save_recipe(recipe, self.recipe)
 
     def remember(self, recordings: Iterable[str]) -> None:
         """Note whose recordings the run is trained on."""
-        with replacing(self.path / RECORDINGS_FILE) as temporary:
-            temporary.write_text(json.dumps(sorted(recordings)), "utf-8")
+        write_json(self.path / RECORDINGS_FILE, sorted(recordings), indent=None)
 
-    def check(self, recipe: Part) -> None:
+    def check(self, recipe: RunRecipe) -> None:
         if self.recipe.exists() and self.steps():
-            check_same_run(recipe, load_recipe_of(type(recipe), self.recipe), self.path)
+            check_same_run(recipe, load_recipe(type(recipe), self.recipe), self.path)
 
     def finished(self, steps: int) -> bool:
         """True when the last of `steps` and its model are here."""
@@ -79,8 +78,7 @@ class Run:
         """A directory that becomes `model/`, the model after `step`, when the block succeeds."""
         with replacing_directory(self.model) as temporary:
             yield temporary
-        with replacing(self.path / MODEL_FILE) as temporary:
-            temporary.write_text(json.dumps({"step": step}))
+        write_json(self.path / MODEL_FILE, {"step": step}, indent=None)
 
     def _model_step(self) -> int | None:
         """The step whose model is in `model/`; None when there is none."""
@@ -100,8 +98,7 @@ class Run:
     def forget_after(self, step: int) -> None:
         """Drop the metrics of steps that will be trained again, and a line cut off by a crash."""
         kept = [json.dumps(values) + "\n" for values in read_metrics(self.metrics) if values["step"] <= step]
-        with replacing(self.metrics) as temporary:
-            temporary.write_text("".join(kept), "utf-8")
+        write_text(self.metrics, "".join(kept))
 
 
 def newest_intact(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rosella import text
+from rosella import dialogue
 from rosella.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ class Speaker:
     """A model and its codec, ready to speak."""
 
     def __init__(self, model: Dia, config: DiaConfig, codec: Codec) -> None:
-        if (codec.num_codebooks, codec.codebook_size) != (
-            config.decoder.num_channels,
-            config.decoder.eos_token_id,
-        ):
+        if not config.fits(codec):
             raise UserError(
                 f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model "
                 f"speaks {config.decoder.num_channels} of {config.decoder.eos_token_id}: name the model's own codec."
@@ -107,7 +104,7 @@ class Speaker:
 
         prompts = None if prompt is None else [prompt] * len(ids)
         made = generate(
-            self.model, *text.pad_batch(ids), max_frames=frames, prompts=prompts, seeds=seeds, **settings
+            self.model, *dialogue.pad_batch(ids), max_frames=frames, prompts=prompts, seeds=seeds, **settings
         )
         spoken = [index for index, codes in enumerate(made.codes) if len(codes)]
         waves = dict(zip(spoken, self.codec.decode([made.codes[index] for index in spoken]), strict=True))
@@ -124,7 +121,7 @@ class Speaker:
         tagged = [_tagged(each) for each in texts]
         if voice is not None:
             tagged = [_continued(_tagged(voice.text), each) for each in tagged]
-        return [text.encode(each, limit) for each in tagged]
+        return [dialogue.encode(each, limit) for each in tagged]
 
     def _prompt(self, voice: Voice | None) -> np.ndarray | None:
         """The codes of the clip, uint16 [frames, codebooks]."""
@@ -139,8 +136,7 @@ class Speaker:
 
     def _frames(self, max_seconds: float | None, prompt_frames: int) -> int:
         rate = self.codec.frame_rate
-        held = self.config.decoder.max_position_embeddings - 1 - max(self.config.delay_pattern)
-        free = held - prompt_frames
+        held, free = self.config.room(), self.config.room(prompt_frames)
         if free <= 0:
             raise UserError(
                 f"The voice clip lasts {prompt_frames / rate:.1f} s, and the model holds {held / rate:.1f} s "
@@ -157,13 +153,13 @@ class Speaker:
 
 
 def _tagged(spoken: str) -> str:
-    spoken = text.normalise(spoken)
-    return spoken if spoken.lstrip().startswith(text.TAGS) else f"{text.TAGS[0]} {spoken}"
+    spoken = dialogue.normalise(spoken)
+    return spoken if spoken.lstrip().startswith(dialogue.TAGS) else f"{dialogue.TAGS[0]} {spoken}"
 
 
 def _continued(before: str, spoken: str) -> str:
     """Both as one text, with a tag at each change of speaker only, as in the utterances trained on."""
-    return f"{before} {spoken.lstrip().removeprefix(text.speaker_tags(before)[-1]).lstrip()}"
+    return f"{before} {spoken.lstrip().removeprefix(dialogue.speaker_tags(before)[-1]).lstrip()}"
 
 
 def _batches(count: int) -> list[range]:

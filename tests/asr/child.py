@@ -11,7 +11,7 @@ import torch
 from rosella.asr.recipe import AsrRecipe
 from rosella.asr.run import AsrRun
 from rosella.asr.train import train
-from rosella.config import load_recipe_of
+from rosella.recipes import load_recipe
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with AsrRun.locked(run) as directory:
-        train(load_recipe_of(AsrRecipe, recipe), directory, report)
+        train(load_recipe(AsrRecipe, recipe), directory, report)
 
 
 if __name__ == "__main__":

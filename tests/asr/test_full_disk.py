@@ -6,7 +6,7 @@ import pytest
 
 from asr.test_train import assert_same, run_in, weights
 from rosella.asr.run import AsrRun
-from rosella.cli import explain
+from rosella.errors import explain
 from rosella.runs import Run
 from support import fill
 

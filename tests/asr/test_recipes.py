@@ -10,7 +10,7 @@ from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.run import AsrRun
 from rosella.asr.train import train
-from rosella.config import load_recipe_of
+from rosella.recipes import load_recipe
 from support import ROOT
 
 RECIPES = sorted((ROOT / "recipes").glob("asr-*.yaml"))
@@ -18,7 +18,7 @@ RECIPES = sorted((ROOT / "recipes").glob("asr-*.yaml"))
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_it_is_valid_and_says_how_it_is_run(path: Path):
-    load_recipe_of(AsrRecipe, path)
+    load_recipe(AsrRecipe, path)
     assert f"rosella asr train recipes/{path.name}" in path.read_text("utf-8")
 
 
@@ -34,7 +34,7 @@ def test_it_trains_a_small_whisper(name, tones, tiny, tmp_path):
         "optimizer.warmup=1",
     ]
     changes += ["batch_size=4", "micro_batch=2", "precision=float32", "optimizer.decay=0"]
-    recipe = load_recipe_of(AsrRecipe, ROOT / "recipes" / f"{name}.yaml", changes)
+    recipe = load_recipe(AsrRecipe, ROOT / "recipes" / f"{name}.yaml", changes)
     with AsrRun.locked(tmp_path / "run") as run:
         assert train(recipe, run).finished
     made = Recogniser.load(tmp_path / "run" / "model", "cpu")

@@ -18,9 +18,9 @@ from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser, encode
 from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
-from rosella.asr.train import Objective, learning_rate, train
-from rosella.config import OptimizerRecipe, load_recipe_of, save_recipe
+from rosella.asr.train import Objective, train
 from rosella.errors import UserError
+from rosella.recipes import OptimizerRecipe, load_recipe, save_recipe
 from rosella.runs import read_metrics
 from support import python
 
@@ -217,23 +217,13 @@ def test_it_learns_to_write_what_is_said_and_not_what_is_usual(recipe, tmp_path)
     assert found.noise["noise"]["wer"] >= 0.9
 
 
-def test_the_learning_rate_warms_up_stays_and_falls():
-    wsd = OptimizerRecipe(lr=1.0, schedule="wsd", warmup=4, decay=5)
-    rates = [learning_rate(wsd, step, 20) for step in range(20)]
-    assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
-    assert rates[14:16] == [1.0, 1.0] and rates[19] == pytest.approx(0.2)
-    cosine = OptimizerRecipe(lr=1.0, schedule="cosine", warmup=0, final_share=0.1)
-    assert learning_rate(cosine, 0, 10) == 1.0
-    assert learning_rate(cosine, 10, 10) == pytest.approx(0.1)
-
-
 def test_recipes_are_checked(recipe, tmp_path):
     save_recipe(recipe, tmp_path / "r.yaml")
-    assert load_recipe_of(AsrRecipe, tmp_path / "r.yaml") == recipe
+    assert load_recipe(AsrRecipe, tmp_path / "r.yaml") == recipe
     with pytest.raises(UserError, match="did you mean silence"):
-        load_recipe_of(AsrRecipe, tmp_path / "r.yaml", ["silense=0.1"])
+        load_recipe(AsrRecipe, tmp_path / "r.yaml", ["silense=0.1"])
     with pytest.raises(UserError, match="either model.weights"):
-        load_recipe_of(AsrRecipe, tmp_path / "r.yaml", ["model.weights=x"])
+        load_recipe(AsrRecipe, tmp_path / "r.yaml", ["model.weights=x"])
 
 
 def test_the_encoder_learns_to_spell_alone_and_only_in_training(recipe, tiny):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rosella import audio, delay, mini, text
+from rosella import audio, delay, dialogue, mini
 from rosella.codec import load_codec
 from rosella.codec.mel import MelCodecConfig, MelNetwork
 from rosella.convert.checkpoint import load_model, save_model
@@ -150,15 +150,15 @@ def test_its_ids_are_those_of_the_text_contract(tiny):
     folder, processor, _ = tiny
     for each in NASTY:
         tagged = each if each.lstrip().startswith("[") else f"[S1] {each}"
-        assert processor(text=each)["input_ids"][0].tolist() == text.encode(tagged).tolist()
+        assert processor(text=each)["input_ids"][0].tolist() == dialogue.encode(tagged).tolist()
     ids = AutoTokenizer.from_pretrained(folder)(NASTY[0])["input_ids"]
-    assert ids == text.encode(NASTY[0]).tolist() and {1, 2, 3, 4} < set(ids)
+    assert ids == dialogue.encode(NASTY[0]).tolist() and {1, 2, 3, 4} < set(ids)
 
 
 @pytest.mark.parametrize("refused", REFUSED)
 def test_it_refuses_what_rosella_refuses(tiny, refused):
     with pytest.raises(UserError):
-        text.encode(refused)
+        dialogue.encode(refused)
     with pytest.raises(ValueError, match=r"text|speaker tag"):
         tiny[1](text=["goed", refused])
 
@@ -268,7 +268,7 @@ def test_a_model_that_attends_to_padding_gets_it_back(attending):
 
 def test_a_model_that_attends_to_padding_speaks_as_rosella_does(attending):
     processor, dia = attending
-    ids, lengths = text.pad_batch([text.encode(each) for each in (*TEXTS[:2], "[S1] zeven")])
+    ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in (*TEXTS[:2], "[S1] zeven")])
     made = generate(model(ATTEND), ids, lengths, max_frames=30, **GREEDY)
     inputs = processor.attend(dia, processor(text=TEXTS), guidance_scale=3.0)
     theirs, _ = speech(processor, dia, inputs, frames=30)

@@ -16,7 +16,7 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 import tiny_dia
-from rosella import text
+from rosella import dialogue
 from rosella.cli import main
 from rosella.convert import huggingface, parity, trace
 from rosella.convert.checkpoint import WEIGHTS, load_model, save_model
@@ -62,7 +62,7 @@ def model(inputs):
     """A model that knows a few frames of each text by heart, so that its rows end at different steps."""
     rows = [row[:count] for row, count in zip(inputs.codes, LEARNT, strict=True)]
     tokens = trace._padded([trace._delayed(row, CONFIG) for row in rows], CONFIG)
-    ids, lengths = text.pad_batch([text.encode(each) for each in inputs.texts])
+    ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in inputs.texts])
     ids[trace.DROPPED] = 0
     graph, weights = nnx.split(tiny_dia.model(CONFIG))
     optimizer = optax.adam(1e-2)

@@ -13,9 +13,8 @@ from rosella import stopping
 from rosella.corpus.catalogue import settings
 from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.store import Catalogue, Source
-from rosella.corpus.segment import Reject
 from rosella.errors import UserError
-from rosella.records import Recording, Turn, Utterance
+from rosella.records import Recording, Reject, Turn, Utterance
 from support import environment
 
 RECORDING = Recording("a" * 32, "/a.wav", 10.0, 16000, 1, language="nl")

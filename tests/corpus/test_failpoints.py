@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from corpus import pipeline
-from rosella.corpus import failpoints
+from rosella import failpoints
 from rosella.corpus.catalogue.store import STAGES
 from rosella.corpus.project import Corpus
 from support import SOURCE

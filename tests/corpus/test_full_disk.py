@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
-from rosella.corpus.durable import NoSpace
 from rosella.corpus.project import Corpus
 from rosella.corpus.shards import Export
+from rosella.errors import NoSpace
 from support import fill
 
 

@@ -17,12 +17,11 @@ from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone
 from rosella import audio
 from rosella.corpus.catalogue import leases
 from rosella.corpus.catalogue.store import STAGES
-from rosella.corpus.durable import NoSpace
 from rosella.corpus.engines.work import MAX_ATTEMPTS
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
 from rosella.corpus.shards import Export
-from rosella.errors import RosellaError, UserError
+from rosella.errors import NoSpace, RosellaError, UserError
 
 
 def counts(number: int, **others: int) -> dict[str, int]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.fakes import tone
-from rosella import text
+from rosella import dialogue
 from rosella.corpus import segment
 from rosella.corpus.segment import Cutting, quietest, timed
 from rosella.errors import UserError
@@ -131,7 +131,7 @@ def test_every_turn_is_in_one_utterance_or_rejected(turns, limit):
     for utterance in utterances:
         assert 0 <= utterance.start < utterance.end <= recording.duration + 1e-6
         assert utterance.end - utterance.start <= limit + 1e-9
-        assert set(text.speaker_tags(utterance.text)) == set(text.TAGS[: len(utterance.speakers)])
+        assert set(dialogue.speaker_tags(utterance.text)) == set(dialogue.TAGS[: len(utterance.speakers)])
         for turn in turns:
             inside = turn.start >= utterance.start - 0.0011 and turn.end <= utterance.end + 0.0011
             common = min(turn.end, utterance.end) - max(turn.start, utterance.start)

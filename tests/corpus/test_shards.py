@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rosella.corpus import durable, shard_files, shards
+from rosella import files
+from rosella.corpus import shard_files, shards
 from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, write_shard
 from rosella.errors import UserError
 from rosella.records import Utterance, utterance_id
@@ -152,7 +153,7 @@ def test_an_interrupted_write_leaves_no_shard(tmp_path, rows, monkeypatch):
     def explode(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(durable, "_sync", explode)
+    monkeypatch.setattr(files, "_sync", explode)
     with pytest.raises(KeyboardInterrupt):
         write_shard(tmp_path / "s.parquet", rows, CODEC)
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
-from rosella import delay, text
+from rosella import delay, dialogue
 from rosella.errors import UserError
 from rosella.inference import generate as module
 from rosella.inference import sampling
@@ -27,7 +27,7 @@ def overfitted():
     """A model that knows four utterances by heart: the model, text ids, lengths, and their codes."""
     random = np.random.default_rng(0)
     codes = [random.integers(0, SPECIAL[1], (frames, 3)) for frames in (4, 9, 1, 7)]
-    ids, lengths = text.pad_batch([text.encode(each) for each in SPOKEN])
+    ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in SPOKEN])
     sequences = [delay.apply(each, CONFIG.delay_pattern, *SPECIAL) for each in codes]
     tokens = _padded(sequences)
     wide = replace(CONFIG.decoder, hidden_size=48, intermediate_size=96, initializer_range=0.08)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rosella import audio
-from rosella.cli import explain
 from rosella.convert.checkpoint import save_model
+from rosella.errors import explain
 from rosella.runs import Run
 from rosella.training import loop, state
 from rosella.training.directory import RunDirectory

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rosella.config import OptimizerRecipe
 from rosella.errors import RosellaError
+from rosella.recipes import OptimizerRecipe
 from rosella.training import state as checkpoints
 from rosella.training.optimizer import make_optimizer
 from training import tiny

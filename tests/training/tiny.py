@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella.config import Recipe
 from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, write_shard
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.transformer import Dia
 from rosella.records import Utterance, utterance_id
+from rosella.training.recipe import Recipe
 
 CODEC = CodecFacts("tiny", sample_rate=16000, frame_rate=50.0, num_codebooks=3, codebook_size=16)
 WORDS = ("een", "two", "drie", "fünf", "zes")

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from rosella.corpus.durable import atomic
 from rosella.errors import UserError
+from rosella.files import replacing, write_json
 
 EXAMPLES = "examples.jsonl"
 REPORT = "report.json"
@@ -27,7 +27,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 class Example:
     """A span of a recording (`start` to `end`, seconds) and what is said in it.
 
-    `text` is verbatim with speaker tags (see `rosella.text`), `text_clean` the same without disfluencies or None;
+    `text` is verbatim with speaker tags (see `rosella.dialogue`), `text_clean` the same without disfluencies or None;
     `speakers` are the source's own names in the order of their tags. `split` is chosen by recording.
     """
 
@@ -69,12 +69,11 @@ def write_examples(directory: str | Path, examples: Iterable[Example], report: d
     Audio inside the directory is named relative to it, so that the two can move together.
     """
     directory = Path(directory).resolve()
-    with atomic(directory / EXAMPLES) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with replacing(directory / EXAMPLES) as temporary, temporary.open("w", encoding="utf-8") as file:
         for example in examples:
             values = asdict(replace(example, audio=_named(example.audio, directory)))
             file.write(json.dumps({**values, "audio": str(values["audio"])}, ensure_ascii=False) + "\n")
-    with atomic(directory / REPORT) as temporary:
-        temporary.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    write_json(directory / REPORT, report)
 
 
 def _named(audio: Path, directory: Path) -> Path:

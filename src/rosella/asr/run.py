@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from rosella.corpus.durable import atomic
 from rosella.errors import UserError
+from rosella.files import replacing
 from rosella.records import content_id
 from rosella.runs import Run, newest_intact
 
@@ -29,7 +29,7 @@ class AsrRun(Run):
 
     def save(self, step: int, tensors: dict[str, torch.Tensor], data: str, keep: int) -> None:
         """Write a checkpoint, whole or not at all, and drop all but the newest `keep`."""
-        with atomic(self.checkpoints / "new.safetensors") as temporary:
+        with replacing(self.checkpoints / "new.safetensors") as temporary:
             save_file(
                 {name: value.contiguous() for name, value in tensors.items()}, temporary, {"data": data}
             )

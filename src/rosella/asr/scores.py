@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
-from rosella import text as dialogue
+from rosella import dialogue
 from rosella.corpus.clean import DOUBLED, events, fillers
 
 REPEATS = 4

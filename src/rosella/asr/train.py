@@ -27,7 +27,6 @@ from rosella.asr.recogniser import Recogniser, encode
 from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
 from rosella.asr.start import prepare, start
-from rosella.config import OptimizerRecipe
 from rosella.corpus.transcribe import Kind
 from rosella.errors import RosellaError, UserError
 from rosella.runs import stop_signals
@@ -167,18 +166,6 @@ def _same_sums(device: torch.device) -> Iterator[None]:
         asked.fill_uninitialized_memory = before[1]
 
 
-def learning_rate(recipe: OptimizerRecipe, step: int, steps: int) -> float:
-    """The learning rate of a step (from 0): a linear warm-up, then as `schedule` says."""
-    if step < recipe.warmup:
-        return recipe.lr * (step + 1) / recipe.warmup
-    share = 1.0
-    if recipe.schedule == "cosine":
-        share = 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(1, steps - recipe.warmup)))
-    elif recipe.schedule == "wsd" and recipe.decay:
-        share = min(1.0, (steps - step) / recipe.decay)
-    return recipe.lr * (recipe.final_share + (1 - recipe.final_share) * share)
-
-
 def _read(recipe: AsrRecipe, split: Split, recogniser: Recogniser, report: Report) -> list[data.Item]:
     examples = [example for where in recipe.examples for example in read_examples(where, split)]
     items, rejects = data.read_items(examples, recogniser, recipe)
@@ -245,7 +232,7 @@ def _step(job: Job, micro: Sequence[data.Batch]) -> dict[str, float | None]:
     norm = float(nn.utils.clip_grad_norm_(job.objective.parameters(), recipe.optimizer.clip))
     good, rate = (
         math.isfinite(loss) and math.isfinite(norm),
-        learning_rate(recipe.optimizer, job.step, recipe.steps),
+        float(recipe.optimizer.learning_rate(job.step, recipe.steps)),
     )
     if good:
         for group in job.optimizer.param_groups:

@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from rosella import text
+from rosella import dialogue
 from rosella.asr.recogniser import FRAMES_PER_STATE, Recogniser
 
 FRAMES_PER_SECOND = 100
@@ -79,8 +79,8 @@ def byte_tokenizer(languages: Sequence[str]) -> WhisperTokenizer:
         "<|nospeech|>",
         "<|notimestamps|>",
     ]
-    tags = [AddedToken(tag, normalized=False, special=False) for tag in text.TAGS]
-    vocabulary |= {name: 256 + number for number, name in enumerate([*text.TAGS, *special])}
+    tags = [AddedToken(tag, normalized=False, special=False) for tag in dialogue.TAGS]
+    vocabulary |= {name: 256 + number for number, name in enumerate([*dialogue.TAGS, *special])}
     tokenizer = WhisperTokenizer(vocab=vocabulary, merges=[], pad_token="<|endoftext|>")
     tokenizer.add_tokens(tags)
     tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})

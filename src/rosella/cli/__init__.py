@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import errno
 import importlib
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,17 +17,10 @@ import typer
 import rosella
 from rosella import stopping, threads
 from rosella.cli.streams import outlive_readers
-from rosella.errors import RosellaError, UserError
+from rosella.errors import INTERRUPTED, UserError, explain
 from rosella.shown import lines_shown
 
 VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "parity", "evaluate", "doctor")
-
-INTERRUPTED = 130
-_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
-_NOT_TO_BE_USED = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
-}  # fmt: skip
-_FULL_DISK_TEXTS = ("No space left on device", "database or disk is full")
 
 
 def build_app() -> typer.Typer:
@@ -89,24 +81,6 @@ def read_dotenv(path: Path) -> None:
         os.environ.setdefault(name.strip(), value[1:-1] if quoted else value)
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """The sentence a person reads for `error`, and the exit code."""
-    if any(_is_full_disk(link) for link in _chain(error)):
-        return "The disk is full: free some space, then run the same command again to resume.", 1
-    if isinstance(error, UserError):
-        return str(error), 2
-    if isinstance(error, RosellaError):
-        return str(error), 1
-    if isinstance(error, OSError) and error.errno in _NOT_TO_BE_USED and error.filename is not None:
-        return (
-            f"{error.filename} cannot be used ({error.strerror}): check its permissions, or name another place.",
-            2,
-        )
-    text = " ".join(str(error).split())
-    named = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return f"Stopped by an unexpected {named}; run again with --debug for the traceback.", 1
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"rosella {rosella.__version__}")
@@ -137,16 +111,3 @@ def _interrupted() -> NoReturn:
         signal.signal, signal.SIGINT, signal.SIG_DFL
     )  # who asks again while it ends sees no traceback
     sys.exit(stopping.exit_code())
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    """True for the operating system's error, and for libraries that only pass its text on."""
-    if isinstance(error, OSError) and error.errno in _FULL_DISK:
-        return True
-    return any(text in str(error) for text in _FULL_DISK_TEXTS)

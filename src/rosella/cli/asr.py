@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from rosella.errors import INTERRUPTED
 from rosella.shown import shown
 
 SHOWN = 5
-INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -72,9 +72,9 @@ def train(
     from rosella.asr.run import AsrRun
     from rosella.asr.train import train as train_recogniser
     from rosella.cli.progress import progress, training_report
-    from rosella.config import load_recipe_of
+    from rosella.recipes import load_recipe
 
-    chosen = load_recipe_of(AsrRecipe, recipe, overrides or [])
+    chosen = load_recipe(AsrRecipe, recipe, overrides or [])
     with AsrRun.locked(run or Path("runs") / recipe.stem) as directory:
         directory.check(chosen)
         if directory.finished(chosen.steps):

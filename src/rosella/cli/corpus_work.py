@@ -134,8 +134,8 @@ def run_on(
     corpus: Path, catalogue: str | None, settings: Settings, device: str, begin: float, flag: Any
 ) -> None:
     """One of the processes of `run_local`, which begins at its own place among the recordings, 0 to 1."""
-    from rosella.cli import explain
     from rosella.corpus.project import Corpus
+    from rosella.errors import explain
 
     outlive_readers()
     end_with_parent()
@@ -195,8 +195,8 @@ def work(
 
 def serve(corpus: Path, device: str | None, metrics_port: int | None, flag: Any) -> None:
     """One process of `work`: load the models that the run asks for, and take jobs until told to stop."""
-    from rosella.cli import explain
     from rosella.corpus.engines import logs, metrics
+    from rosella.errors import explain
 
     stop = threading.Event()
     outlive_readers()

@@ -149,12 +149,13 @@ class Road:
     def _training(self) -> Step:
         from rosella.cli.steps import Step
         from rosella.cli.train import train
-        from rosella.config import load_recipe
+        from rosella.recipes import load_recipe
+        from rosella.training.recipe import Recipe
 
         recipe, folder = self.mini("demo.yaml"), self.out / "train"
         overrides = [f"data.export={self.out / 'corpus'}", f"seed={self.seed}"]
         if self.training_steps:
-            warmup = min(load_recipe(recipe).optimizer.warmup, self.training_steps)
+            warmup = min(load_recipe(Recipe, recipe).optimizer.warmup, self.training_steps)
             overrides += [f"steps={self.training_steps}", f"optimizer.warmup={warmup}"]
         return Step(
             "Fine-tune it on the podcast",

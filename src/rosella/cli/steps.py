@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rosella.evaluate.story import StepFacts
+from rosella.files import write_json
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ class Ledger:
             self._write()
 
     def _write(self) -> None:
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self.entries, indent=1))
-        os.replace(temporary, self.path)
+        write_json(self.path, self.entries, indent=1)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

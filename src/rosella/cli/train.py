@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rosella.errors import INTERRUPTED
+
 if TYPE_CHECKING:
     from rosella.codec import Codec
-    from rosella.config import ModelRecipe, Recipe
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import Dia
     from rosella.training.directory import RunDirectory
     from rosella.training.loop import Outcome
-
-INTERRUPTED = 130
+    from rosella.training.recipe import ModelRecipe, Recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -30,10 +30,11 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Run directory (default: runs/<recipe>).")] = None,
 ) -> None:
     """Train a speaking model; the same command again continues an interrupted run."""
-    from rosella.config import load_recipe
+    from rosella.recipes import load_recipe
     from rosella.training.directory import RunDirectory
+    from rosella.training.recipe import Recipe
 
-    chosen = load_recipe(recipe, overrides or [])
+    chosen = load_recipe(Recipe, recipe, overrides or [])
     with RunDirectory.locked(run or Path("runs") / recipe.stem) as directory:
         directory.check(chosen)
         if directory.finished(chosen.steps):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rosella import text
+from rosella import dialogue
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
 
@@ -52,11 +52,11 @@ without that option on a machine that has the codec.
 
 
 def _tokenizer(config: DiaConfig) -> Any:
-    """Bytes, and the ids that `rosella.text` gives the tags; added tokens that are named by id survive saving."""
+    """Bytes, and the ids that `rosella.dialogue` gives the tags; added tokens that are named by id survive saving."""
     from transformers import AddedToken, DiaTokenizer
 
     longest = config.encoder.max_position_embeddings
-    tags = {number: AddedToken(tag) for number, tag in enumerate(text.TAGS, start=1)}
+    tags = {number: AddedToken(tag) for number, tag in enumerate(dialogue.TAGS, start=1)}
     return DiaTokenizer(max_length=longest, model_max_length=longest, added_tokens_decoder=tags)
 
 
@@ -78,14 +78,10 @@ def _audio_tokenizer(codec: Codec | None) -> Any:
 
 
 def _check(codec: Codec, config: DiaConfig) -> None:
-    has, needs = (
-        (codec.num_codebooks, codec.codebook_size),
-        (config.decoder.num_channels, config.decoder.eos_token_id),
-    )
-    if has != needs:
+    if not config.fits(codec):
         raise UserError(
-            f"The codec has {has[0]} codebooks of {has[1]} entries, the model speaks {needs[0]} of {needs[1]}: "
-            "name the model's own codec."
+            f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model speaks "
+            f"{config.decoder.num_channels} of {config.decoder.eos_token_id}: name the model's own codec."
         )
 
 
@@ -93,7 +89,7 @@ def _let_it_speak_as_here(directory: Path, config: DiaConfig) -> None:
     # Transformers computes in the type that config.json names; Rosella in float32, whatever the files hold.
     _update(directory / "config.json", dtype="float32")
     # To this it adds the largest delay and the prompt: then both end where the model holds no more.
-    longest = config.decoder.max_position_embeddings - max(config.delay_pattern)
+    longest = config.decoder.max_position_embeddings - config.longest_delay
     _update(directory / "generation_config.json", max_length=longest)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from rosella.convert import mapping
 from rosella.convert.tensors import Stored
 from rosella.errors import UserError
-from rosella.files import replacing
+from rosella.files import write_text
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 
 _IDS = ("eos_token_id", "pad_token_id", "bos_token_id")
@@ -109,8 +109,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf-8")
+    """As Transformers writes it."""
+    write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
 def _first_release(path: Path, model: dict[str, Any], data: dict[str, Any]) -> DiaConfig:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella import delay, text
+from rosella import dialogue
 from rosella.errors import UserError
 from rosella.inference import generate
 from rosella.model.config import DiaConfig
@@ -98,7 +98,7 @@ def make_inputs(config: DiaConfig, frames: int | None = None) -> Inputs:
 
     UserError when the model has no room for `frames`.
     """
-    room = config.decoder.max_position_embeddings - 2 - max(config.delay_pattern)
+    room = config.room(1)
     fits = room - max(PROMPT_FRAMES)
     if not 1 <= (frames or 1) <= fits:
         raise UserError(
@@ -117,12 +117,14 @@ def make_inputs(config: DiaConfig, frames: int | None = None) -> Inputs:
 
 
 def rosella_trace(model: Dia, inputs: Inputs, dtype: str, say: Say) -> Trace:
-    """The trace of our model, whose compute type becomes `dtype`; each case is one program, which tells no frames."""
-    model.dtype = jnp.dtype(dtype)
-    ids, lengths = text.pad_batch([text.encode(each) for each in inputs.texts])
-    ids[DROPPED] = text.PADDING
+    """The trace of our model computing in `dtype`; each case is one program, which tells no frames."""
+    model = model.computing(dtype)
+    ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in inputs.texts])
+    ids[DROPPED] = dialogue.PADDING
     say(STAGES)
-    trace = Trace(_stages(model, ids, lengths, [_delayed(codes, model.config) for codes in inputs.codes]))
+    trace = Trace(
+        _stages(model, ids, lengths, [model.config.delayed(codes, end=True) for codes in inputs.codes])
+    )
     for case in CASES:
         say(str(case))
         trace.greedy[case] = _greedy(model, ids, lengths, inputs, case)
@@ -186,7 +188,7 @@ def _greedy(model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, ca
     prompts = inputs.prompts if case.prompted else [nothing] * len(ids)
     settings = {"guidance": case.guidance, "top_k": case.top_k, "temperature": 0.0}
     made = generate.generate(model, ids, lengths, max_frames=inputs.frames, prompts=prompts, **settings)
-    longest = 1 + max(PROMPT_FRAMES) + inputs.frames + max(model.config.delay_pattern)
+    longest = 1 + max(PROMPT_FRAMES) + inputs.frames + model.config.longest_delay
     return Greedy(made.tokens, _margins(model, ids, lengths, prompts, made.tokens, longest, case))
 
 
@@ -196,7 +198,7 @@ def _margins(model: Dia, ids, lengths, prompts, made: np.ndarray, longest: int, 
     What is read is padded to `longest`, so that one program serves all cases.
     """
     config, steps = model.config, made.shape[1]
-    begun = [_delayed(prompt, config, end=False)[: len(prompt) + 1] for prompt in prompts]
+    begun = [config.delayed(prompt, end=False)[: len(prompt) + 1] for prompt in prompts]
     whole = [np.concatenate(pair) for pair in zip(begun, made, strict=True)]
     read = _padded(whole, config, longest)
     graph, weights = nnx.split(model)
@@ -226,17 +228,6 @@ def margins(conditional: np.ndarray, unconditional: np.ndarray, case: Case, eos:
     scores = np.where((ids < eos) | (first & (ids == eos)), scores, -np.inf)
     second, best = np.moveaxis(np.partition(scores, -2, axis=-1)[..., -2:], -1, 0)
     return np.minimum(np.where(second > -np.inf, best, np.inf) - np.maximum(second, -1e30), boundary)
-
-
-def _delayed(codes: np.ndarray, config: DiaConfig, end: bool = True) -> np.ndarray:
-    decoder = config.decoder
-    return delay.apply(
-        codes,
-        config.delay_pattern,
-        decoder.bos_token_id,
-        decoder.eos_token_id if end else None,
-        decoder.pad_token_id,
-    )
 
 
 def _padded(sequences: Sequence[np.ndarray], config: DiaConfig, length: int | None = None) -> np.ndarray:

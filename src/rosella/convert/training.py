@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rosella.config import load_recipe
 from rosella.convert import settings, trees
 from rosella.convert.tensors import Tensors
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, preset
+from rosella.recipes import load_recipe
+from rosella.training.recipe import Recipe
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -34,7 +35,7 @@ def _config(path: Path, config_of: Callable[[str], DiaConfig]) -> DiaConfig:
     finished = path.parent.parent / "model" / "config.json"
     if finished.is_file():
         return settings.read_config(finished)
-    recipe = load_recipe(path / "recipe.yaml")
+    recipe = load_recipe(Recipe, path / "recipe.yaml")
     start = recipe.model
     config = config_of(start.weights) if start.weights else preset(start.preset or "mini", start.overrides)
     return replace(config, codec=recipe.codec or config.codec)

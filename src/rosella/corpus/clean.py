@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from rosella import text as dialogue
+from rosella import dialogue
 
 _ANY = "uh uhm uhh um umm eh ehm hm hmm mm mmm"
 FILLERS = {

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rosella import text
+from rosella import dialogue
 from rosella.audio import is_url
 from rosella.errors import UserError
 from rosella.records import Turn, check_turns
@@ -320,16 +320,16 @@ def checked(turns: Sequence[Turn], tagged: bool = False) -> tuple[Turn, ...]:
 
 def _checked_text(number: int, turn: Turn, tagged: bool) -> Turn:
     try:
-        spoken = text.normalise(turn.text).strip()
-        clean = text.normalise(turn.text_clean).strip() if turn.text_clean else turn.text_clean
+        spoken = dialogue.normalise(turn.text).strip()
+        clean = dialogue.normalise(turn.text_clean).strip() if turn.text_clean else turn.text_clean
     except UserError as error:
         raise UserError(f"turn {number}: {error}") from None
-    if not tagged and text.speaker_tags(f"{spoken} {clean or ''}"):
+    if not tagged and dialogue.speaker_tags(f"{spoken} {clean or ''}"):
         raise UserError(f"turn {number}: the text holds a speaker tag; name the speaker in its own field")
     return replace(turn, text=spoken, text_clean=clean)
 
 
 def untimed(spoken: str, clean: str | None, speaker: str) -> Turn:
     """Text for a whole recording. It may be a dialogue: `[S1] … [S2] …`."""
-    normalised = text.normalise(spoken).strip()
-    return Turn(0.0, math.inf, speaker, normalised, text.normalise(clean).strip() if clean else None)
+    normalised = dialogue.normalise(spoken).strip()
+    return Turn(0.0, math.inf, speaker, normalised, dialogue.normalise(clean).strip() if clean else None)

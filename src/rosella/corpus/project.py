@@ -15,13 +15,11 @@ from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue
 from rosella.corpus.diarize import Diarizer
-from rosella.corpus.durable import atomic
 from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Ran, Stage
 from rosella.corpus.engines.progress import Advance, Progress
 from rosella.corpus.engines.work import anything_due
 from rosella.corpus.export import Exported, export
-from rosella.corpus.failpoints import failpoint
 from rosella.corpus.manifest import Entry, read_source
 from rosella.corpus.operate.plan import Work, planned
 from rosella.corpus.scan import scanned, source_of, unread
@@ -38,6 +36,8 @@ from rosella.corpus.tokenize import (
 from rosella.corpus.transcribe import Transcriber
 from rosella.corpus.where import Condition
 from rosella.errors import UserError
+from rosella.failpoints import failpoint
+from rosella.files import write_bytes
 from rosella.records import Recording, check_turns
 from rosella.shown import meant, shown
 
@@ -257,8 +257,7 @@ class Corpus:
         )
         path = self.directory.resolve() / "audio" / f"{id}{suffix}"
         if not path.exists():
-            with atomic(path) as temporary:
-                temporary.write_bytes(data)
+            write_bytes(path, data)
         return str(path)
 
 

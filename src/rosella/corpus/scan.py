@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ import fsspec
 
 from rosella import audio
 from rosella.corpus.catalogue.store import Source
-from rosella.errors import UserError
+from rosella.errors import UserError, is_full_disk
 from rosella.records import Recording, content_id
 
 _COPY_BYTES = 1 << 20
@@ -81,7 +80,7 @@ def _blaming(path: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if is_full_disk(error):
             raise
         raise UserError(
             f"{path} cannot be read to its end ({error}): check its disk or the connection, then retry it."

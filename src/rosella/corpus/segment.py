@@ -9,9 +9,9 @@ from os import PathLike
 
 import numpy as np
 
-from rosella import audio, text
+from rosella import audio, dialogue
 from rosella.errors import UserError
-from rosella.records import Recording, Segment, Turn, Utterance, check_turns, utterance_id
+from rosella.records import Recording, Reject, Segment, Turn, Utterance, check_turns, utterance_id
 
 VERSION = "1"
 MAX_SECONDS = 30.0
@@ -47,15 +47,6 @@ class Cutting:
         return (
             f"{VERSION}:{self.max_seconds:g}:{self.max_gap:g}:{self.margin:g}:{self.min_seconds:g}{skipped}"
         )
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A span that does not become an utterance, and why."""
-
-    start: float
-    end: float
-    reason: str
 
 
 Quietest = Callable[[float, float], float]
@@ -132,8 +123,8 @@ def _fits(group: Sequence[Turn], turn: Turn, cutting: Cutting) -> bool:
     return (
         turn.end - group[0].start <= cutting.max_seconds
         and turn.start - group[-1].end <= cutting.max_gap
-        and len({t.speaker for t in (*group, turn)}) <= len(text.TAGS)
-        and not any(text.speaker_tags(t.text) for t in (*group, turn))
+        and len({t.speaker for t in (*group, turn)}) <= len(dialogue.TAGS)
+        and not any(dialogue.speaker_tags(t.text) for t in (*group, turn))
     )
 
 
@@ -155,7 +146,7 @@ def transcribed(segment: Segment, language: str | None) -> Utterance:
     turns = segment.turns
     speakers = tuple(dict.fromkeys(turn.speaker for turn in turns))
     seconds = {s: sum(t.end - t.start for t in turns if t.speaker == s) for s in speakers}
-    tagged = text.speaker_tags(turns[0].text)
+    tagged = dialogue.speaker_tags(turns[0].text)
     clean = None
     if any(turn.text_clean for turn in turns):
         clean = _dialogue(turns, [t.text if t.text_clean is None else t.text_clean for t in turns], speakers)
@@ -193,7 +184,7 @@ def _dialogue(turns: Sequence[Turn], texts: Sequence[str], speakers: tuple[str, 
         if not spoken.strip():
             continue
         if turn.speaker != previous:
-            parts.append(text.TAGS[speakers.index(turn.speaker)])
+            parts.append(dialogue.TAGS[speakers.index(turn.speaker)])
             previous = turn.speaker
         parts.append(spoken.strip())
     return " ".join(parts)

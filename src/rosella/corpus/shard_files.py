@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rosella.errors import UserError
+from rosella.files import sha256
 
 OPEN_FILES = 16
 """Opening a file and parsing its footer takes a third of the time that reading one row group of codes does."""
-
-
-def sha256(file: Any) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 class ShardFiles:

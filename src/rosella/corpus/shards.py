@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rosella.corpus.durable import atomic
-from rosella.corpus.shard_files import ShardFiles, sha256
+from rosella.corpus.shard_files import ShardFiles
 from rosella.errors import UserError
+from rosella.files import replacing, sha256, write_json
 from rosella.records import Utterance
 
 FORMAT_VERSION = 1
@@ -104,13 +104,12 @@ def write_shard(
     counts = {"rows": len(rows), "codes": int(sum(codes.size for _, codes in rows))}
     metadata = {"format": FORMAT_VERSION, "pipeline": PIPELINE_VERSION, "codec": asdict(codec), **counts}
     schema = SCHEMA.with_metadata({_METADATA_KEY: json.dumps(metadata).encode()})
-    with atomic(path) as temporary:
+    with replacing(path) as temporary:
         with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
             for group in _row_groups(rows):
                 table = _table(group, schema)
                 writer.write_table(table, row_group_size=table.num_rows)
-        with open(temporary, "rb") as file:
-            digest = sha256(file)
+        digest = sha256(temporary)
         size = temporary.stat().st_size
     return {"file": path.name, "sha256": digest, "bytes": size, **counts}
 
@@ -192,7 +191,7 @@ def write_export(
             "split": pa.array([w.split for w in weights.values()], pa.string()),
         }
     )
-    with atomic(directory / WEIGHTS_FILE) as temporary:
+    with replacing(directory / WEIGHTS_FILE) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     manifest = {
         "format": FORMAT_VERSION,
@@ -202,8 +201,7 @@ def write_export(
         "codes": sum(shard["codes"] for shard in shards),
         "shards": list(shards),
     }
-    with atomic(directory / EXPORT_FILE) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(directory / EXPORT_FILE, manifest, indent=1)
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any]:

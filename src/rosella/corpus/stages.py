@@ -8,16 +8,16 @@ from functools import partial
 
 import numpy as np
 
-from rosella import text
+from rosella import dialogue
 from rosella.corpus.ahead import Expected
 from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
 from rosella.corpus.diarize import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.engines.local import Outcome
-from rosella.corpus.segment import FASTEST, SHORTEST, Cutting, Reject, cut, quietest
+from rosella.corpus.segment import FASTEST, SHORTEST, Cutting, cut, quietest
 from rosella.corpus.tokenize import CodesCache, Decoded, Encoder, decoded, encoded, version
 from rosella.corpus.transcribe import Clip, Heard, Transcriber, Transcription
 from rosella.errors import RosellaError, UserError
-from rosella.records import Recording, Turn, Utterance
+from rosella.records import Recording, Reject, Turn, Utterance
 
 NONE = "none"
 """The version of a stage that was given nothing to work with."""
@@ -50,7 +50,7 @@ class DiarizeStage:
     def _embedded(self, recording: Recording, turns: Sequence[Turn]) -> dict[str, np.ndarray] | None:
         if self.diarizer is None:
             return None
-        alone = [SpeakerTurn(t.start, t.end, t.speaker) for t in turns if not text.speaker_tags(t.text)]
+        alone = [SpeakerTurn(t.start, t.end, t.speaker) for t in turns if not dialogue.speaker_tags(t.text)]
         try:
             return self.diarizer.embed(recording.audio, alone)
         except UserError:
@@ -234,16 +234,16 @@ def _written(utterance: Utterance, made: Transcription) -> tuple[Utterance, str 
 
 def _tidy(written: str, speakers: int) -> str:
     """The clean transcript; an ordinary Whisper writes none of the tags of several speakers, and need not."""
-    said = text.normalise(written).strip()
-    return _tagged(said, speakers) if speakers == 1 or text.speaker_tags(said) else said
+    said = dialogue.normalise(written).strip()
+    return _tagged(said, speakers) if speakers == 1 or dialogue.speaker_tags(said) else said
 
 
 def _tagged(written: str, speakers: int) -> str:
     """The transcript, with the one speaker's tag where it has none; refused where it names others than were heard."""
-    said = text.normalise(written).strip()
-    tags = list(dict.fromkeys(text.speaker_tags(said)))
+    said = dialogue.normalise(written).strip()
+    tags = list(dict.fromkeys(dialogue.speaker_tags(said)))
     if not tags and speakers == 1:
-        return f"{text.TAGS[0]} {said}"
-    if len(tags) > speakers or tags != list(text.TAGS[: len(tags)]) or not tags:
+        return f"{dialogue.TAGS[0]} {said}"
+    if len(tags) > speakers or tags != list(dialogue.TAGS[: len(tags)]) or not tags:
         raise UserError(f"The transcript names {len(tags)} speakers where {speakers} were heard.")
     return said

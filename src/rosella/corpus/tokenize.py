@@ -22,11 +22,10 @@ import numpy as np
 
 from rosella import audio
 from rosella.corpus.ahead import in_thread
-from rosella.corpus.durable import atomic
-from rosella.corpus.segment import Reject
 from rosella.corpus.shards import CodecFacts, CodecLike
 from rosella.errors import RosellaError, UserError
-from rosella.records import Recording, Utterance
+from rosella.files import replacing, write_json
+from rosella.records import Recording, Reject, Utterance
 
 VERSION = "1"
 CACHE = Path("cache", "codes")
@@ -69,7 +68,7 @@ class CodesCache:
     @contextmanager
     def writing(self, recording: str) -> Iterator[Callable[[str, np.ndarray], None]]:
         """What stores codes, uint16 `[frames, codebooks]`, by utterance id, in a file that is there when the block ends."""
-        with atomic(self.path(recording)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with replacing(self.path(recording)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
 
             def add(utterance: str, codes: np.ndarray) -> None:
                 with archive.open(f"{utterance}.npy", "w") as member:
@@ -142,8 +141,7 @@ def _waveforms(
 
 def remember_codec(corpus: Path, codec: CodecLike) -> None:
     """Note the codec of the latest run, for `corpus export`."""
-    with atomic(corpus / "cache" / "codec.json") as temporary:
-        temporary.write_text(json.dumps(asdict(CodecFacts.of(codec))), encoding="utf-8")
+    write_json(corpus / "cache" / "codec.json", asdict(CodecFacts.of(codec)), indent=None)
 
 
 def remembered_codec(corpus: Path) -> CodecFacts:

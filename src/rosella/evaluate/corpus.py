@@ -14,12 +14,12 @@ from rosella.corpus.balance import speaker_of
 from rosella.corpus.catalogue.speakers import voices
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
-from rosella.corpus.durable import atomic
 from rosella.corpus.project import Corpus
 from rosella.corpus.where import LEAST_SURE
 from rosella.errors import UserError
 from rosella.evaluate.figures import bars, histogram
 from rosella.evaluate.page import Html, element, figure, join, paragraph, player, render, section, table
+from rosella.files import write_text
 from rosella.records import Utterance
 
 SAMPLES = 8
@@ -67,8 +67,7 @@ def write_page(corpus: Corpus, path: Path) -> None:
         _left_out(status),
         section("Listen", *(_sample(corpus.catalogue, utterance) for utterance in spoken.samples)),
     ]
-    with atomic(path) as temporary:
-        temporary.write_text(render(f"Corpus {corpus.directory.resolve().name}", parts), "utf-8")
+    write_text(path, render(f"Corpus {corpus.directory.resolve().name}", parts))
 
 
 def _speaker(utterance: Utterance, voices: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from rosella.evaluate.intelligibility import SAMPLE_RATE
 from rosella.evaluate.page import Html, element, join, paragraph, section, table
 from rosella.evaluate.scores import ClipScore, Evaluation
 from rosella.evaluate.story import CorpusFacts, RecordingFacts, Story, TrainingFacts
-from rosella.files import replacing
+from rosella.files import write_text
 
 SPECTROGRAM_SENTENCES = 2
 
@@ -85,8 +85,7 @@ SCORES = (
 
 def write(path: Path, story: Story) -> None:
     """Draw the report and write it to `path` in one piece."""
-    with replacing(path) as temporary:
-        temporary.write_text(draw(story), encoding="utf-8")
+    write_text(path, draw(story))
 
 
 def draw(story: Story) -> str:

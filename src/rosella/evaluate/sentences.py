@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosella import text as dialogue
+from rosella import dialogue
 from rosella.errors import UserError
 
 

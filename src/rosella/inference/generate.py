@@ -112,7 +112,7 @@ def generate(
         _row_keys(range(len(lengths)) if seeds is None else seeds),
         numbers,
         choice,
-        _round_up(max_frames + max(config.delay_pattern), FRAME_STEP),
+        _round_up(max_frames + config.longest_delay, FRAME_STEP),
     )
     rows = np.asarray(written)[: int(steps)].transpose(1, 0, 2)
     codes = [_codes(row, prompt, config)[:max_frames] for row, prompt in zip(rows, prompts, strict=True)]
@@ -202,11 +202,9 @@ def _prefill(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prefill:
     width = _round_up(longest + 1, PROMPT_STEP) if longest else 1
     shape = (len(prompts), width, decoder.num_channels)
     rows = np.full(shape, decoder.pad_token_id, np.int32)
-    dictated = np.full(
-        (len(prompts), max(config.delay_pattern) + 1, shape[2]), decoder.pad_token_id, np.int32
-    )
+    dictated = np.full((len(prompts), config.longest_delay + 1, shape[2]), decoder.pad_token_id, np.int32)
     for number, prompt in enumerate(prompts):
-        sequence = _delayed(prompt, config)
+        sequence = config.delayed(prompt, end=False)
         rows[number, width - len(prompt) - 1 :] = sequence[: len(prompt) + 1]
         dictated[number, :-1] = sequence[len(prompt) + 1 :]
     frames = np.array([len(prompt) for prompt in prompts], np.int32)
@@ -214,15 +212,9 @@ def _prefill(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prefill:
 
 
 def _codes(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np.ndarray:
-    sequence = np.concatenate([_delayed(prompt, config)[: len(prompt) + 1], generated])
+    sequence = np.concatenate([config.delayed(prompt, end=False)[: len(prompt) + 1], generated])
     codes, _ = delay.undo(sequence, config.delay_pattern, config.decoder.eos_token_id)
     return codes[len(prompt) :].astype(np.uint16)
-
-
-def _delayed(prompt: np.ndarray, config: DiaConfig) -> np.ndarray:
-    return delay.apply(
-        prompt, config.delay_pattern, config.decoder.bos_token_id, None, config.decoder.pad_token_id
-    )
 
 
 def _doubled(x: jax.Array | np.ndarray, guided: bool) -> jax.Array:
@@ -257,7 +249,7 @@ def _check_room(config: DiaConfig, text_bytes: int, max_frames: int, prompt_fram
             f"The text has {text_bytes} bytes and the model reads at most "
             f"{config.encoder.max_position_embeddings}; shorten or split it."
         )
-    room = config.decoder.max_position_embeddings - 1 - max(config.delay_pattern) - prompt_frames
+    room = config.room(prompt_frames)
     if not 1 <= max_frames <= room:
         raise UserError(
             f"{max_frames} frames were asked for and the model has room for 1 to {room} after "

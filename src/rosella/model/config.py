@@ -6,9 +6,22 @@ Field names are Transformers' own (`transformers.DiaConfig`), so one vocabulary 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+
+from rosella import delay
 from rosella.errors import UserError
+
+
+class CodesFacts(Protocol):
+    """What of a codec a model depends on."""
+
+    @property
+    def num_codebooks(self) -> int: ...
+
+    @property
+    def codebook_size(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,30 @@ class DiaConfig:
         for wrong, sentence in _checks(self):
             if wrong:
                 raise UserError(f"The model configuration is not usable: {sentence}.")
+
+    @property
+    def longest_delay(self) -> int:
+        """Steps by which the last codebook of a frame comes after the first."""
+        return max(self.delay_pattern)
+
+    def fits(self, codec: CodesFacts) -> bool:
+        """Whether the model speaks in the codes of this codec."""
+        decoder = self.decoder
+        return (codec.num_codebooks, codec.codebook_size) == (decoder.num_channels, decoder.eos_token_id)
+
+    def steps(self, frames: int) -> int:
+        """Decoder steps that `frames` frames take: themselves, their end, and the delay."""
+        return frames + 1 + self.longest_delay
+
+    def room(self, before: int = 0) -> int:
+        """Frames that the decoder has positions for, after so many of a prompt."""
+        return self.decoder.max_position_embeddings - self.steps(before)
+
+    def delayed(self, codes: np.ndarray, end: bool) -> np.ndarray:
+        """The sequence int32 [steps, C] of codes [frames, C]; without their end, they are the prefix of a longer one."""
+        decoder = self.decoder
+        eos = decoder.eos_token_id if end else None
+        return delay.apply(codes, self.delay_pattern, decoder.bos_token_id, eos, decoder.pad_token_id)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of a `config.json` that Transformers reads as a DiaConfig."""

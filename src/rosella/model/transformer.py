@@ -157,6 +157,12 @@ class Dia(nnx.Module):
     def dtype(self, dtype: jnp.dtype) -> None:
         self.set_attributes(nnx.Any(Attention, Feedforward), dtype=dtype)
 
+    def computing(self, dtype: str, remat: bool = False) -> Dia:
+        """The same parameters, which compute in another type, or with another trade of time for memory."""
+        copy = nnx.merge(*nnx.split(self))
+        copy.dtype, copy.remat = jnp.dtype(dtype), remat
+        return copy
+
     def __call__(self, text_ids: jax.Array, lengths: jax.Array, tokens: jax.Array) -> jax.Array:
         """Teacher forcing: logits float32 [B, T, C, V] of text [B, S], lengths [B], delayed ids [B, T, C]."""
         return self.logits(self.decode(tokens, self.encode(text_ids, lengths)))

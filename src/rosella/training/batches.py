@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rosella import delay, text
-from rosella.config import DataRecipe
+from rosella import dialogue
 from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
+from rosella.training.recipe import DataRecipe
 
 FRAME_STEP, TEXT_STEP = 8, 16
 """Bucket sizes are multiples of these."""
@@ -76,17 +76,17 @@ class Planned(NamedTuple):
 def check_export(export: Export, config: DiaConfig, data: DataRecipe) -> None:
     """Refuse an export or limits that the model cannot be trained with, before any work."""
     decoder, codec = config.decoder, export.codec
-    if (codec.num_codebooks, codec.codebook_size) != (decoder.num_channels, decoder.eos_token_id):
+    if not config.fits(codec):
         raise UserError(
             f"The codes in {data.export} have {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the "
             f"model expects {decoder.num_channels} of {decoder.eos_token_id}: tokenize with the model's codec."
         )
-    if max(config.delay_pattern) >= data.max_frames:
+    if config.longest_delay >= data.max_frames:
         raise UserError(
-            f"data.max_frames is {data.max_frames}, but the delay pattern alone takes {max(config.delay_pattern)} "
+            f"data.max_frames is {data.max_frames}, but the delay pattern alone takes {config.longest_delay} "
             "frames: raise data.max_frames."
         )
-    steps = sequence_steps(data.max_frames, config)
+    steps = config.steps(data.max_frames)
     if steps > decoder.max_position_embeddings:
         raise UserError(
             f"data.max_frames {data.max_frames} needs {steps} decoder positions, the model has "
@@ -97,11 +97,6 @@ def check_export(export: Export, config: DiaConfig, data: DataRecipe) -> None:
             f"data.max_text_bytes is {data.max_text_bytes}, the model reads at most "
             f"{config.encoder.max_position_embeddings}: lower data.max_text_bytes."
         )
-
-
-def sequence_steps(frames: int, config: DiaConfig) -> int:
-    """Decoder steps of an utterance of `frames` frames: its frames, its end, and the delay."""
-    return frames + 1 + max(config.delay_pattern)
 
 
 def read_split(export: Export, data: DataRecipe, split: str) -> Split:
@@ -137,7 +132,7 @@ def _usable(record: dict[str, Any], data: DataRecipe) -> tuple[np.ndarray | None
     if record["frames"] > data.max_frames:
         return None, f"longer than data.max_frames {data.max_frames}"
     try:
-        ids = text.encode(record["text"] or "")
+        ids = dialogue.encode(record["text"] or "")
     except UserError:
         return None, "text breaks the text rules"
     if len(ids) > data.max_text_bytes:
@@ -252,13 +247,12 @@ def assemble(codes: CodesOf, split: Split, config: DiaConfig, planned: Planned) 
     """Pad the utterances of one planned batch. An empty row counts nothing in the loss."""
     decoder, bucket = config.decoder, planned.bucket
     ids = [split.texts[i] if i >= 0 else np.zeros(1, np.int32) for i in planned.members]
-    text_ids, lengths = text.pad_batch(ids, bucket.text_bytes)
-    shape = (bucket.rows, 1 + sequence_steps(bucket.frames, config), decoder.num_channels)
+    text_ids, lengths = dialogue.pad_batch(ids, bucket.text_bytes)
+    shape = (bucket.rows, 1 + config.steps(bucket.frames), decoder.num_channels)
     sequences = np.full(shape, decoder.pad_token_id, np.int32)
-    special = decoder.bos_token_id, decoder.eos_token_id, decoder.pad_token_id
     for row, i in enumerate(planned.members):
         if i >= 0:
-            sequence = delay.apply(codes(int(i)), config.delay_pattern, *special)
+            sequence = config.delayed(codes(int(i)), end=True)
             sequences[row, : len(sequence)] = sequence
     weights = np.where(planned.members >= 0, split.loss_weights[planned.members], 1).astype(np.float32)
     return Batch(text_ids, lengths, sequences[:, :-1], sequences[:, 1:], weights)
@@ -286,7 +280,7 @@ def drop_text(text_ids: jax.Array, key: jax.Array, share: float) -> tuple[jax.Ar
     Returns the ids and which rows were dropped [B].
     """
     dropped = jax.random.bernoulli(key, share, text_ids.shape[:1])
-    return jnp.where(dropped[:, None], text.PADDING, text_ids), dropped
+    return jnp.where(dropped[:, None], dialogue.PADDING, text_ids), dropped
 
 
 def drop_frames(tokens: jax.Array, key: jax.Array, share: float, pad: int) -> jax.Array:

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from rosella.config import Recipe
 from rosella.errors import RosellaError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
@@ -19,6 +18,7 @@ from rosella.training import state as checkpoints
 from rosella.training.batches import Batch
 from rosella.training.directory import RunDirectory
 from rosella.training.loss import combine
+from rosella.training.recipe import Recipe
 from rosella.training.state import Skeleton, TrainState
 
 BAD_STEPS_IN_ROW = 25

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import optax
 
 from rosella import delay
-from rosella.config import Recipe
 from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
@@ -24,7 +23,8 @@ from rosella.training.batches import Batch
 from rosella.training.directory import RunDirectory
 from rosella.training.hooks import Evaluate, Hook, Job, Log, Report, Sample, Save, Speak
 from rosella.training.loss import codebook_sums, combine
-from rosella.training.optimizer import clip, make_optimizer, make_schedule
+from rosella.training.optimizer import clip, make_optimizer
+from rosella.training.recipe import Recipe
 from rosella.training.state import Skeleton, TrainState
 
 
@@ -74,7 +74,7 @@ def make_step(skeleton: Skeleton, config: DiaConfig, recipe: Recipe) -> Callable
 
     A step whose loss or gradient is not finite changes nothing but the counters.
     """
-    schedule, optimizer = make_schedule(recipe.optimizer, recipe.steps), make_optimizer(recipe.optimizer)
+    optimizer = make_optimizer(recipe.optimizer)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
@@ -95,7 +95,8 @@ def make_step(skeleton: Skeleton, config: DiaConfig, recipe: Recipe) -> Callable
         (loss, losses), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         gradients, norm = clip(gradients, recipe.optimizer.clip)
         updates, moments = optimizer.update(gradients, state.moments, state.params)
-        rate, good = schedule(state.step), jnp.isfinite(loss) & jnp.isfinite(norm)
+        rate = recipe.optimizer.learning_rate(state.step, recipe.steps, jnp)
+        good = jnp.isfinite(loss) & jnp.isfinite(norm)
         params = optax.apply_updates(state.params, jax.tree.map(lambda u: -rate * u, updates))
         bad, in_row = state.bad_steps + ~good, jnp.where(good, 0, state.bad_in_row + 1)
         params, moments = jax.tree.map(
@@ -136,8 +137,7 @@ def make_evaluation(skeleton: Skeleton, config: DiaConfig) -> Callable:
 
 
 def _prepare(recipe, model, config, export, run, report, sample) -> tuple[Job, list[Hook]]:
-    model.dtype, model.remat = jnp.dtype(recipe.compute_dtype), recipe.remat
-    skeleton, params = Skeleton.of(model)
+    skeleton, params = Skeleton.of(model.computing(recipe.compute_dtype, recipe.remat))
     train_split, validation = (data.read_split(export, recipe.data, name) for name in ("train", "validation"))
     _check_split(train_split, recipe)
     buckets = data.choose_buckets([train_split, validation], recipe.data)

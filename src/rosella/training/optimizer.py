@@ -1,30 +1,14 @@
-"""AdamW whose learning rate is one function of the step, applied and logged from the same value."""
+"""AdamW, the limit of its gradients, and which parameters decay."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from rosella.config import OptimizerRecipe
-
-Schedule = Callable[[jax.Array], jax.Array]
-
-
-def make_schedule(recipe: OptimizerRecipe, steps: int) -> Schedule:
-    """Learning rate at the 0-based `step`: linear warmup, then cosine, constant or stay-and-decay (WSD)."""
-    fall = {"cosine": steps - recipe.warmup, "constant": 0, "wsd": recipe.decay}[recipe.schedule]
-
-    def schedule(step: jax.Array) -> jax.Array:
-        rise = jnp.minimum(1.0, (step + 1) / max(recipe.warmup, 1))
-        fallen = jnp.clip((step - (steps - fall)) / max(fall, 1), 0.0, 1.0)
-        shape = 0.5 * (1 + jnp.cos(jnp.pi * fallen)) if recipe.schedule == "cosine" else 1.0 - fallen
-        return recipe.lr * rise * (recipe.final_share + (1 - recipe.final_share) * shape)
-
-    return schedule
+from rosella.recipes import OptimizerRecipe
 
 
 def make_optimizer(recipe: OptimizerRecipe) -> optax.GradientTransformation:

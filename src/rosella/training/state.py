@@ -7,9 +7,7 @@ It is written under another name, synced and renamed, so it exists whole or not 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +19,12 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from rosella.config import Recipe, save_recipe
-from rosella.files import require_space
+from rosella.files import replacing_directory, require_space, sha256, write_json
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
+from rosella.recipes import save_recipe
 from rosella.runs import newest_intact
+from rosella.training.recipe import Recipe
 
 MANIFEST = "manifest.json"
 
@@ -81,20 +80,16 @@ def save(directory: Path, state: TrainState, progress: dict[str, Any], recipe: R
     import orbax.checkpoint as ocp
 
     final = directory / f"{int(state.step):08d}"
-    temporary = directory / f".{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    for left in directory.glob(".*.tmp"):  # by a process that was killed
+        shutil.rmtree(left)
+    with replacing_directory(final) as temporary:
+        temporary.mkdir()
         require_space(temporary, (leaf.nbytes for leaf in jax.tree.leaves(state)))
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save((temporary / "state").resolve(), state._asdict())
-        (temporary / "progress.json").write_text(json.dumps(progress))
+        write_json(temporary / "progress.json", progress, indent=None)
         save_recipe(recipe, temporary / "recipe.yaml")
-        (temporary / MANIFEST).write_text(json.dumps(_digests(temporary), indent=1))
-        _publish(temporary, final)
-    except Exception:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        write_json(temporary / MANIFEST, _digests(temporary), indent=1)
     for old in steps(directory)[recipe.checkpoint.keep :]:
         shutil.rmtree(directory / f"{old:08d}")
     return final
@@ -142,25 +137,4 @@ def _read(checkpoint: Path, like: TrainState) -> TrainState:
 
 def _digests(directory: Path) -> dict[str, str]:
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(directory)): _sha256(path) for path in files}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _publish(temporary: Path, final: Path) -> None:
-    for path in [*temporary.rglob("*"), temporary]:
-        _sync(path)
-    shutil.rmtree(final, ignore_errors=True)  # a damaged one that training has reached again
-    os.rename(temporary, final)
-    _sync(final.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return {str(path.relative_to(directory)): sha256(path) for path in files}

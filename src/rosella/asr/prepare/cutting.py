@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rosella import text
-from rosella.corpus.segment import Cutting, Reject, span, transcribed
-from rosella.records import END_TOLERANCE, OVERLAP_TOLERANCE, Segment, Turn, Utterance
+from rosella import dialogue
+from rosella.corpus.segment import Cutting, span, transcribed
+from rosella.records import END_TOLERANCE, OVERLAP_TOLERANCE, Reject, Segment, Turn, Utterance
 
 _SENTENCE_ENDS = (".", "?", "!", "…")
 
@@ -88,8 +88,8 @@ def _judged(island: _Island, cutting: Cutting) -> _Island:
         fault = fault or f"longer than {cutting.max_seconds:g} s without a place to cut"
     if seconds < cutting.min_seconds:
         fault = fault or f"shorter than {cutting.min_seconds:g} s"
-    if len(island.speakers) > len(text.TAGS):
-        fault = fault or f"more than {len(text.TAGS)} speakers at once"
+    if len(island.speakers) > len(dialogue.TAGS):
+        fault = fault or f"more than {len(dialogue.TAGS)} speakers at once"
     return replace(island, fault=fault)
 
 
@@ -113,10 +113,10 @@ def _groups(islands: Sequence[_Island], cutting: Cutting) -> Iterator[tuple[int,
 
 def _fits(group: Sequence[_Island], cutting: Cutting) -> bool:
     speakers = set().union(*(island.speakers for island in group))
-    tagged = any(text.speaker_tags(turn.text) for island in group for turn in island.turns)
+    tagged = any(dialogue.speaker_tags(turn.text) for island in group for turn in island.turns)
     return (
         group[-1].end - group[0].start <= cutting.max_seconds
-        and len(speakers) <= len(text.TAGS)
+        and len(speakers) <= len(dialogue.TAGS)
         and (len(group) == 1 or not tagged)
     )
 

@@ -1,4 +1,4 @@
-"""How a source writes what is heard, and how that becomes the project's verbatim notation (see `rosella.text`).
+"""How a source writes what is heard, and how that becomes the project's verbatim notation (see `rosella.dialogue`).
 
 A text that cannot be written down faithfully is refused with its reason and never patched: a recogniser that
 learned from it would learn to leave speech out.
@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rosella import text as dialogue
+from rosella import dialogue
 from rosella.errors import UserError
 
 Tally = Counter[str]

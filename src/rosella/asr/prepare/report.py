@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rosella import text
+from rosella import dialogue
 from rosella.asr.examples import SPLITS, Example
 from rosella.asr.prepare.notation import Notation, Tally
 from rosella.corpus.clean import events
-from rosella.corpus.segment import Cutting, Reject
+from rosella.corpus.segment import Cutting
+from rosella.records import Reject
 
 MARKDOWN = "report.md"
 
@@ -37,7 +38,7 @@ def rules(notation: Notation, cutting: Cutting, clean: bool) -> list[str]:
         f"Events: {' '.join(notation.events)}. Other labels in brackets: {', '.join(labels) or 'none'}. "
         "A turn with any other bracket is a reject.",
         f"Examples begin and end where nobody speaks, last at most {cutting.max_seconds:g} s, hold pauses of at most "
-        f"{cutting.max_gap:g} s and at most {len(text.TAGS)} speakers, and keep up to "
+        f"{cutting.max_gap:g} s and at most {len(dialogue.TAGS)} speakers, and keep up to "
         f"{cutting.margin:g} s of audio on both sides.",
         "Overlapping turns stand in the order of their beginnings and stay together.",
         "Speaker tags restart in every example, in order of appearance.",
@@ -86,7 +87,7 @@ def _counts(examples: Sequence[Example]) -> dict[str, float]:
     return {
         "examples": len(examples),
         "hours": round(sum(e.seconds for e in examples) / 3600, 6),
-        "words": sum(len(e.text.split()) - len(text.speaker_tags(e.text)) for e in examples),
+        "words": sum(len(e.text.split()) - len(dialogue.speaker_tags(e.text)) for e in examples),
         "speakers": len({speaker for e in examples for speaker in e.speakers}),
         "recordings": len({e.audio for e in examples}),
         "dialogues": sum(len(e.speakers) > 1 for e in examples),

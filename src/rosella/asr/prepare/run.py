@@ -18,9 +18,9 @@ from rosella.asr.prepare.report import MARKDOWN, Log, markdown, report, rules
 from rosella.asr.prepare.sources import recognise
 from rosella.audio import probe
 from rosella.corpus.clean import clean, fillers
-from rosella.corpus.durable import atomic
 from rosella.corpus.segment import Cutting
 from rosella.errors import UserError
+from rosella.files import write_text
 from rosella.records import Turn, Utterance
 
 HELD_OUT = 0.05
@@ -61,8 +61,7 @@ def prepare(source: Path, out: Path, how: Preparation, progress: Progress) -> di
     said = rules(notation, how.cutting, how.clean)
     values = report(str(source), format.name, said, len(recordings), examples, log)
     write_examples(out, examples, values)
-    with atomic(out / MARKDOWN) as temporary:
-        temporary.write_text(markdown(values), "utf-8")
+    write_text(out / MARKDOWN, markdown(values))
     return values
 
 

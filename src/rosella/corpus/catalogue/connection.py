@@ -11,8 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from rosella.corpus.durable import NoSpace
-from rosella.errors import RosellaError, UserError
+from rosella.errors import NoSpace, RosellaError, UserError
 
 UPGRADE_LOCK = 0x526F73656C6C61
 

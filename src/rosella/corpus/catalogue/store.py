@@ -32,9 +32,8 @@ from rosella.corpus.catalogue.models import (
 )
 from rosella.corpus.catalogue.speakers import replace_speakers
 from rosella.corpus.catalogue.status import Status, encoded, failures, read_status
-from rosella.corpus.failpoints import failpoint
-from rosella.corpus.segment import Reject
-from rosella.records import Recording, Turn, Utterance
+from rosella.failpoints import failpoint
+from rosella.records import Recording, Reject, Turn, Utterance
 from rosella.stopping import undisturbed
 
 if TYPE_CHECKING:

@@ -19,9 +19,8 @@ from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.engines.progress import Advance, Progress
 from rosella.corpus.engines.work import TAKEN, Terms, give_back_all, work
-from rosella.corpus.segment import Reject
 from rosella.errors import RosellaError
-from rosella.records import Recording, Turn, Utterance
+from rosella.records import Recording, Reject, Turn, Utterance
 from rosella.stopping import last_will
 
 

@@ -15,10 +15,9 @@ from rosella.corpus.catalogue.connection import Unavailable
 from rosella.corpus.catalogue.leases import Lease, LeaseLost
 from rosella.corpus.catalogue.models import DONE, FAILED
 from rosella.corpus.catalogue.store import Catalogue
-from rosella.corpus.durable import NoSpace
-from rosella.corpus.failpoints import failpoint
 from rosella.corpus.scan import source_of
-from rosella.errors import RosellaError
+from rosella.errors import NoSpace, RosellaError
+from rosella.failpoints import failpoint
 from rosella.records import Recording
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from rosella.corpus.catalogue.connection import bring_to, connect, explained, one_file, reach, revisions
 from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.removal import purge, removed
-from rosella.corpus.durable import atomic
 from rosella.corpus.operate.remove import BACKUPS
 from rosella.errors import UserError
+from rosella.files import replacing
 
 ROWS = 1000
 
@@ -43,7 +43,7 @@ def backup(directory: Path, url: str, to: Path | None = None) -> Path:
         path = to or directory / BACKUPS / f"catalogue-{moment}-{current}.sqlite"
         if path.exists():
             raise UserError(f"{path} exists: name another file.")
-        with atomic(path) as temporary:
+        with replacing(path) as temporary:
             if engine.dialect.name == "sqlite":
                 _copy_sqlite(Path(str(engine.url.database)), temporary)
             else:

@@ -13,7 +13,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from rosella import text
+from rosella import dialogue
 from rosella.corpus.manifest import AUDIO_SUFFIXES, UNNAMED, Entry, Problems, checked, finished
 from rosella.corpus.sources.places import audio_files
 from rosella.errors import UserError
@@ -84,7 +84,9 @@ def read_turns(path: Path) -> list[Turn]:
     for cue in _unrolled(list(_cues(lines))):
         parts = [(name, spoken) for part in _parts(cue.lines) for name, spoken in [_named(part)] if spoken]
         if len(parts) > 1 and not all(name for name, _ in parts):
-            parts = [(None, " ".join(f"{text.TAGS[n % 2]} {spoken}" for n, (_, spoken) in enumerate(parts)))]
+            parts = [
+                (None, " ".join(f"{dialogue.TAGS[n % 2]} {spoken}" for n, (_, spoken) in enumerate(parts)))
+            ]
         turns += _shared(cue, [(name or speaker, spoken) for name, spoken in parts])
         speaker = turns[-1].speaker if parts else speaker
     return turns

@@ -1,4 +1,4 @@
-"""Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile).
+"""Audio files -> mono float32 arrays (PyAV).
 
 Files, local or at a URL fsspec knows (`gs://`, `s3://`), are opened here and handed to FFmpeg as file objects,
 and decoded by content whatever their name.
@@ -10,7 +10,6 @@ import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -18,15 +17,10 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from rosella import container
+from rosella.audio import container
+from rosella.audio.signal import at_rate
 from rosella.errors import UserError
 from rosella.records import OneChannel
-
-LOUDNESS_DBFS = -20.0
-"""Level of active speech (RMS, dB relative to full scale) that codecs are given; see `normalise_loudness`."""
-
-PEAK = 0.99
-"""Largest absolute sample after loudness normalisation; louder peaks lower the gain instead of clipping."""
 
 _PREROLL = 1.0
 """Seconds decoded before a span so that lossy decoders have settled where it begins."""
@@ -39,8 +33,6 @@ _BACK = 1.0
 
 _CUT_SHORT = 0.5
 """Seconds by which a file may be shorter than it announces, which encoders round or fill up."""
-
-_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 
 @dataclass(frozen=True)
@@ -144,7 +136,7 @@ class Reader:
         """What `decode` gives and raises for this file; spans may come in any order, in ascending order fastest."""
         audio, frames, position = self._sought(start) or self._from_the_beginning()
         pieces = _finite(audio, _span(audio, frames, position, start, end))
-        return np.concatenate(list(_at_rate(pieces, audio.rate, sample_rate or audio.rate)))
+        return np.concatenate(list(at_rate(pieces, audio.rate, sample_rate or audio.rate)))
 
     def _sought(self, start: float) -> tuple[container.Stream, Iterator[Any], int] | None:
         """Frames from a little before `start` on, with the position of their first sample; None where a seek is
@@ -194,73 +186,7 @@ def blocks(
 def _whole(source: str | PathLike[str] | BinaryIO, sample_rate: int) -> Iterator[np.ndarray]:
     with _open(source) as audio:
         frames = chain([audio.first], container.frames(audio))
-        yield from _at_rate(_finite(audio, container.mono(audio, frames)), audio.rate, sample_rate)
-
-
-def _at_rate(pieces: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
-    """What `resample` makes of a waveform, sample for sample, out of pieces that caches hold."""
-    if from_rate == to_rate:
-        yield from pieces
-        return
-    import soxr
-
-    stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32")
-    for piece in pieces:
-        yield stream.resample_chunk(piece)
-    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
-
-
-def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    """Resample mono float32 `[samples]` with soxr (HQ)."""
-    if from_rate == to_rate:
-        return waveform
-    import soxr
-
-    return soxr.resample(waveform, from_rate, to_rate).astype(np.float32, copy=False)
-
-
-def speech_level(waveform: np.ndarray, sample_rate: int) -> float:
-    """RMS in dBFS of the active parts: 50 ms blocks within 30 dB of the loudest; -inf for silence."""
-    block = max(1, sample_rate // 20)
-    padded = np.pad(waveform.astype(np.float64), (0, -len(waveform) % block))
-    power = np.mean(padded.reshape(-1, block) ** 2, axis=1)
-    active = power[power > power.max() * 1e-3]
-    return 10 * math.log10(active.mean()) if len(active) else -math.inf
-
-
-def normalise_loudness(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Scale speech to `LOUDNESS_DBFS`, less where a peak would exceed `PEAK`. Silence stays as it is."""
-    level = speech_level(waveform, sample_rate)
-    if level == -math.inf:
-        return waveform
-    gain = min(10 ** ((LOUDNESS_DBFS - level) / 20), PEAK / float(np.abs(waveform).max()))
-    return (waveform * gain).astype(np.float32)
-
-
-def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
-    """Write mono float32 `[samples]` as .wav (16 bit), .flac, or .ogg / .opus (Opus)."""
-    import soundfile
-
-    path = Path(path)
-    kinds = {
-        ".wav": ("WAV", "PCM_16"),
-        ".flac": ("FLAC", "PCM_16"),
-        ".ogg": ("OGG", "OPUS"),
-        ".opus": ("OGG", "OPUS"),
-    }
-    if path.suffix.lower() not in kinds:
-        raise UserError(f"Cannot write {path}: name it .wav, .flac, .ogg or .opus.")
-    format, subtype = kinds[path.suffix.lower()]
-    if subtype == "OPUS" and sample_rate not in _OPUS_RATES:
-        raise UserError(f"Opus cannot hold {sample_rate} Hz: name {path} .wav or .flac instead.")
-    if not path.parent.is_dir():
-        raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
-    encoded = BytesIO()  # libsndfile would keep to itself why a file cannot be written
-    soundfile.write(encoded, np.clip(waveform, -1, 1), sample_rate, format=format, subtype=subtype)
-    try:
-        path.write_bytes(encoded.getvalue())
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+        yield from at_rate(_finite(audio, container.mono(audio, frames)), audio.rate, sample_rate)
 
 
 @contextmanager

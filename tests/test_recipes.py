@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import yaml
 
-from rosella.config import check_same_run, load_recipe, save_recipe
 from rosella.errors import UserError
+from rosella.recipes import OptimizerRecipe, check_same_run, load_recipe, save_recipe
+from rosella.training.recipe import Recipe
 
 RECIPES = [
     *(f"recipes/mini-{part}.yaml" for part in ("1-lessons", "2-conversations", "3-finish")),
@@ -21,10 +25,12 @@ def path(tmp_path):
 
 
 def test_overrides_reach_nested_keys_and_are_saved(path, tmp_path):
-    recipe = load_recipe(path, ["optimizer.lr=2e-4", "steps=7", "samples.texts=[hallo, hi]", "codec=mini"])
+    recipe = load_recipe(
+        Recipe, path, ["optimizer.lr=2e-4", "steps=7", "samples.texts=[hallo, hi]", "codec=mini"]
+    )
     assert (recipe.optimizer.lr, recipe.steps, recipe.samples.texts) == (2e-4, 7, ["hallo", "hi"])
     save_recipe(recipe, tmp_path / "saved.yaml")
-    assert load_recipe(tmp_path / "saved.yaml") == recipe
+    assert load_recipe(Recipe, tmp_path / "saved.yaml") == recipe
 
 
 @pytest.mark.parametrize(
@@ -48,13 +54,13 @@ def test_overrides_reach_nested_keys_and_are_saved(path, tmp_path):
 )
 def test_a_bad_override_is_one_sentence(path, override, sentence):
     with pytest.raises(UserError, match=sentence) as error:
-        load_recipe(path, [override])
+        load_recipe(Recipe, path, [override])
     assert "\n" not in str(error.value) and str(error.value).endswith(".")
 
 
 def test_a_batch_must_hold_one_utterance(path):
     with pytest.raises(UserError, match=r"batch_frames is 10, which cannot hold one.* 1500"):
-        load_recipe(path, ["data.batch_size=null", "data.batch_frames=10"])
+        load_recipe(Recipe, path, ["data.batch_size=null", "data.batch_frames=10"])
 
 
 def test_bad_files_are_one_sentence(tmp_path):
@@ -65,24 +71,54 @@ def test_bad_files_are_one_sentence(tmp_path):
     ]:
         (tmp_path / "bad.yaml").write_text(content)
         with pytest.raises(UserError, match=sentence):
-            load_recipe(tmp_path / "bad.yaml")
+            load_recipe(Recipe, tmp_path / "bad.yaml")
     with pytest.raises(UserError, match="Cannot read the recipe .*none.yaml: No such file"):
-        load_recipe(tmp_path / "none.yaml")
+        load_recipe(Recipe, tmp_path / "none.yaml")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="Cannot read the recipe"):
-        load_recipe(tmp_path / "bytes.yaml")
+        load_recipe(Recipe, tmp_path / "bytes.yaml")
 
 
 def test_a_run_goes_on_only_with_its_own_recipe(path):
-    begun = load_recipe(path)
-    check_same_run(load_recipe(path, ["steps=500", "checkpoint.every=3"]), begun, "runs/x")
+    begun = load_recipe(Recipe, path)
+    check_same_run(load_recipe(Recipe, path, ["steps=500", "checkpoint.every=3"]), begun, "runs/x")
     with pytest.raises(UserError, match=r"runs/x was started with optimizer\.lr=0\.001, not 0\.5"):
-        check_same_run(load_recipe(path, ["optimizer.lr=0.5"]), begun, "runs/x")
+        check_same_run(load_recipe(Recipe, path, ["optimizer.lr=0.5"]), begun, "runs/x")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_shipped_recipes_are_valid_and_say_what_they_cost(recipe, pytestconfig):
     path = pytestconfig.rootpath / recipe
-    load_recipe(path)
+    load_recipe(Recipe, path)
     header = path.read_text().split("model:")[0].lower()
     assert all(word in header for word in ("rosella train", "hardware", "hours", "score"))
+
+
+def rates(steps=100, **values):
+    recipe = OptimizerRecipe(lr=2.0, **values)
+    curve = np.asarray(jax.vmap(lambda step: recipe.learning_rate(step, steps, jnp))(jnp.arange(steps)))
+    alone = [recipe.learning_rate(step, steps) for step in range(steps)]
+    np.testing.assert_allclose(curve, alone, rtol=1e-5, atol=1e-7)
+    return curve
+
+
+def test_every_schedule_warms_up_from_one_step_to_the_peak():
+    for schedule in ("cosine", "constant", "wsd"):
+        np.testing.assert_allclose(
+            rates(schedule=schedule, warmup=10)[:11], [*np.arange(1, 11) / 5, 2.0], rtol=1e-6
+        )
+    assert rates(schedule="constant")[0] == 2.0
+
+
+def test_cosine_falls_once_to_its_final_share():
+    curve = rates(schedule="cosine", warmup=20, final_share=0.1)
+    assert (np.diff(curve[20:]) < 0).all()
+    assert curve[60] == pytest.approx(2.0 * 0.55)
+    assert curve[99] == pytest.approx(0.2, rel=0.01)
+
+
+def test_wsd_stays_then_falls_in_a_line():
+    curve = rates(schedule="wsd", warmup=10, decay=20)
+    assert (curve[10:81] == 2.0).all()
+    assert curve[90] == pytest.approx(1.0)
+    assert curve[99] == pytest.approx(0.1)

@@ -1,162 +1,105 @@
-"""The recipe of a training run: load, override from the command line, validate, save beside the outputs.
-
-Lengths are in codec frames and UTF-8 bytes, intervals in optimizer steps.
-"""
+"""The recipe of a run: load, override from the command line, validate, save beside the outputs."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rosella.errors import UserError
-from rosella.files import replacing
+from rosella.files import write_text
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    """Of a recipe; the meaning of a key stands below it."""
 
-
-AnyRecipe = TypeVar("AnyRecipe", bound=Part)
-
-
-class ModelRecipe(Part):
-    """What to train: existing `weights` (`mini`, a directory or a hub name), or a `preset` from random weights.
-
-    `overrides` change single values of the preset's configuration, nested as in its `config.json`.
-    """
-
-    weights: str | None = "mini"
-    preset: Literal["mini", "dia_1_6b"] | None = None
-    overrides: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _one_start(self) -> ModelRecipe:
-        if self.weights is not None and (self.preset or self.overrides):
-            raise ValueError(
-                f"model.weights is {self.weights}, so model.preset and model.overrides mean nothing: "
-                "set model.weights=null to start from random weights"
-            )
-        if self.weights is None and self.preset is None:
-            raise ValueError("model.weights is null: name a model.preset (mini or dia_1_6b) to start from")
-        return self
-
-
-class DataRecipe(Part):
-    """Which utterances, and in which shapes. Every bucket is one shape to compile."""
-
-    export: str
-    max_text_bytes: Positive = 512
-    max_frames: Positive = 1500
-    batch_size: Positive | None = None
-    batch_frames: Positive | None = None
-    buckets: Annotated[int, Field(gt=0, le=16)] = 3
-    sampling_weights: bool = False
-    loss_weights: bool = False
-
-    @model_validator(mode="after")
-    def _one_batch_rule(self) -> DataRecipe:
-        if (self.batch_size is None) == (self.batch_frames is None):
-            raise ValueError(
-                f"set either data.batch_size or data.batch_frames; they are {self.batch_size} and {self.batch_frames}"
-            )
-        if self.batch_frames is not None and self.batch_frames < self.max_frames:
-            raise ValueError(
-                f"data.batch_frames is {self.batch_frames}, which cannot hold one utterance "
-                f"of data.max_frames {self.max_frames}"
-            )
-        return self
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class OptimizerRecipe(Part):
-    """AdamW. `decay` (steps) belongs to the `wsd` schedule: warm up, stay, then fall over the last `decay` steps."""
+    """AdamW."""
 
     lr: Annotated[float, Field(gt=0)] = 1e-4
+    """The highest learning rate."""
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """`cosine`, `constant`, or `wsd` (warm up, stay, fall linearly over the last `decay` steps)."""
     warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps in which the rate rises."""
     decay: Annotated[int, Field(ge=0)] = 0
+    """Steps in which it falls (`wsd`)."""
     final_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The share of `lr` that is left at the end."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """AdamW's."""
     clip: Annotated[float, Field(gt=0)] = 1.0
+    """The limit of the gradient's norm."""
     b1: Share = 0.9
+    """AdamW's."""
     b2: Share = 0.98
+    """AdamW's."""
+
+    def learning_rate(self, step: Any, steps: int, xp: Any = np) -> Any:
+        """Of the 0-based `step`, a number or an array of `xp` (NumPy or JAX), in a run of `steps`."""
+        fall = {"cosine": steps - self.warmup, "constant": 0, "wsd": self.decay}[self.schedule]
+        rise = xp.minimum(1.0, (step + 1) / max(self.warmup, 1))
+        fallen = xp.clip((step - (steps - fall)) / max(fall, 1), 0.0, 1.0)
+        shape = 0.5 * (1 + xp.cos(xp.pi * fallen)) if self.schedule == "cosine" else 1.0 - fallen
+        return self.lr * rise * (self.final_share + (1 - self.final_share) * shape)
+
+    @property
+    def ramps(self) -> int:
+        """Steps in which the rate rises or falls, which a run must at least have."""
+        return self.warmup + (self.decay if self.schedule == "wsd" else 0)
 
 
 class CheckpointRecipe(Part):
     every: Positive = 500
+    """Steps between checkpoints."""
     keep: Positive = 2
+    """How many stay."""
 
 
-class EvaluateRecipe(Part):
-    """Validation loss every `every` steps, on at most `batches` batches."""
+class RunRecipe(Part):
+    """What the recipes of all trainings share."""
 
-    every: Positive = 250
-    batches: Positive = 16
+    may_change: ClassVar[tuple[str, ...]] = ("steps", "checkpoint", "evaluate", "log_every")
+    """Keys that may have another value when a run is continued."""
 
-
-class SampleRecipe(Part):
-    """Sentences spoken while training, into `samples/`."""
-
-    every: Positive = 1000
-    texts: list[str] = []
-    max_seconds: Annotated[float, Field(gt=0)] = 8.0
-
-
-class Recipe(Part):
-    """Everything a run depends on besides its data.
-
-    `codec` defaults to the model's own, `codebook_weights` to [4, 1, 1, ...]; `remat` recomputes activations to save memory.
-    """
-
-    model: ModelRecipe = ModelRecipe()
-    codec: str | None = None
-    data: DataRecipe
     optimizer: OptimizerRecipe = OptimizerRecipe()
     steps: Positive
+    """Length of the run, in steps of the optimizer."""
     seed: Annotated[int, Field(ge=0)] = 0
-    text_dropout: Share = 0.1
-    frame_dropout: Share = 0.0
-    alignment_prior: Annotated[int, Field(ge=0)] = 0
-    codebook_weights: list[Annotated[float, Field(ge=0)]] | None = None
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    remat: bool = False
+    """Everything random follows from it."""
     checkpoint: CheckpointRecipe = CheckpointRecipe()
-    evaluate: EvaluateRecipe = EvaluateRecipe()
-    samples: SampleRecipe = SampleRecipe()
     log_every: Positive = 1
+    """Steps between lines of `metrics.jsonl`."""
 
     @model_validator(mode="after")
-    def _schedule_fits(self) -> Recipe:
-        ramps = self.optimizer.warmup + (self.optimizer.decay if self.optimizer.schedule == "wsd" else 0)
-        if ramps > self.steps:
+    def _schedule_fits(self) -> Self:
+        if self.optimizer.ramps > self.steps:
             raise ValueError(
-                f"optimizer.warmup (and decay) take {ramps} steps, more than the {self.steps} of the run (steps)"
+                f"optimizer.warmup (and decay) take {self.optimizer.ramps} steps, "
+                f"more than the {self.steps} of the run (steps)"
             )
-        if self.codebook_weights is not None and not any(self.codebook_weights):
-            raise ValueError("codebook_weights are all 0: at least one codebook must count")
         return self
 
 
-MAY_CHANGE_ON_RESUME = ("steps", "checkpoint", "evaluate", "samples", "log_every", "workers")
+AnyRecipe = TypeVar("AnyRecipe", bound=RunRecipe)
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a YAML recipe and apply `key=value` overrides, whose dotted keys name nested values.
+def load_recipe(kind: type[AnyRecipe], path: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
+    """Read a YAML recipe of a kind and apply `key=value` overrides, whose dotted keys name nested values.
 
     Raises UserError with one sentence that names the key, what it is and what it may be.
     """
-    return load_recipe_of(Recipe, path, overrides)
-
-
-def load_recipe_of(kind: type[AnyRecipe], path: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
-    """`load_recipe` for another kind of run."""
     values = _read(Path(path))
     for override in overrides:
         _apply(values, override)
@@ -167,17 +110,14 @@ def load_recipe_of(kind: type[AnyRecipe], path: str | Path, overrides: Sequence[
 
 
 def save_recipe(recipe: Part, path: str | Path) -> None:
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(
-            yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True), "utf-8"
-        )
+    write_text(Path(path), yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True))
 
 
-def check_same_run(recipe: Part, saved: Part, where: str | Path) -> None:
+def check_same_run(recipe: RunRecipe, saved: RunRecipe, where: str | Path) -> None:
     """Refuse to continue a run with another model, other data or another optimizer than it began with."""
     new, old = _flat(recipe.model_dump()), _flat(saved.model_dump())
     for key in sorted(new.keys() | old.keys()):
-        if key.split(".")[0] not in MAY_CHANGE_ON_RESUME and new.get(key) != old.get(key):
+        if key.split(".")[0] not in recipe.may_change and new.get(key) != old.get(key):
             raise UserError(
                 f"The run in {where} was started with {key}={old.get(key)}, not {new.get(key)}: "
                 "give it back that value, or choose another directory with --run."

@@ -1,0 +1,21 @@
+"""Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile)."""
+
+from rosella.audio.decoding import AudioInfo, Reader, blocks, decode, is_url, open_source, probe
+from rosella.audio.signal import LOUDNESS_DBFS, PEAK, normalise_loudness, resample, speech_level
+from rosella.audio.writing import write
+
+__all__ = [
+    "LOUDNESS_DBFS",
+    "PEAK",
+    "AudioInfo",
+    "Reader",
+    "blocks",
+    "decode",
+    "is_url",
+    "normalise_loudness",
+    "open_source",
+    "probe",
+    "resample",
+    "speech_level",
+    "write",
+]

@@ -1,0 +1,114 @@
+"""The recipe of a speaking model's training. Lengths are in codec frames and UTF-8 bytes, intervals in optimizer steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from rosella.recipes import Part, Positive, RunRecipe, Share
+
+
+class ModelRecipe(Part):
+    """What to train: existing weights, or a preset from random ones."""
+
+    weights: str | None = "mini"
+    """What to start from: `mini`, a model directory, a hub name; `null` for random weights."""
+    preset: Literal["mini", "dia_1_6b"] | None = None
+    """With `weights: null`: the shape of the model, `mini` or `dia_1_6b`."""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    """Changes to single values of the preset's `config.json`, nested as there."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> ModelRecipe:
+        if self.weights is not None and (self.preset or self.overrides):
+            raise ValueError(
+                f"model.weights is {self.weights}, so model.preset and model.overrides mean nothing: "
+                "set model.weights=null to start from random weights"
+            )
+        if self.weights is None and self.preset is None:
+            raise ValueError("model.weights is null: name a model.preset (mini or dia_1_6b) to start from")
+        return self
+
+
+class DataRecipe(Part):
+    """Which utterances, and in which shapes."""
+
+    export: str
+    """A corpus directory with an `export.json`, local or a URL."""
+    max_text_bytes: Positive = 512
+    """Utterances with longer texts are left out, counted and reported, never cut."""
+    max_frames: Positive = 1500
+    """Longer utterances likewise."""
+    batch_size: Positive | None = None
+    """Utterances in a batch; either this or `batch_frames`."""
+    batch_frames: Positive | None = None
+    """Frames in a batch: the shorter its utterances, the more rows."""
+    buckets: Annotated[int, Field(gt=0, le=16)] = 3
+    """Batch shapes; each costs one compilation and saves padding."""
+    sampling_weights: bool = False
+    """Draw utterances by the weights of the export instead of each once an epoch."""
+    loss_weights: bool = False
+    """Let utterances count in the loss by the weights of the export."""
+
+    @model_validator(mode="after")
+    def _one_batch_rule(self) -> DataRecipe:
+        if (self.batch_size is None) == (self.batch_frames is None):
+            raise ValueError(
+                f"set either data.batch_size or data.batch_frames; they are {self.batch_size} and {self.batch_frames}"
+            )
+        if self.batch_frames is not None and self.batch_frames < self.max_frames:
+            raise ValueError(
+                f"data.batch_frames is {self.batch_frames}, which cannot hold one utterance "
+                f"of data.max_frames {self.max_frames}"
+            )
+        return self
+
+
+class EvaluateRecipe(Part):
+    every: Positive = 250
+    """Steps between validation losses."""
+    batches: Positive = 16
+    """Batches for each, at most."""
+
+
+class SampleRecipe(Part):
+    """Sentences spoken while training, into `samples/`."""
+
+    every: Positive = 1000
+    """Steps between samples."""
+    texts: list[str] = Field(default_factory=list)
+    """What is said."""
+    max_seconds: Annotated[float, Field(gt=0)] = 8.0
+    """The limit of each."""
+
+
+class Recipe(RunRecipe):
+    """Everything a run depends on besides its data."""
+
+    may_change: ClassVar[tuple[str, ...]] = (*RunRecipe.may_change, "samples")
+
+    model: ModelRecipe = ModelRecipe()
+    codec: str | None = None
+    """`mini`, a codec directory, a hub name; by default the model's own."""
+    data: DataRecipe
+    text_dropout: Share = 0.1
+    """Share of utterances trained without their text, which guidance needs."""
+    frame_dropout: Share = 0.0
+    """Share of the decoder's input frames hidden, so that a model trained from random weights reads its text."""
+    alignment_prior: Annotated[int, Field(ge=0)] = 0
+    """Steps in which a diagonal prior on cross-attention fades out; only from random weights, on single sentences."""
+    codebook_weights: list[Annotated[float, Field(ge=0)]] | None = None
+    """Weight of each codebook in the loss, normalised; by default 4, 1, 1, …"""
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of products; weights stay float32."""
+    remat: bool = False
+    """Recompute activations to save memory."""
+    evaluate: EvaluateRecipe = EvaluateRecipe()
+    samples: SampleRecipe = SampleRecipe()
+
+    @model_validator(mode="after")
+    def _some_codebook_counts(self) -> Recipe:
+        if self.codebook_weights is not None and not any(self.codebook_weights):
+            raise ValueError("codebook_weights are all 0: at least one codebook must count")
+        return self
