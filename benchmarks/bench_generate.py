@@ -15,6 +15,7 @@ from _machine import row
 from flax import nnx
 
 from rosella.inference.generate import FRAME_STEP, generate
+from rosella.inference.sampling import Sampling
 from rosella.model.config import DiaConfig, mini
 from rosella.model.transformer import Dia
 
@@ -40,7 +41,7 @@ def generate_seconds(model: Dia, rows: int) -> tuple[float, float]:
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
-        made = generate(model, text, lengths, max_frames=FRAMES, top_p=None)
+        made = generate(model, text, lengths, max_frames=FRAMES, sampling=Sampling(top_p=1.0))
         seconds.append(time.perf_counter() - start)
         assert all(len(codes) == FRAMES for codes in made.codes), (
             "a row ended early: the floor does not apply"

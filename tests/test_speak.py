@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rosella import speak
 from rosella.errors import UserError
-from rosella.inference import generate as generation
+from rosella.inference.generate import Generation
 from rosella.speak import MAX_BATCH, Speaker, Voice
 from training import tiny
 
@@ -36,9 +37,9 @@ def asked(monkeypatch):
         calls.append((text_ids, lengths, settings))
         codes = [np.full((2 * (row != 1), 3), row % 16, np.uint16) for row in range(len(lengths))]
         tokens = np.zeros((len(lengths), 2, 3), np.int32)
-        return generation.Generation(codes, np.arange(len(lengths)) != 1, tokens)
+        return Generation(codes, np.arange(len(lengths)) != 1, tokens)
 
-    monkeypatch.setattr(generation, "generate", generate)
+    monkeypatch.setattr(speak, "generate", generate)
     return calls
 
 
@@ -71,7 +72,7 @@ def test_a_voice_is_said_before_the_text_and_not_returned(speaker, asked):
         "\2 hoi \1 een",
         "\2 hoi twee",
     ]
-    assert settings["seeds"] == [7, 8] and settings["max_frames"] == 25 and settings["top_k"] == 50
+    assert settings["seeds"] == [7, 8] and settings["max_frames"] == 25 and settings["sampling"].top_k == 50
     for prompt in settings["prompts"]:
         np.testing.assert_array_equal(prompt, np.full((10, 3), 5))
     assert len(first.waveform) == 8 and first.stopped

@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rosella import dialogue
+from rosella import audio, dialogue
+from rosella.codec import Codec, load_codec
+from rosella.convert.checkpoint import load_model
+from rosella.convert.homes import find_directory
 from rosella.errors import UserError
-
-if TYPE_CHECKING:
-    from rosella.codec import Codec
-    from rosella.model.config import DiaConfig
-    from rosella.model.transformer import Dia
+from rosella.inference.generate import generate
+from rosella.inference.sampling import Sampling
+from rosella.model.config import DiaConfig
+from rosella.model.transformer import Dia
 
 LONGEST_SECONDS = 30.0
 MAX_BATCH = 16
@@ -49,10 +50,6 @@ def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker
 
     `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names.
     """
-    from rosella.codec import load_codec
-    from rosella.convert.checkpoint import load_model
-    from rosella.convert.homes import find_directory
-
     model, config = load_model(name_or_path)
     own = find_directory(name_or_path) / "codec"
     return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec)))
@@ -84,27 +81,36 @@ class Speaker:
 
         A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
         the model holds), `guidance` and `temperature` default to the model's own; they and the others are those
-        of `rosella.inference.generate`. Raises UserError for texts, clips, limits and settings that the model
+        of `rosella.inference.sampling.Sampling`. Raises UserError for texts, clips, limits and settings that the model
         cannot take.
         """
         ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
         prompt = self._prompt(voice)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
-        guidance = self.config.guidance if guidance is None else guidance
-        temperature = self.config.temperature if temperature is None else temperature
-        settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        sampling = Sampling(
+            self.config.guidance if guidance is None else guidance,
+            self.config.temperature if temperature is None else temperature,
+            top_k,
+            top_p,
+        )
         speeches: list[Speech] = []
         for rows in _batches(len(ids)):
             batch = [ids[row % len(ids)] for row in rows]
-            speeches += self._generate(batch, frames, prompt, [seed + row for row in rows], settings)
+            speeches += self._generate(batch, frames, prompt, [seed + row for row in rows], sampling)
         return speeches[: len(ids)]
 
-    def _generate(self, ids, frames: int, prompt, seeds: list[int], settings: dict) -> list[Speech]:
-        from rosella.inference.generate import generate
-
+    def _generate(
+        self,
+        ids: list[np.ndarray],
+        frames: int,
+        prompt: np.ndarray | None,
+        seeds: list[int],
+        sampling: Sampling,
+    ) -> list[Speech]:
         prompts = None if prompt is None else [prompt] * len(ids)
+        texts = dialogue.pad_batch(ids)
         made = generate(
-            self.model, *dialogue.pad_batch(ids), max_frames=frames, prompts=prompts, seeds=seeds, **settings
+            self.model, *texts, max_frames=frames, prompts=prompts, sampling=sampling, seeds=seeds
         )
         spoken = [index for index, codes in enumerate(made.codes) if len(codes)]
         waves = dict(zip(spoken, self.codec.decode([made.codes[index] for index in spoken]), strict=True))
@@ -127,8 +133,6 @@ class Speaker:
         """The codes of the clip, uint16 [frames, codebooks]."""
         if voice is None:
             return None
-        from rosella import audio
-
         if not len(voice.audio) or not np.isfinite(voice.audio).all():
             raise UserError("The voice clip is empty or holds NaN: give a few seconds of speech.")
         wave = audio.resample(voice.audio, voice.sample_rate, self.codec.sample_rate)

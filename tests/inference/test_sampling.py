@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rosella.errors import UserError
 from rosella.inference import sampling
 
 HIDE = -np.inf
@@ -57,3 +58,18 @@ def test_draws_follow_the_chances_and_only_their_own_key():
     assert drawn.dtype == np.int32
     np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 4000, [0.7, 0.2, 0.1, 0], atol=0.03)
     np.testing.assert_array_equal(sampling.draw(scores[:7], keys[:7])[:, 0], drawn[:7])
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ({"guidance": 0.5}, "guidance is 0.5"),
+        ({"temperature": -1}, "temperature is -1"),
+        ({"top_k": 0}, "top-k is 0"),
+        ({"top_p": 0.0}, "top-p is 0"),
+        ({"top_p": 1.5}, "top-p is 1.5"),
+    ],
+)
+def test_settings_out_of_range_are_refused(setting, part):
+    with pytest.raises(UserError, match=part):
+        sampling.Sampling(**setting)

@@ -8,8 +8,8 @@ import sys
 
 from rosella.corpus.shards import Export
 from rosella.training import state as checkpoints
-from rosella.training.directory import RunDirectory
-from rosella.training.loop import train
+from rosella.training.loop import fit
+from rosella.training.run import TrainingRun
 from training import tiny
 
 
@@ -26,8 +26,8 @@ def main(corpus: str, path: str, how: str) -> None:
         if how == "after step 5" and values.get("step") == 5:
             die()
 
-    with RunDirectory.locked(path) as run:
-        train(tiny.recipe(corpus), tiny.model(), tiny.config(), Export.open(corpus), run, report)
+    with TrainingRun.locked(path) as run:
+        fit(tiny.recipe(corpus), tiny.model(), tiny.config(), Export.open(corpus), run, report)
 
 
 if __name__ == "__main__":

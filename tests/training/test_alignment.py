@@ -1,13 +1,11 @@
-"""What makes an untrained model read: hidden frames and a fading diagonal."""
+"""What makes an untrained model read: a fading diagonal."""
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rosella.training.alignment import diagonal_bias
-from rosella.training.batches import drop_frames
 
 
 def test_the_prior_points_along_each_rows_own_diagonal():
@@ -21,12 +19,3 @@ def test_the_prior_points_along_each_rows_own_diagonal():
 
 def test_a_faded_prior_is_none():
     assert not np.any(diagonal_bias(jnp.array([10]), jnp.array([100]), 10, 100, jnp.float32(0)))
-
-
-def test_hidden_steps_are_padding_in_every_codebook_and_the_beginning_stays():
-    tokens = jnp.ones((4, 200, 3), jnp.int32)
-    hidden = np.asarray(drop_frames(tokens, jax.random.key(0), 0.5, 7))
-    assert (hidden[:, 0] == 1).all()
-    assert ((hidden == 7).all(-1) | (hidden == 1).all(-1)).all()
-    assert 0.4 < (hidden[:, 1:, 0] == 7).mean() < 0.6
-    np.testing.assert_array_equal(drop_frames(tokens, jax.random.key(0), 0.0, 7), tokens)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from rosella import audio
-from rosella.convert.checkpoint import save_model
 from rosella.errors import explain
 from rosella.runs import Run
 from rosella.training import loop, state
-from rosella.training.directory import RunDirectory
+from rosella.training.run import TrainingRun
 from support import fill
 from training import tiny
 from training.test_loop import timeless
@@ -41,10 +40,8 @@ def train(path, export):
         audio.write(run.samples / f"{step}.wav", noise, 16_000)
 
     recipe = tiny.recipe(export.directory, samples={"texts": ["[S1] Een."], "every": 3})
-    with RunDirectory.locked(path) as run:
-        outcome = loop.train(recipe, tiny.model(), tiny.config(), export, run, sample=sample)
-        with run.new_model(outcome.step) as directory:
-            save_model(directory, outcome.model, tiny.config())
+    with TrainingRun.locked(path) as run:
+        loop.fit(recipe, tiny.model(), tiny.config(), export, run, sample=sample)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, writ
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.transformer import Dia
 from rosella.records import Utterance, utterance_id
+from rosella.training import order
 from rosella.training.recipe import Recipe
 
 CODEC = CodecFacts("tiny", sample_rate=16000, frame_rate=50.0, num_codebooks=3, codebook_size=16)
@@ -75,3 +76,11 @@ def model() -> Dia:
     random = np.random.default_rng(0)
     values = [jnp.asarray(random.normal(0, 0.1, leaf.shape), jnp.float32) for leaf in leaves]
     return nnx.merge(graph, jax.tree.unflatten(structure, values))
+
+
+def planned_run(export: Export, steps: int = 20, **changes):
+    two = {**recipe(export.directory).data.model_dump(), "buckets": 2}
+    chosen = recipe(export.directory, **{"data": two, **changes})
+    split = order.read_split(export, chosen.data, "train")
+    buckets = order.choose_buckets([split], chosen.data)
+    return split, buckets, order.plan_training(split, buckets, chosen.data, steps, chosen.seed)

@@ -18,7 +18,8 @@ from flax import nnx
 
 from rosella import dialogue
 from rosella.errors import UserError
-from rosella.inference import generate
+from rosella.inference.generate import generate
+from rosella.inference.sampling import Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import DecoderLayers, Dia
 from rosella.training import loss
@@ -186,8 +187,8 @@ class _Recorded:
 def _greedy(model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, case: Case) -> Greedy:
     nothing = np.zeros((0, model.config.decoder.num_channels), np.int32)
     prompts = inputs.prompts if case.prompted else [nothing] * len(ids)
-    settings = {"guidance": case.guidance, "top_k": case.top_k, "temperature": 0.0}
-    made = generate.generate(model, ids, lengths, max_frames=inputs.frames, prompts=prompts, **settings)
+    sampling = Sampling(case.guidance, temperature=0.0, top_k=case.top_k)
+    made = generate(model, ids, lengths, max_frames=inputs.frames, prompts=prompts, sampling=sampling)
     longest = 1 + max(PROMPT_FRAMES) + inputs.frames + model.config.longest_delay
     return Greedy(made.tokens, _margins(model, ids, lengths, prompts, made.tokens, longest, case))
 

@@ -16,9 +16,9 @@ from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.training import state as checkpoints
 from rosella.training.batches import Batch
-from rosella.training.directory import RunDirectory
 from rosella.training.loss import combine
 from rosella.training.recipe import Recipe
+from rosella.training.run import TrainingRun
 from rosella.training.state import Skeleton, TrainState
 
 BAD_STEPS_IN_ROW = 25
@@ -34,7 +34,7 @@ class Job:
     recipe: Recipe
     config: DiaConfig
     skeleton: Skeleton
-    run: RunDirectory
+    run: TrainingRun
     report: Report
     state: TrainState
     step: int

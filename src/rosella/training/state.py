@@ -20,7 +20,6 @@ import optax
 from flax import nnx
 
 from rosella.files import replacing_directory, require_space, sha256, write_json
-from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.recipes import save_recipe
 from rosella.runs import newest_intact
@@ -58,12 +57,6 @@ class Skeleton:
     def join(self, params: dict[str, jax.Array]) -> Dia:
         leaves = [params[name] for name in self.names]
         return nnx.merge(self.graph, jax.tree_util.tree_unflatten(self.structure, leaves))
-
-
-def initial_model(config: DiaConfig, seed: int) -> Dia:
-    """A model of random weights, compiled as one program instead of one per weight."""
-    graph, _ = nnx.split(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(seed))))
-    return nnx.merge(graph, jax.jit(lambda: nnx.split(Dia(config, nnx.Rngs(seed)))[1])())
 
 
 def fresh_state(

@@ -8,7 +8,7 @@ from rosella.runs import Run
 from rosella.training import state as checkpoints
 
 
-class RunDirectory(Run):
+class TrainingRun(Run):
     """With `samples/`: what the model said while it learnt."""
 
     def __init__(self, path: str | Path) -> None:

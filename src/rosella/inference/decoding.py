@@ -1,0 +1,135 @@
+"""A generation one can hold: `begin` makes its state from texts and prompts, `step` adds a row to the sequence.
+
+Axes: B rows, S text bytes, R sequence rows of the prefill, C codebooks, V ids. A frame is counted from
+the start of a row's prompt; step t of the sequence holds, for codebook c, frame t - 1 - delay[c].
+
+Prompts of different lengths are aligned at their right end, so that every row predicts in the same step; what
+lies left of a shorter prompt is padding that nobody sees, and a row's own positions start at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rosella.inference.sampling import Filters, Numbers, choose
+from rosella.model.attention import HIDDEN
+from rosella.model.config import DiaConfig
+from rosella.model.transformer import Cache, Dia, Text
+
+PROMPT_STEP = 64
+"""Prompts are padded to multiples of this, so that few shapes are compiled."""
+
+
+class Prompts(NamedTuple):
+    """What a generation goes on from, as sequences that are aligned at their right end."""
+
+    rows: np.ndarray  # int32 [B, R, C], each row's begin and delayed prompt
+    dictated: np.ndarray  # int32 [B, steps, C], what a prompt's delay fixes in the first steps, else padding
+    frames: np.ndarray  # int32 [B], frames of the prompt
+    start: np.ndarray  # int32 [B], rows of padding before the prompt
+
+
+class Request(NamedTuple):
+    """What the rows of a generation ask for; stays as it is while they are generated."""
+
+    prompts: Prompts
+    limits: jax.Array  # int32 [B], frames at most, without the prompt
+    keys: jax.Array  # random keys [B]: a row draws by its own alone
+    numbers: Numbers
+
+
+class State(NamedTuple):
+    """What one step hands to the next."""
+
+    step: jax.Array  # int32, generated so far
+    tokens: jax.Array  # int32 [B, C], the last row of the sequence
+    ends: jax.Array  # int32 [B], the frame in which a row ends
+    stopped: jax.Array  # bool [B], the row chose that end itself
+    cache: Cache
+
+
+class Decoding:
+    """The steps of a model, ids chosen by the same filters; made inside the program that runs them."""
+
+    def __init__(self, model: Dia, filters: Filters) -> None:
+        self._model, self._filters = model, filters
+        self._layers = model.decoding_layers()
+        self._delays = jnp.asarray(model.config.delay_pattern)
+
+    def begin(self, text_ids: jax.Array, lengths: jax.Array, request: Request, steps: int) -> State:
+        """The state before the first of at most `steps` steps, for padded texts [B, S]."""
+        text, prompts = self._model.encode(text_ids, lengths), request.prompts
+        if self._filters.guided:
+            text = _with_unconditional(self._model, text)
+        rows, start = self._doubled(prompts.rows), self._doubled(prompts.start)
+        cache = self._model.start(text, start, rows.shape[1] + steps, self._layers)
+        if rows.shape[1] > 1:
+            _, cache = self._model.step(rows[:, :-1], cache, self._layers)
+        ends = jnp.asarray(prompts.frames + request.limits)
+        tokens = jnp.asarray(prompts.rows[:, -1])
+        return State(jnp.int32(0), tokens, ends, jnp.zeros(len(ends), bool), cache)
+
+    def step(self, request: Request, state: State) -> State:
+        """The next row of every sequence."""
+        states, cache = self._model.step(self._doubled(state.tokens)[:, None], state.cache, self._layers)
+        keys = jax.vmap(jax.random.fold_in, (0, None))(request.keys, state.step)
+        eos = self._model.config.decoder.eos_token_id
+        chosen = choose(self._model.logits(states)[:, 0], keys, request.numbers, self._filters, eos)
+        return self._advanced(request.prompts, state._replace(cache=cache), chosen)
+
+    def unfinished(self, request: Request, state: State) -> jax.Array:
+        """Rows bool [B] of which a codebook is still to be generated."""
+        return request.prompts.frames + state.step - self._delays.max() < state.ends
+
+    def _advanced(self, prompts: Prompts, state: State, chosen: jax.Array) -> State:
+        """Applies what the delay pattern dictates to the chosen ids: begin and prompt, end and padding."""
+        decoder = self._model.config.decoder
+        frames = (prompts.frames + state.step)[:, None] - self._delays
+        ended = (chosen[:, 0] == decoder.eos_token_id) & (frames[:, 0] <= state.ends)
+        ends = jnp.where(ended, frames[:, 0], state.ends)
+        tokens = jnp.where(frames == ends[:, None], decoder.eos_token_id, chosen)
+        tokens = jnp.where(frames > ends[:, None], decoder.pad_token_id, tokens)
+        at = jnp.minimum(state.step, prompts.dictated.shape[1] - 1)
+        dictated = jax.lax.dynamic_index_in_dim(prompts.dictated, at, 1, keepdims=False)
+        tokens = jnp.where(dictated == decoder.pad_token_id, tokens, dictated)
+        return State(state.step + 1, tokens, ends, state.stopped | ended, state.cache)
+
+    def _doubled(self, x: jax.Array | np.ndarray) -> jax.Array:
+        """Each row once more for the unconditional half, where there is guidance."""
+        return jnp.concatenate([x, x]) if self._filters.guided else jnp.asarray(x)
+
+
+def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
+    """Prompts, codes [frames, C] a row, as the sequences that decoding begins with."""
+    decoder, longest = config.decoder, max(map(len, prompts))
+    width = -(-(longest + 1) // PROMPT_STEP) * PROMPT_STEP if longest else 1
+    shape = (len(prompts), width, decoder.num_channels)
+    rows = np.full(shape, decoder.pad_token_id, np.int32)
+    dictated = np.full((len(prompts), config.longest_delay + 1, shape[2]), decoder.pad_token_id, np.int32)
+    for number, prompt in enumerate(prompts):
+        sequence = config.delayed(prompt, end=False)
+        rows[number, width - len(prompt) - 1 :] = sequence[: len(prompt) + 1]
+        dictated[number, :-1] = sequence[len(prompt) + 1 :]
+    frames = np.array([len(prompt) for prompt in prompts], np.int32)
+    return Prompts(rows, dictated, frames, width - 1 - frames)
+
+
+def row_keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:
+    """The random keys of rows [B]."""
+    return jax.vmap(jax.random.key)(np.array([int(seed) % 2**32 for seed in seeds], np.uint32))
+
+
+def _with_unconditional(model: Dia, text: Text) -> Text:
+    """Adds as many rows whose text is all zeros, whatever their length.
+
+    Keys of cross-attention carry no position and all states of such a text are equal, so one stands for all.
+    """
+    zero = model.encode(jnp.zeros((1, 1), jnp.int32), jnp.ones(1, jnp.int32)).states[:, :1]
+    only_first = jnp.where(jnp.arange(text.states.shape[1]) == 0, 0.0, HIDDEN)
+    states = jnp.concatenate([text.states, jnp.broadcast_to(zero, text.states.shape)])
+    return Text(states, jnp.concatenate([text.bias, jnp.broadcast_to(only_first, text.bias.shape)]))
