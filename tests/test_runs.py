@@ -85,7 +85,7 @@ def test_a_recipe_that_is_cut_off_leaves_the_one_before(tmp_path, monkeypatch):
         raise OSError("full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", cut_off)
+        patch.setattr(Path, "write_bytes", cut_off)
         with pytest.raises(OSError, match="full"):
             run.begin(recipe)
     run.begin(recipe)

@@ -84,7 +84,7 @@ class Decoding:
 
     def unfinished(self, request: Request, state: State) -> jax.Array:
         """Rows bool [B] of which a codebook is still to be generated."""
-        return request.prompts.frames + state.step - self._delays.max() < state.ends
+        return state.step + request.prompts.frames - self._delays.max() < state.ends
 
     def _advanced(self, prompts: Prompts, state: State, chosen: jax.Array) -> State:
         """Applies what the delay pattern dictates to the chosen ids: begin and prompt, end and padding."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,7 @@ def generate(
 @partial(jax.jit, static_argnames=("graph", "filters", "steps"))
 def _run(
     graph: nnx.GraphDef[Dia],
-    weights: nnx.State,
+    weights: Any,
     text_ids: jax.Array,
     lengths: jax.Array,
     request: Request,

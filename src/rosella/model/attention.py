@@ -17,7 +17,7 @@ from flax import nnx
 HIDDEN = -1e30
 
 
-class Weight(nnx.Param):
+class Weight(nnx.Param[jax.Array]):
     """A parameter with the logical axis of each dimension (see `sharding`)."""
 
 
@@ -51,11 +51,14 @@ def product(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Arra
     return jnp.einsum(spec, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)
 
 
-def _product_forward(spec, dtype, x, y):
+_Pair = tuple[jax.Array, jax.Array]
+
+
+def _product_forward(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> tuple[jax.Array, _Pair]:
     return product(spec, dtype, x, y), (x.astype(dtype), y.astype(dtype))
 
 
-def _product_backward(spec, dtype, factors, gradient):
+def _product_backward(spec: str, dtype: jnp.dtype, factors: _Pair, gradient: jax.Array) -> _Pair:
     (x, y), (inputs, out) = factors, spec.split("->")
     left, right = inputs.split(",")
     return product(f"{out},{right}->{left}", dtype, gradient, y), product(

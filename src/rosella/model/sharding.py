@@ -30,7 +30,7 @@ def specification(axes: tuple[str, ...], rules: dict[str, str] = RULES) -> Parti
 def shardings(module: nnx.Module, mesh: Mesh) -> Any:
     """A NamedSharding per parameter, in a tree like `nnx.state(module, nnx.Param)`, abstract or not."""
 
-    def place(param: nnx.Param) -> nnx.Variable:
+    def place(param: nnx.Param[Any]) -> nnx.Variable[Any]:
         return param.replace(NamedSharding(mesh, specification(param.get_metadata()["axes"])))
 
     return jax.tree.map(

@@ -8,6 +8,7 @@ Parameters and states are float32; `dtype` is what a matrix product's factors ar
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +21,13 @@ from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 # Stacks of at most so many layers are not looped over but unrolled: on a CPU a training step of the mini model then
 # takes a fifth less time, and compiles no slower.
 SHALLOW = 8
+
+
+Pair = tuple[jax.Array, jax.Array]
+"""Keys and values, or cosine and sine."""
+
+Layer = Callable[[jax.Array, Any], jax.Array]
+"""States [B, T, D] after one layer of these weights."""
 
 
 class Text(NamedTuple):
@@ -77,7 +85,7 @@ class EncoderLayers(nnx.Module):
         self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
         self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale, dtype)
 
-    def __call__(self, x_BSD: jax.Array, angles: tuple[jax.Array, jax.Array], bias: jax.Array) -> jax.Array:
+    def __call__(self, x_BSD: jax.Array, angles: Pair, bias: jax.Array) -> jax.Array:
         normed = self.self_norm(x_BSD)
         keys, values = self.self_attention.keys_values(normed)
         queries = rotate(self.self_attention.queries(normed), angles)
@@ -107,7 +115,15 @@ class DecoderLayers(nnx.Module):
         self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
         self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale, dtype)
 
-    def __call__(self, x_BTD, angles, bias, past, text, text_bias):
+    def __call__(
+        self,
+        x_BTD: jax.Array,
+        angles: Pair,
+        bias: jax.Array,
+        past: tuple[jax.Array, jax.Array, jax.Array] | None,
+        text: Pair,
+        text_bias: jax.Array,
+    ) -> tuple[jax.Array, Pair]:
         """One layer over new steps; `past` (keys, values, slot) or None, `text` its keys and values.
 
         Returns the states and the keys and values that this layer now knows.
@@ -181,7 +197,7 @@ class Dia(nnx.Module):
         angles = self._angles(self.config.decoder, steps[None])
         graph, layers = nnx.split(self.decoder.layers)
 
-        def one(states, weights):
+        def one(states: jax.Array, weights: Any) -> jax.Array:
             layer = nnx.merge(graph, weights)
             known = layer.cross_attention.keys_values(text.states)
             return layer(states, angles, bias, None, known, text.bias)[0]
@@ -218,10 +234,10 @@ class Dia(nnx.Module):
         visible = (every >= cache.start[:, None, None]) & (every <= slots[:, None])
         bias = jnp.where(visible, 0.0, HIDDEN)[:, None]
         angles = self._angles(self.config.decoder, slots - cache.start[:, None])
-        states, known = self._embed(tokens), []
-        for layer, *past, keys, values in zip(layers, *cache[:4], strict=True):
-            past = (*past, cache.filled)
-            states, pair = layer(states, angles, bias, past, (keys, values), cache.text_bias)
+        states, known = self._embed(tokens), list[Pair]()
+        for layer, keys, values, *text in zip(layers, *cache[:4], strict=True):
+            past = keys, values, cache.filled
+            states, pair = layer(states, angles, bias, past, (text[0], text[1]), cache.text_bias)
             known.append(pair)
         keys, values = zip(*known, strict=True)
         cache = cache._replace(keys=keys, values=values, filled=cache.filled + tokens.shape[1])
@@ -233,7 +249,7 @@ class Dia(nnx.Module):
         angles = self._angles(self.config.encoder, steps[None])
         graph, layers = nnx.split(self.encoder.layers)
 
-        def one(states, weights):
+        def one(states: jax.Array, weights: Any) -> jax.Array:
             return nnx.merge(graph, weights)(states, angles, bias)
 
         states = self.encoder.embedding[...][text_ids]
@@ -259,17 +275,15 @@ class Dia(nnx.Module):
         summed: Any = sum(table[c][tokens[..., c]] for c in range(len(table)))
         return summed
 
-    def _angles(
-        self, settings: EncoderConfig | DecoderConfig, positions: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    def _angles(self, settings: EncoderConfig | DecoderConfig, positions: jax.Array) -> Pair:
         return rotary(positions, settings.head_dim, settings.rope_theta)
 
     def _through(
-        self, one, states: jax.Array, layers: Any, settings: EncoderConfig | DecoderConfig
+        self, one: Layer, states: jax.Array, layers: Any, settings: EncoderConfig | DecoderConfig
     ) -> jax.Array:
         """States after `one(states, weights)` for the weights of each layer in turn."""
 
-        def carried(states, weights):
+        def carried(states: jax.Array, weights: Any) -> tuple[jax.Array, None]:
             return one(states, weights), None
 
         body = jax.checkpoint(carried) if self.remat else carried

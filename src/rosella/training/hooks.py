@@ -20,6 +20,7 @@ from rosella.training.loss import combine
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
 from rosella.training.state import Skeleton, TrainState
+from rosella.training.step import Evaluation
 
 BAD_STEPS_IN_ROW = 25
 
@@ -96,7 +97,7 @@ class Log:
 class Evaluate:
     """Validation loss on fixed batches."""
 
-    def __init__(self, step: Callable, batches: Callable[[], Sequence[Batch]], log: Log) -> None:
+    def __init__(self, step: Evaluation, batches: Callable[[], Sequence[Batch]], log: Log) -> None:
         self.step, self.batches, self.log = step, batches, log
 
     def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
