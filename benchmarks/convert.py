@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from _machine import row
 
-from rosella.convert.checkpoint import write_directory
-from rosella.convert.homes import wanted
-from rosella.convert.tensors import DTYPES, Stored, Tensors
 from rosella.model.config import dia_1_6b
+from rosella.weights.models import write_directory
+from rosella.weights.names import Kind, tensor_shapes
+from rosella.weights.tensors import DTYPES, Stored, Tensors
 
 ROAD = ("nari", "reference", "rosella")
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 def write_random(directory: Path) -> int:
     """A full-size model directory, drawn tensor by tensor; returns the bytes of its weights."""
-    shapes = wanted("transformers", dia_1_6b())
+    shapes = tensor_shapes(Kind.TRANSFORMERS, dia_1_6b())
 
     def draw(name: str) -> np.ndarray:
         return 0.02 * np.random.default_rng(zlib.crc32(name.encode())).standard_normal(

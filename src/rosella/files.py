@@ -16,6 +16,8 @@ from rosella.errors import NoSpace, is_full_disk
 from rosella.failpoints import failpoint
 
 _BLOCK = 1 << 20
+MANIFEST = "manifest.json"
+"""In a sealed directory: the SHA-256 of every other file."""
 
 
 @contextmanager
@@ -79,6 +81,22 @@ def sha256(source: str | Path | BinaryIO) -> str:
     return digest.hexdigest()
 
 
+def seal(directory: Path) -> None:
+    """Write the manifest of a directory that is complete."""
+    write_json(directory / MANIFEST, _digests(directory), indent=1)
+
+
+def find_damage(sealed: Path) -> str | None:
+    """What is wrong with the files of a sealed directory, or None."""
+    try:
+        expected = json.loads((sealed / MANIFEST).read_text())
+        found = _digests(sealed)
+    except (OSError, ValueError) as error:
+        return f"{MANIFEST} is unreadable: {error}"
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    return f"{wrong[0]} is not what was written" if wrong else None
+
+
 def missing(directory: Path) -> list[Path]:
     """Of a directory and all above it those that do not exist, innermost first."""
     return [each for each in (directory, *directory.parents) if not os.path.exists(each)]
@@ -101,6 +119,11 @@ def require_space(directory: Path, arrays: Iterable[int]) -> None:
     needed = int(1.01 * sum(sizes)) + len(sizes) * 2048 + (256 << 10)
     if shutil.disk_usage(directory).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {str(path.relative_to(directory)): sha256(path) for path in files}
 
 
 @contextmanager

@@ -11,13 +11,12 @@ import numpy as np
 
 from rosella import audio, dialogue
 from rosella.codec import Codec, load_codec
-from rosella.convert.checkpoint import load_model
-from rosella.convert.homes import find_directory
 from rosella.errors import UserError
 from rosella.inference.generate import generate
 from rosella.inference.sampling import Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
+from rosella.weights import find_model, load_model
 
 LONGEST_SECONDS = 30.0
 MAX_BATCH = 16
@@ -51,7 +50,7 @@ def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker
     `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names.
     """
     model, config = load_model(name_or_path)
-    own = find_directory(name_or_path) / "codec"
+    own = find_model(name_or_path) / "codec"
     return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec)))
 
 

@@ -52,9 +52,9 @@ def _model(folder: Path) -> None:
     import jax.numpy as jnp
     from flax import nnx
 
-    from rosella.convert.checkpoint import save_model
     from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
     from rosella.model.transformer import Dia
+    from rosella.weights import save_model
 
     encoder = EncoderConfig(16, 1, 2, 2, 8, intermediate_size=24, max_position_embeddings=64)
     decoder = DecoderConfig(

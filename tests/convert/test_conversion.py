@@ -16,13 +16,12 @@ from safetensors.numpy import load_file, save_file
 
 from foreign_homes import model, nari_state, reference_tree, weights, write_nari_config, write_reference
 from rosella.convert import conversion
-from rosella.convert.checkpoint import load_model, save_model
 from rosella.convert.conversion import convert
-from rosella.convert.homes import open_home
-from rosella.convert.settings import read_config
-from rosella.convert.tensors import WEIGHTS
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
+from rosella.weights import load_model, open_home, save_model
+from rosella.weights.configs import read_config
+from rosella.weights.tensors import WEIGHTS
 from tiny_dia import ATTEND, CONFIG
 
 
@@ -73,9 +72,9 @@ def test_how_padding_is_treated_travels_along(tmp_path, config):
         convert(tmp_path / str(number), tmp_path / str(number + 1), kind)
         assert open_home(tmp_path / str(number + 1)).config == config
     attends = config is ATTEND
-    assert bool(conversion.warning(config, "nari")) == attends
-    assert bool(conversion.warning(config, "reference")) != attends
-    assert not conversion.warning(config, "transformers")
+    assert bool(conversion.find_warning(config, "nari")) == attends
+    assert bool(conversion.find_warning(config, "reference")) != attends
+    assert not conversion.find_warning(config, "transformers")
 
 
 def test_a_pickle_of_nari(pickled, tmp_path):

@@ -14,13 +14,13 @@ import torch
 from rosella import audio, delay, dialogue, mini
 from rosella.codec import load_codec
 from rosella.codec.mel import MelCodecConfig, MelNetwork
-from rosella.convert.checkpoint import load_model, save_model
 from rosella.convert.conversion import convert
 from rosella.convert.huggingface import complete
 from rosella.errors import UserError
 from rosella.inference.generate import generate
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.speak import Voice, load
+from rosella.weights import load_model, save_model
 from tiny_dia import ATTEND, CONFIG, model
 
 TEXTS = ["[S1] één [S2] twee", "[S3] drie (laughs) [S4] vier, vijf en zes", "zeven"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rosella.errors import RosellaError
+from rosella.files import MANIFEST, find_damage
 from rosella.recipes import OptimizerRecipe
 from rosella.training import state as checkpoints
 from rosella.training.optimizer import make_optimizer
@@ -23,7 +24,7 @@ def state_at(step: int):
 @pytest.fixture
 def saved(tmp_path):
     for step in (3, 6, 9):
-        checkpoints.save(tmp_path, state_at(step), {"step": step}, tiny.recipe("x"))
+        checkpoints.save(tmp_path, state_at(step), {"step": step}, tiny.recipe("x"), tiny.config())
     return tmp_path
 
 
@@ -56,9 +57,9 @@ def test_a_flipped_bit_anywhere_falls_back_to_the_one_before(saved):
 def test_missing_and_extra_files_are_damage(saved):
     newest = saved / "00000009"
     (newest / "stray").write_text("?")
-    assert "stray" in (checkpoints.verify(newest) or "")
+    assert "stray" in (find_damage(newest) or "")
     (newest / "stray").unlink()
-    (newest / checkpoints.MANIFEST).unlink()
+    (newest / MANIFEST).unlink()
     assert restore(saved)[0][1] == {"step": 6}
 
 
@@ -71,8 +72,8 @@ def test_nothing_intact_is_an_error_and_not_a_fresh_start(saved):
 
 def test_a_damaged_checkpoint_is_replaced_when_training_reaches_it_again(saved):
     (saved / "00000009" / "progress.json").write_text("{}")
-    checkpoints.save(saved, state_at(9), {"step": 9}, tiny.recipe("x"))
-    assert checkpoints.verify(saved / "00000009") is None
+    checkpoints.save(saved, state_at(9), {"step": 9}, tiny.recipe("x"), tiny.config())
+    assert find_damage(saved / "00000009") is None
 
 
 def test_an_interrupted_save_leaves_no_checkpoint(saved, monkeypatch):
@@ -81,7 +82,7 @@ def test_an_interrupted_save_leaves_no_checkpoint(saved, monkeypatch):
 
     monkeypatch.setattr(checkpoints, "_publish", explode)
     with pytest.raises(OSError, match="No space"):
-        checkpoints.save(saved, state_at(12), {"step": 12}, tiny.recipe("x"))
+        checkpoints.save(saved, state_at(12), {"step": 12}, tiny.recipe("x"), tiny.config())
     assert checkpoints.steps(saved) == [9, 6] and sorted(p.name for p in saved.iterdir()) == [
         "00000006",
         "00000009",
@@ -89,8 +90,8 @@ def test_an_interrupted_save_leaves_no_checkpoint(saved, monkeypatch):
 
 
 def test_the_manifest_lists_every_file(saved):
-    listed = json.loads((saved / "00000009" / checkpoints.MANIFEST).read_text())
-    assert {"progress.json", "recipe.yaml", "state/_METADATA"} <= listed.keys()
+    listed = json.loads((saved / "00000009" / MANIFEST).read_text())
+    assert {"progress.json", "recipe.yaml", "config.json", "state/_METADATA"} <= listed.keys()
 
 
 def test_a_model_is_taken_apart_and_put_together():

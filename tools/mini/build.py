@@ -89,7 +89,7 @@ def install(work: Path, hours: float) -> None:
 
     from rosella.asr.recogniser import Recogniser
     from rosella.codec.mel import MelNetwork
-    from rosella.convert.checkpoint import load_model, save_model
+    from rosella.weights import load_model, save_model
 
     MelNetwork.load(work / "codec").save(FAMILY / "codec", half_vocoder=True)
     weights, config = load_model(work / "mini-3-finish/model")

@@ -12,7 +12,7 @@ import typer
 from rosella.errors import RosellaError
 
 if TYPE_CHECKING:
-    from rosella.convert.parity import Parity, Row
+    from rosella.parity.compare import Parity, Row
 
 HOME = "mini, a model directory or file of any kind that convert reads, or a hub name."
 
@@ -47,10 +47,10 @@ def parity(
 def compare(a: str, b: str, frames: int | None, dtype: str) -> Parity:
     """The comparison, with progress on standard error."""
     from rosella.cli.progress import progress
-    from rosella.convert import parity, trace
+    from rosella.parity import compare, trace
 
     with progress("comparing", 2 * len(trace.PARTS)) as update:
-        return parity.compare(a, b, frames, dtype, update)
+        return compare.compare(a, b, frames, dtype, update)
 
 
 def show(found: Parity) -> None:

@@ -11,22 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rosella.convert import huggingface, mapping, settings, trees
-from rosella.convert.checkpoint import write_directory
-from rosella.convert.homes import Home, find_directory, open_home, wanted, widest
-from rosella.convert.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
+from rosella.convert import huggingface
 from rosella.errors import UserError
 from rosella.files import replacing_directory
 from rosella.model.config import DiaConfig
-
-LAYOUT = {"transformers": "transformers", "rosella": "transformers", "nari": "nari", "reference": "reference"}
+from rosella.weights import configs, orbax
+from rosella.weights.homes import Home, open_home
+from rosella.weights.models import write_directory
+from rosella.weights.names import Kind, places, tensor_shapes, to_stored
+from rosella.weights.tensors import DTYPES, WEIGHTS, Stored, Tensors, widest, write_safetensors
 
 
 class Converted(NamedTuple):
-    """The kind and path of the source, the configuration written, and how many parameters there are."""
+    """The kind of the source, the configuration written, and how many parameters there are."""
 
-    kind: str
-    source: Path
+    kind: Kind
     config: DiaConfig
     parameters: int
 
@@ -44,31 +43,30 @@ def convert(
     """Writes the model at `source` to the new directory `destination`, a home of kind `to`.
 
     Tensors keep their stored types unless `dtype` names another. `trained_text_length` says that the decoder was
-    trained on so many text positions, padding included, as the JAX reference does; its own checkpoints need no
+    trained on so many text positions, padding included, as Parkiet's does; its own checkpoints need no
     telling. `codec` replaces the one that the model names; not `with_codec` leaves it out of a Transformers
     folder. `progress(done, total)` counts tensors.
     The directory appears whole or not at all. Raises UserError for what cannot be read, is no whole model, holds
     NaN or infinities, or does not fit `dtype`.
     """
-    path = find_directory(source)
-    home = open_home(path)
+    kind, home = Kind(to), open_home(source)
     config = home.config
     if trained_text_length is not None:
-        config = settings.attending(config, trained_text_length)
+        config = configs.attend_to_padding(config, trained_text_length)
     with _new_directory(Path(destination)) as directory:
-        _write(directory, home, config, to, dtype, progress)
-        if to == "transformers":
+        _write(directory, home, config, kind, dtype, progress)
+        if kind is Kind.TRANSFORMERS:
             huggingface.complete(directory, config, codec, with_codec)
     count = sum(math.prod(stored.shape) for stored in home.tensors.stored.values())
-    return Converted(home.kind, path, config, count)
+    return Converted(home.kind, config, count)
 
 
-def warning(config: DiaConfig, to: str) -> str | None:
+def find_warning(config: DiaConfig, to: str) -> str | None:
     """What a home cannot say of a model: how other programs will treat text padding there."""
     attends = config.cross_attention_padding == "attend"
-    if to == "nari" and attends:
+    if to == Kind.NARI and attends:
         return "Nari's Dia masks text padding, which this model was trained to see, so it degrades there."
-    if to == "reference" and not attends:
+    if to == Kind.PARKIET and not attends:
         return "The JAX reference shows text padding to the decoder, and this model never saw any, so it degrades there."
     return None
 
@@ -77,24 +75,24 @@ def _write(
     directory: Path,
     home: Home,
     config: DiaConfig,
-    to: str,
+    kind: Kind,
     dtype: str | None,
     progress: Callable[[int, int], None],
 ) -> None:
-    tensors, broken = _rewritten(home, LAYOUT[to], dtype, progress)
+    tensors, broken = _rewrite(home, kind.named, dtype, progress)
     kept = widest(list(tensors.stored.values())).name
-    if to == "reference":
-        constants = settings.timescales(config)
+    if kind is Kind.PARKIET:
+        constants = configs.timescales(config)
         shapes = {name: Stored(value.shape, value.dtype) for name, value in constants.items()}
         read = lambda name: constants[name] if name in constants else tensors.read(name)  # noqa: E731
-        trees.write_tree(directory, Tensors(tensors.stored | shapes, read))
-    elif to == "nari":
+        orbax.write_tree(directory, Tensors(tensors.stored | shapes, read))
+    elif kind is Kind.NARI:
         directory.mkdir()
         write_safetensors(directory / WEIGHTS, tensors)
     else:
         write_directory(directory, tensors, config, kept)
-    if to in ("nari", "reference"):
-        settings.write_json(directory / "config.json", settings.nari_config(config, kept))
+    if kind in (Kind.NARI, Kind.PARKIET):
+        configs.write_json(directory / configs.CONFIG, configs.nari_config(config, kept))
     if broken:
         raise UserError(
             f"The weights hold NaN or infinities{f' as {dtype}' if dtype else ''} ({', '.join(sorted(broken))}); "
@@ -102,27 +100,27 @@ def _write(
         )
 
 
-def _rewritten(
-    home: Home, layout: str, dtype: str | None, progress: Callable[[int, int], None]
+def _rewrite(
+    home: Home, named: Kind, dtype: str | None, progress: Callable[[int, int], None]
 ) -> tuple[Tensors, list[str]]:
-    """The home's tensors in a layout, and the names of those that turn out to hold NaN or infinities when read."""
-    places, broken = mapping.places(layout, home.config), []
+    """The home's tensors under other names, and those of those that turn out to hold NaN or infinities when read."""
+    found, broken = places(named, home.config), []
     stored = {
-        name: Stored(shape, DTYPES[dtype] if dtype else home.dtype(places[name].path, places[name].index))
-        for name, shape in wanted(layout, home.config).items()
+        name: Stored(shape, DTYPES[dtype] if dtype else home.dtype(found[name].path, found[name].index))
+        for name, shape in tensor_shapes(named, home.config).items()
     }
     # Wider types first, so that every tensor of a safetensors file begins at a multiple of its size.
     stored = dict(sorted(stored.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize))
-    names = {name: number for number, name in enumerate(stored, start=1)}
+    numbers = {name: number for number, name in enumerate(stored, start=1)}
 
     def read(name: str) -> np.ndarray:
-        place = places[name]
+        place = found[name]
         with np.errstate(over="ignore"):
             value = home.piece(place.path, place.index).astype(stored[name].dtype, copy=False)
         if not np.isfinite(value).all():
             broken.append(name)
-        progress(names[name], len(names))
-        return mapping.to_stored(layout, place, value)
+        progress(numbers[name], len(numbers))
+        return to_stored(named, place, value)
 
     return Tensors(stored, read), broken
 

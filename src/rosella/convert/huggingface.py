@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rosella import dialogue
+from rosella.codec import Codec, load_codec
 from rosella.errors import UserError
+from rosella.files import write_text
 from rosella.model.config import DiaConfig
+from rosella.weights.configs import CONFIG, read_json, write_json
 
-if TYPE_CHECKING:
-    from rosella.codec import Codec
+PROCESSOR = Path(__file__).with_name("processing_rosella.py")
+"""What is shipped with every folder, under this name."""
 
 
 def complete(directory: Path, config: DiaConfig, codec: str | None = None, with_codec: bool = True) -> None:
@@ -22,12 +24,11 @@ def complete(directory: Path, config: DiaConfig, codec: str | None = None, with_
     names. Raises UserError when the codec cannot be loaded or is not the model's. Without a codec the processor reads
     texts but neither reads nor makes audio, as a README.md then says.
     """
-    from rosella.codec import load_codec
     from rosella.convert.processing_rosella import RosellaProcessor
 
     loaded = load_codec(codec or config.codec) if with_codec else None
     if loaded is None:
-        (directory / "README.md").write_text(_README.format(codec=config.codec), "utf-8")
+        write_text(directory / "README.md", _README.format(codec=config.codec))
     else:
         _check(loaded, config)
     ids = {name: getattr(config.decoder, name) for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
@@ -87,12 +88,11 @@ def _check(codec: Codec, config: DiaConfig) -> None:
 
 def _let_it_speak_as_here(directory: Path, config: DiaConfig) -> None:
     # Transformers computes in the type that config.json names; Rosella in float32, whatever the files hold.
-    _update(directory / "config.json", dtype="float32")
+    _update(directory / CONFIG, dtype="float32")
     # To this it adds the largest delay and the prompt: then both end where the model holds no more.
     longest = config.decoder.max_position_embeddings - config.longest_delay
     _update(directory / "generation_config.json", max_length=longest)
 
 
 def _update(path: Path, **changes: Any) -> None:
-    values = {**json.loads(path.read_text("utf-8")), **changes}
-    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf-8")
+    write_json(path, {**read_json(path), **changes})

@@ -139,7 +139,7 @@ class Save:
         if last or job.step % job.recipe.checkpoint.every == 0:
             self.log.flush(job)
             progress = {"step": job.step, "iterator": job.batches.get_state(), "data": job.data}
-            checkpoints.save(job.run.checkpoints, job.state, progress, job.recipe)
+            checkpoints.save(job.run.checkpoints, job.state, progress, job.recipe, job.config)
 
 
 def _check_finite(job: Job, step: int, values: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rosella.convert.checkpoint import save_model
 from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
@@ -21,6 +20,7 @@ from rosella.training.samples import speaks
 from rosella.training.start import check_export, start
 from rosella.training.state import Skeleton
 from rosella.training.step import make_evaluation, make_step
+from rosella.weights import save_model
 
 
 @dataclass(frozen=True)

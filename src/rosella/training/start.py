@@ -9,12 +9,12 @@ import jax
 from flax import nnx
 
 from rosella.codec import Codec, load_codec
-from rosella.convert.checkpoint import load_model
 from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, preset
 from rosella.model.transformer import Dia
 from rosella.training.recipe import DataRecipe, ModelRecipe, Recipe
+from rosella.weights import load_model
 
 
 class Start(NamedTuple):

@@ -1,7 +1,7 @@
 """All that a resume needs, and its way to disk and back.
 
 A checkpoint is a directory `checkpoints/<step>`: an Orbax tree (float32 parameters, optimizer state, step,
-random key), `progress.json` (data-iterator state), the recipe, and `manifest.json`, the SHA-256 of every file.
+random key), `progress.json` (data-iterator state), the recipe, the model's `config.json`, and a manifest.
 It is written under another name, synced and renamed, so it exists whole or not at all.
 """
 
@@ -19,13 +19,13 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from rosella.files import replacing_directory, require_space, sha256, write_json
+from rosella.files import find_damage, replacing_directory, require_space, seal, write_json
+from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.recipes import save_recipe
 from rosella.runs import newest_intact
 from rosella.training.recipe import Recipe
-
-MANIFEST = "manifest.json"
+from rosella.weights.configs import CONFIG, write_config
 
 
 class TrainState(NamedTuple):
@@ -68,7 +68,9 @@ def fresh_state(
     return TrainState(jax.tree.map(jnp.copy, params), optimizer.init(params), counters[0], key, *counters[1:])
 
 
-def save(directory: Path, state: TrainState, progress: dict[str, Any], recipe: Recipe) -> Path:
+def save(
+    directory: Path, state: TrainState, progress: dict[str, Any], recipe: Recipe, config: DiaConfig
+) -> Path:
     """Write the checkpoint of `state.step` and remove all but the newest `recipe.checkpoint.keep`."""
     import orbax.checkpoint as ocp
 
@@ -82,7 +84,8 @@ def save(directory: Path, state: TrainState, progress: dict[str, Any], recipe: R
             checkpointer.save((temporary / "state").resolve(), state._asdict())
         write_json(temporary / "progress.json", progress, indent=None)
         save_recipe(recipe, temporary / "recipe.yaml")
-        write_json(temporary / MANIFEST, _digests(temporary), indent=1)
+        write_config(temporary / CONFIG, config)
+        seal(temporary)
     for old in steps(directory)[recipe.checkpoint.keep :]:
         shutil.rmtree(directory / f"{old:08d}")
     return final
@@ -95,7 +98,7 @@ def restore(
 
     Damaged ones are noted. RosellaError when every one is damaged.
     """
-    found = newest_intact([directory / f"{step:08d}" for step in steps(directory)], verify, note)
+    found = newest_intact([directory / f"{step:08d}" for step in steps(directory)], find_damage, note)
     if found is None:
         return None
     return _read(found, like), json.loads((found / "progress.json").read_text())
@@ -107,17 +110,6 @@ def steps(directory: Path) -> list[int]:
     return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
 
-def verify(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint's files, or None."""
-    try:
-        expected = json.loads((checkpoint / MANIFEST).read_text())
-        found = _digests(checkpoint)
-    except (OSError, ValueError) as error:
-        return f"{MANIFEST} is unreadable: {error}"
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    return f"{wrong[0]} is not what was written" if wrong else None
-
-
 def _read(checkpoint: Path, like: TrainState) -> TrainState:
     import orbax.checkpoint as ocp
 
@@ -126,8 +118,3 @@ def _read(checkpoint: Path, like: TrainState) -> TrainState:
     )
     with ocp.StandardCheckpointer() as checkpointer:
         return TrainState(**checkpointer.restore((checkpoint / "state").resolve(), shapes))
-
-
-def _digests(directory: Path) -> dict[str, str]:
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(directory)): sha256(path) for path in files}

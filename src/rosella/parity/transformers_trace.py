@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from rosella.convert import trace
-from rosella.convert.trace import Case, Greedy, Inputs, Say, Trace
+from rosella.convert.huggingface import PROCESSOR
 from rosella.errors import UserError
+from rosella.parity import trace
+from rosella.parity.trace import Case, Greedy, Inputs, Say, Trace
 
-TOKENIZER, SHIPPED = "tokenizer_config.json", "processing_rosella.py"
+TOKENIZER = "tokenizer_config.json"
 
 
 def has_tokenizer(folder: Path) -> bool:
@@ -28,7 +29,7 @@ def has_tokenizer(folder: Path) -> bool:
     return (folder / TOKENIZER).is_file()
 
 
-def transformers_trace(folder: Path, inputs: Inputs, dtype: str, say: Say) -> Trace:
+def trace_folder(folder: Path, inputs: Inputs, dtype: str, say: Say) -> Trace:
     """The trace of a folder that Transformers reads, computed in `dtype`.
 
     UserError for a folder whose processor is not the installed one, or does not fit its model.
@@ -59,9 +60,9 @@ def _stages(model: Any, processor: Any, inputs: Inputs) -> dict[str, list[np.nda
     for hook in hooks:
         hook.remove()
     stages = {
-        trace.TEXT_IDS: _first(fed["input_ids"], counts),
+        trace.TEXT_IDS: trace.cut_rows(_array(fed["input_ids"]), counts),
         trace.AUDIO_IDS: _heard(fed["decoder_input_ids"], heard),
-        trace.ENCODER: _first(out.encoder_last_hidden_state, counts),
+        trace.ENCODER: trace.cut_rows(_array(out.encoder_last_hidden_state), counts),
     }
     for number, states in enumerate(layers):
         stages[trace.layer_name(number)] = _heard(states, heard)
@@ -128,10 +129,11 @@ def _processor(folder: Path, config: Any) -> Any:
         DiaProcessor,
     )
 
-    if (folder / SHIPPED).is_file():
-        if (folder / SHIPPED).read_bytes() != Path(__file__).with_name(SHIPPED).read_bytes():
+    shipped = folder / PROCESSOR.name
+    if shipped.is_file():
+        if shipped.read_bytes() != PROCESSOR.read_bytes():
             raise UserError(
-                f"The {SHIPPED} in {folder} is not this version's, and it would be run: convert the model again."
+                f"The {shipped.name} in {folder} is not this version's, and it would be run: convert the model again."
             )
         processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     else:
@@ -166,10 +168,6 @@ class _CodesAsAudio:
         hop = self.config.downsampling_ratios[0]
         frames = waves.reshape(len(waves), -1, hop)[..., : self.codebooks]
         return SimpleNamespace(audio_codes=frames.transpose(1, 2).long())
-
-
-def _first(batch: Any, counts: np.ndarray) -> list[np.ndarray]:
-    return [row[:count] for row, count in zip(_array(batch), counts, strict=True)]
 
 
 def _heard(batch: Any, mask: np.ndarray) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Orbax directories, one tensor at a time: the JAX reference's and Rosella's training checkpoints.
+"""Orbax directories, one tensor at a time: Parkiet's and Rosella's training checkpoints.
 
 A tensor's name is its path in the tree, joined by `/`.
 """
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from rosella.convert.tensors import DTYPES, Stored, Tensors
 from rosella.errors import UserError
 from rosella.files import require_space
+from rosella.weights.tensors import DTYPES, Stored, Tensors
 
 _DATA_FILE = 256 << 20  # bytes that wait in memory for their data file
 

@@ -18,14 +18,17 @@ from safetensors.numpy import load_file, save_file
 import tiny_dia
 from rosella import dialogue
 from rosella.cli import main
-from rosella.convert import huggingface, parity, trace
-from rosella.convert.checkpoint import WEIGHTS, load_model, save_model
-from rosella.convert.trace import Case, Greedy, make_inputs, margins, rosella_trace
-from rosella.convert.trace_transformers import transformers_trace
+from rosella.convert import huggingface
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, EncoderConfig
 from rosella.model.transformer import Dia
+from rosella.parity import compare, trace
+from rosella.parity.rosella_trace import _padded, margins, trace_model
+from rosella.parity.trace import Case, Greedy, make_inputs
+from rosella.parity.transformers_trace import trace_folder
 from rosella.training.loss import codebook_sums
+from rosella.weights import load_model, save_model
+from rosella.weights.tensors import WEIGHTS
 from test_production import write_dia
 
 pytestmark = pytest.mark.parity
@@ -61,7 +64,7 @@ def inputs():
 def model(inputs):
     """A model that knows a few frames of each text by heart, so that its rows end at different steps."""
     rows = [row[:count] for row, count in zip(inputs.codes, LEARNT, strict=True)]
-    tokens = trace._padded([trace._delayed(row, CONFIG) for row in rows], CONFIG)
+    tokens = _padded([CONFIG.delayed(row, end=True) for row in rows], CONFIG)
     ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in inputs.texts])
     ids[trace.DROPPED] = 0
     graph, weights = nnx.split(tiny_dia.model(CONFIG))
@@ -96,7 +99,7 @@ def exported(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ours(model, inputs):
-    return rosella_trace(model, inputs, "float32", quiet)
+    return trace_model(model, inputs, "float32", quiet)
 
 
 @pytest.fixture
@@ -104,8 +107,8 @@ def table(ours, inputs):
     """The rows of our model against a Transformers folder."""
 
     def compared(folder):
-        rows = parity.compare_traces(ours, transformers_trace(folder, inputs, "float32", quiet), parity.BOUND)
-        return parity.Parity(("", ""), rows)
+        rows = compare.compare_traces(ours, trace_folder(folder, inputs, "float32", quiet), compare.BOUND)
+        return compare.Parity(("", ""), rows)
 
     return compared
 
@@ -123,7 +126,7 @@ def test_an_export_is_the_same_model(table, exported):
 def test_what_is_at_work_is_told(model, exported, tmp_path):
     save_model(tmp_path / "ours", model, CONFIG)
     told: list[tuple[int, str]] = []
-    parity.compare(tmp_path / "ours", exported, FRAMES, report=lambda done, note: told.append((done, note)))
+    compare.compare(tmp_path / "ours", exported, FRAMES, report=lambda done, note: told.append((done, note)))
     homes = f"{tmp_path / 'ours'} (Rosella)", f"{exported} (Transformers)"
     begun = [(number, f"{homes[number // 5]}: {trace.PARTS[number % 5]}") for number in range(10)]
     assert [each for each in told if each in begun] == [each for each in begun if each[0] < 6]
@@ -232,15 +235,15 @@ def test_homes_that_cannot_be_compared_are_refused(exported, spoilt, tmp_path):
     wide = replace(CONFIG, decoder=replace(CONFIG.decoder, intermediate_size=44))
     save_model(tmp_path / "wide", tiny_dia.model(wide), wide)
     with pytest.raises(UserError, match="decoder intermediate_size 40 and 44"):
-        parity._check_sizes(CONFIG, load_model(tmp_path / "wide")[1])
+        compare._check_sizes(CONFIG, load_model(tmp_path / "wide")[1])
     with pytest.raises(UserError, match="200 frames .* 1 to 106"):
         make_inputs(CONFIG, 200)
     (spoilt / "processing_rosella.py").write_text("print('anything')")
     with pytest.raises(UserError, match="is not this version's"):
-        transformers_trace(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
+        trace_folder(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
     (spoilt / "processing_rosella.py").unlink()
     with pytest.raises(UserError, match="knows only Dia-1.6B's delays"):
-        transformers_trace(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
+        trace_folder(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
 
 
 def test_a_tie_ends_the_comparison_of_its_row_alone():
@@ -249,13 +252,13 @@ def test_a_tie_ends_the_comparison_of_its_row_alone():
     b[0, 1:] = 5
     b[1, 3, 0] = 5
     margin[0, 1] = 1e-7
-    row = parity.compare_greedy(trace.CASES[0], Greedy(a, margin), Greedy(b), 1e-6, 1e-5)
+    row = compare.compare_greedy(trace.CASES[0], Greedy(a, margin), Greedy(b), 1e-6, 1e-5)
     assert (row.error, row.remark) == (1 / 10, "10 ids, 1 rows up to a tie")
     assert row.broken
-    assert parity.compare_greedy(trace.CASES[0], Greedy(a, margin), Greedy(b), 0.0, 1e-5).error == 7 / 16
+    assert compare.compare_greedy(trace.CASES[0], Greedy(a, margin), Greedy(b), 0.0, 1e-5).error == 7 / 16
     short = Greedy(a[:, :2], margin)
-    assert parity.compare_greedy(trace.CASES[0], short, Greedy(a[:, :3]), 0.0, 1e-5).error == 0
-    assert parity.compare_greedy(trace.CASES[0], short, Greedy(a), 0.0, 1e-5).broken
+    assert compare.compare_greedy(trace.CASES[0], short, Greedy(a[:, :3]), 0.0, 1e-5).error == 0
+    assert compare.compare_greedy(trace.CASES[0], short, Greedy(a), 0.0, 1e-5).broken
 
 
 def test_margins_are_those_of_the_best_two_and_of_the_top_k():
@@ -269,9 +272,9 @@ def test_margins_are_those_of_the_best_two_and_of_the_top_k():
 
 def test_what_is_no_number_breaks_the_bound():
     nothing = [np.full((2, 3), np.nan, np.float32)]
-    row = parity._compare_stage(trace.LOGITS, nothing, nothing, 1e-5)
+    row = compare._compare_stage(trace.LOGITS, nothing, nothing, 1e-5)
     assert row.broken
-    assert json.loads(json.dumps(parity.Parity(("", ""), [row]).to_dict()))["rows"][0]["error"] is None
+    assert json.loads(json.dumps(compare.Parity(("", ""), [row]).to_dict()))["rows"][0]["error"] is None
 
 
 MIDDLE = DiaConfig(
@@ -310,7 +313,7 @@ def test_whole_models_speak_the_same_for_200_frames(name, tmp_path):
         model = Dia(config, nnx.Rngs(0))
     save_model(tmp_path, model, config)
     huggingface.complete(tmp_path, config)
-    found = parity.compare(tmp_path, tmp_path)
+    found = compare.compare(tmp_path, tmp_path)
     assert found.divergence is None, found.divergence
     assert [home.rsplit("(")[-1] for home in found.homes] == ["Rosella)", "Transformers)"]
     compared = [int(row.remark.split()[0]) for row in found.rows[-len(trace.CASES) :]]
@@ -326,6 +329,6 @@ def test_the_full_size_with_the_stock_processor(tmp_path):
     DiaTokenizer(added_tokens_decoder={3: AddedToken("[S3]"), 4: AddedToken("[S4]")}).save_pretrained(
         tmp_path
     )
-    found = parity.compare(tmp_path, tmp_path, frames=4)
+    found = compare.compare(tmp_path, tmp_path, frames=4)
     assert found.divergence is None, found.divergence
     assert {row.bound for row in found.rows} == {0.0, 1e-4}

@@ -1,4 +1,4 @@
-"""The configuration of a home: from its `config.json`, from its recipe, or from the shapes of its tensors."""
+"""The configuration of a home: from its `config.json`, or from the shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from rosella.convert import mapping
-from rosella.convert.tensors import Stored
 from rosella.errors import UserError
 from rosella.files import write_text
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+from rosella.weights.names import RULES, Kind, pattern
+from rosella.weights.tensors import Stored
 
+CONFIG = "config.json"
 _IDS = ("eos_token_id", "pad_token_id", "bos_token_id")
 
 
@@ -32,19 +33,24 @@ def read_config(path: Path) -> DiaConfig:
     return DiaConfig.from_dict({**values, "decoder_config": decoder})
 
 
+def write_config(path: Path, config: DiaConfig, dtype: str = "float32") -> None:
+    """A `config.json` as our model directories have it; `dtype` is what loading makes of the weights."""
+    write_json(path, {**config.to_dict(), "dtype": dtype})
+
+
 def is_ours(path: Path) -> bool:
     """Whether a `config.json` says what only Rosella writes down, how the decoder treats padding among it."""
     return "rosella" in read_json(path)
 
 
-def attending(config: DiaConfig, trained_text_length: int | None = None) -> DiaConfig:
+def attend_to_padding(config: DiaConfig, trained_text_length: int | None = None) -> DiaConfig:
     """The same model, known to have been trained on text padding, by default as long as the encoder reads."""
     length = trained_text_length or config.encoder.max_position_embeddings
     return replace(config, cross_attention_padding="attend", trained_text_length=length)
 
 
 def timescales(config: DiaConfig) -> dict[str, np.ndarray]:
-    """The rotary timescales float32 [head_dim / 2] that the reference keeps among its parameters."""
+    """The rotary timescales float32 [head_dim / 2] that Parkiet keeps among its parameters."""
     found = {}
     for side, part in (("encoder", config.encoder), ("decoder", config.decoder)):
         scale = part.rope_theta ** (np.arange(0, part.head_dim, 2) / part.head_dim)
@@ -55,7 +61,7 @@ def timescales(config: DiaConfig) -> dict[str, np.ndarray]:
 
 
 def nari_config(config: DiaConfig, dtype: str) -> dict[str, Any]:
-    """The content of a `config.json` that Nari's Dia and the JAX reference read."""
+    """The content of a `config.json` that Nari's Dia and Parkiet read."""
     values = {**config.to_dict(), "dtype": dtype, "torch_dtype": dtype}
     decoder = values["decoder_config"]
     for part, source in (("encoder_config", config.encoder), ("decoder_config", config.decoder)):
@@ -64,12 +70,12 @@ def nari_config(config: DiaConfig, dtype: str) -> dict[str, Any]:
     return values | {name: decoder.pop(name) for name in _IDS}
 
 
-def config_from_shapes(layout: str, stored: Mapping[str, Stored], where: Path) -> DiaConfig:
-    """What names and shapes in Nari's or the reference's layout tell, and Dia's own values for the rest.
+def config_from_shapes(named: Kind, stored: Mapping[str, Stored], where: Path) -> DiaConfig:
+    """What the names and shapes of Nari's or Parkiet's tensors tell, and Dia's own values for the rest.
 
     Norm epsilon, rotary base, longest text and longest audio leave no trace there.
     """
-    names = {rule.ours: mapping.pattern(rule, layout) for rule in mapping.RULES}
+    names = {rule.ours: pattern(rule, named) for rule in RULES}
     missing = sorted(
         first for first in (name.replace("{i}", "0") for name in names.values()) if first not in stored
     )

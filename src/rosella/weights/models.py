@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella.convert import mapping
-from rosella.convert.homes import Home, find_directory, open_home, wanted
-from rosella.convert.settings import write_json
-from rosella.convert.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
+from rosella.weights.configs import CONFIG, write_config, write_json
+from rosella.weights.homes import Home, open_home
+from rosella.weights.names import Kind, ParameterPath, places, tensor_shapes, to_stored
+from rosella.weights.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
 
 
 def load_model(name_or_path: str | os.PathLike[str]) -> tuple[Dia, DiaConfig]:
@@ -28,7 +28,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> tuple[Dia, DiaConfig]:
     Raises UserError when it cannot be found, or when tensors are missing, unexpected or misshaped (all are
     listed).
     """
-    home = open_home(find_directory(name_or_path))
+    home = open_home(name_or_path)
     model = nnx.eval_shape(lambda: Dia(home.config, nnx.Rngs(0)))
     graph, state = nnx.split(model)
     flat: Any = nnx.to_flat_state(state)
@@ -43,15 +43,16 @@ def save_model(
 ) -> None:
     """Writes a model directory; each file appears whole or not at all. A `dtype` of float16 halves it."""
     values = dict(nnx.to_flat_state(nnx.state(model, nnx.Param)))
-    places = mapping.places("transformers", config)
+    named = Kind.ROSELLA.named
+    found = places(named, config)
 
     def read(name: str) -> np.ndarray:
-        place = places[name]
+        place = found[name]
         whole = values[place.path][...]
         ours = np.asarray(whole if place.index is None else whole[place.index])
-        return mapping.to_stored("transformers", place, ours).astype(dtype)
+        return to_stored(named, place, ours).astype(dtype)
 
-    stored = {name: Stored(shape, DTYPES[dtype]) for name, shape in wanted("transformers", config).items()}
+    stored = {name: Stored(shape, DTYPES[dtype]) for name, shape in tensor_shapes(named, config).items()}
     write_directory(Path(directory), Tensors(stored, read), config, dtype)
 
 
@@ -60,10 +61,10 @@ def write_directory(directory: Path, tensors: Tensors, config: DiaConfig, dtype:
     directory.mkdir(parents=True, exist_ok=True)
     write_safetensors(directory / WEIGHTS, tensors)
     write_json(directory / "generation_config.json", _generation_config(config))
-    write_json(directory / "config.json", {**config.to_dict(), "dtype": dtype})
+    write_config(directory / CONFIG, config, dtype)
 
 
-def _parameter(home: Home, path: mapping.Path, shape: tuple[int, ...]) -> Any:
+def _parameter(home: Home, path: ParameterPath, shape: tuple[int, ...]) -> Any:
     if "layers" not in path:
         return jnp.asarray(home.piece(path, None), jnp.float32)
     whole = np.empty(shape, np.float32)

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rosella.convert import trace
-from rosella.convert.checkpoint import load_model
-from rosella.convert.homes import find_directory, open_home
-from rosella.convert.trace import Case, Greedy, Inputs, Say, Trace, rosella_trace
-from rosella.convert.trace_transformers import has_tokenizer, transformers_trace
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
+from rosella.parity import trace
+from rosella.parity.rosella_trace import trace_model
+from rosella.parity.trace import Case, Greedy, Inputs, Say, Trace
+from rosella.parity.transformers_trace import has_tokenizer, trace_folder
+from rosella.weights import load_model, open_home
+from rosella.weights.names import Kind
 
 Report = Callable[[int, str], None]
 
@@ -40,8 +41,8 @@ class Side(NamedTuple):
 
     def run(self, inputs: Inputs, dtype: str, say: Say) -> Trace:
         if self.by_transformers:
-            return transformers_trace(self.path, inputs, dtype, say)
-        return rosella_trace(load_model(self.path)[0], inputs, dtype, say)
+            return trace_folder(self.path, inputs, dtype, say)
+        return trace_model(load_model(self.path)[0], inputs, dtype, say)
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,9 @@ def _bound(config: DiaConfig, dtype: str) -> float | None:
 
 
 def _side(name: str | Path) -> Side:
-    path = find_directory(name)
-    home = open_home(path)
-    return Side(str(name), path, home.config, home.kind == "transformers" and has_tokenizer(path))
+    home = open_home(name)
+    by_transformers = home.kind is Kind.TRANSFORMERS and has_tokenizer(home.path)
+    return Side(str(name), home.path, home.config, by_transformers)
 
 
 def _check_sizes(a: DiaConfig, b: DiaConfig) -> None:

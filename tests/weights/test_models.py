@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import ml_dtypes
@@ -9,10 +10,11 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from rosella.convert import mapping
-from rosella.convert.checkpoint import load_model, save_model
-from rosella.convert.tensors import INDEX, WEIGHTS
 from rosella.errors import UserError
+from rosella.weights import load_model, save_model
+from rosella.weights.names import Kind, places
+from rosella.weights.tensors import INDEX, WEIGHTS
+from support import ROOT
 from tiny_dia import CONFIG, model
 
 
@@ -34,10 +36,10 @@ def test_a_model_survives_the_disk_bit_for_bit(saved):
     assert not list(saved.glob(".*"))
 
 
-@pytest.mark.parametrize("layout", mapping.LAYOUTS)
-def test_the_table_names_every_parameter_once(layout):
+@pytest.mark.parametrize("named", Kind)
+def test_the_table_names_every_parameter_once(named):
     """Whole, or in all its parts."""
-    found = [(place.path, place.index) for place in mapping.places(layout, CONFIG).values()]
+    found = [(place.path, place.index) for place in places(named, CONFIG).values()]
     assert len(set(found)) == len(found)
     for path, value in weights(model()).items():
         numbers = [number for name, number in found if name == path]
@@ -116,3 +118,15 @@ def test_a_failed_write_leaves_the_old_model(saved, monkeypatch):
     np.testing.assert_array_equal(
         *(weights(m)[("decoder", "logits")] for m in (load_model(saved)[0], model()))
     )
+
+
+def test_the_example_of_the_documentation(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "model.md").read_text("utf-8")
+    example = re.search(r"## Weights\n```python\n(.*?)```", page, re.S)
+    assert example is not None
+    monkeypatch.chdir(tmp_path)
+    exec(example[1], {})
+    assert capsys.readouterr().out == "rosella 5\n"
+    copied, wanted = (weights(load_model(name)[0]) for name in ("copy", "mini"))
+    for path, value in wanted.items():
+        np.testing.assert_array_equal(copied[path], value)

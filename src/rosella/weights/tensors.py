@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +45,11 @@ class Tensors(NamedTuple):
 
     stored: dict[str, Stored]
     read: Callable[[str], np.ndarray]
+
+
+def widest(stored: Iterable[Stored]) -> np.dtype:
+    """The type that holds every value of these tensors."""
+    return np.result_type(*{each.dtype for each in stored if each.dtype is not None})
 
 
 def open_files(files: Sequence[Path]) -> Tensors:

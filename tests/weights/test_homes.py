@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import yaml
+from rosella.training.directory import RunDirectory
+
+from foreign_homes import weights
+from rosella.convert.conversion import convert
+from rosella.errors import UserError
+from rosella.files import MANIFEST, seal
+from rosella.model.config import preset
+from rosella.runs import read_metrics
+from rosella.training import state as checkpoints
+from rosella.training.loop import train
+from rosella.weights import load_model, open_home, save_model
+from tiny_dia import ATTEND, CONFIG, model
+from training import tiny
+
+SHALLOW = {"encoder_config": {"num_hidden_layers": 1}}
+OLD_RUN = Path(__file__).with_name("old_run")
+"""Two steps of training `tiny.model()`, written before checkpoints had a `config.json`."""
+
+
+def save(run, made, config):
+    _, params = checkpoints.Skeleton.of(made)
+    zero = jnp.int32(0)
+    state = checkpoints.TrainState(params, {}, jnp.int32(7), jnp.zeros(2, jnp.uint32), zero, zero)
+    return checkpoints.save(run / "checkpoints", state, {}, tiny.recipe("x"), config)
+
+
+def age(checkpoint, **recipe):
+    """Make it a checkpoint as they were once written, of a recipe with other values."""
+    path = checkpoint / "recipe.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | recipe))
+    for name in ("config.json", MANIFEST):
+        (checkpoint / name).unlink()
+    seal(checkpoint)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """Step 7 of a run that has ended, whose model is of another step."""
+    save_model(tmp_path / "run" / "model", model(seed=1), ATTEND)
+    return save(tmp_path / "run", model(), ATTEND)
+
+
+def assert_becomes_a_model(checkpoint, out):
+    assert open_home(checkpoint).kind == "rosella"
+    convert(checkpoint, out, "nari")
+    loaded, config = load_model(out)
+    assert config == ATTEND
+    for name, value in weights(model()).items():
+        np.testing.assert_array_equal(weights(loaded)[name], value)
+
+
+def test_a_checkpoint_becomes_a_model(checkpoint, tmp_path):
+    shutil.rmtree(tmp_path / "run" / "model")
+    assert_becomes_a_model(checkpoint, tmp_path / "out")
+
+
+def test_an_old_checkpoint_of_a_run_that_has_ended_is_described_by_its_model(checkpoint, tmp_path):
+    age(checkpoint)
+    assert_becomes_a_model(checkpoint, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["progress.json", "config.json"])
+def test_damage_is_refused(checkpoint, name):
+    file = checkpoint / name
+    file.write_text(file.read_text() + " ")
+    with pytest.raises(UserError, match=f"damaged .{name} is not what was written.*choose another"):
+        load_model(checkpoint)
+
+
+@pytest.mark.parametrize("start", ["preset", "weights"])
+def test_an_old_checkpoint_of_a_run_that_goes_on_is_described_by_its_recipe(tmp_path, start):
+    save_model(tmp_path / "home", model(), CONFIG)
+    config = CONFIG if start == "weights" else preset("mini", SHALLOW)
+    made = save(tmp_path / "run", model(config), config)
+    given = {
+        "preset": {"weights": None, "preset": "mini", "overrides": SHALLOW},
+        "weights": {"weights": str(tmp_path / "home"), "preset": None, "overrides": {}},
+    }
+    age(made, model=given[start], codec="my/codec")
+    assert open_home(made).config == replace(config, codec="my/codec")
+
+
+def test_a_run_that_was_begun_before_checkpoints_had_a_configuration(tmp_path, monkeypatch):
+    """It opens, is converted, and goes on as the run of that day did that was not interrupted."""
+    run = shutil.copytree(OLD_RUN, tmp_path / "run")
+    old = run / "checkpoints" / "00000002"
+    loaded, config = load_model(old)
+    assert config == tiny.config()
+    convert(old, tmp_path / "nari", "nari")
+    for name, value in weights(load_model(tmp_path / "nari")[0]).items():
+        np.testing.assert_array_equal(weights(loaded)[name], value)
+    monkeypatch.chdir(tmp_path)
+    export = tiny.write(Path("corpus"))
+    saved = yaml.safe_load((run / "recipe.yaml").read_text())
+    recipe = tiny.recipe("corpus", **{key: saved[key] for key in ("model", "codec", "checkpoint")}, steps=4)
+    with RunDirectory.locked(run) as directory:
+        outcome = train(recipe, tiny.model(), tiny.config(), export, directory)
+    assert (outcome.step, outcome.trained) == (4, 2)
+    losses = [each["loss"] for each in read_metrics(run / "metrics.jsonl") if each["split"] == "train"]
+    assert losses[2:] == pytest.approx([2.992994546890259, 2.9890663623809814], rel=1e-5)
+    assert open_home(run / "checkpoints" / "00000004").config == tiny.config()
