@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+from typing import get_args, get_type_hints
 
 import pytest
 
 from rosella import cli
-from rosella.convert.checkpoint import load_model, save_model
+from rosella.cli.convert import convert
+from rosella.weights import load_model, save_model
+from rosella.weights.names import Kind
 from tiny_dia import ATTEND, CONFIG, model
 
 
@@ -32,3 +35,7 @@ def test_mistakes_are_sentences(tmp_path, capsys):
     assert run(tmp_path / "home", tmp_path / "out") == 2
     assert run(tmp_path / "nothing", tmp_path / "out", "--to", "nari") == 2
     assert "There is no model" in capsys.readouterr().err
+
+
+def test_every_kind_of_home_can_be_written():
+    assert set(get_args(get_type_hints(convert)["to"])) == set(Kind)

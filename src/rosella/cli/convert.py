@@ -5,26 +5,12 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from rosella.errors import UserError
-
-
-class Target(StrEnum):
-    transformers = "transformers"
-    nari = "nari"
-    rosella = "rosella"
-    reference = "reference"
-
-
-class Dtype(StrEnum):
-    float32 = "float32"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
 
 
 def register(app: typer.Typer) -> None:
@@ -37,8 +23,14 @@ def convert(
         typer.Argument(metavar="SRC", help="mini, a model directory, a checkpoint, a .pth or a hub name."),
     ],
     destination: Annotated[Path, typer.Argument(metavar="DST", help="A new directory.")],
-    to: Annotated[Target, typer.Option(help="Whose format to write.")],
-    dtype: Annotated[Dtype | None, typer.Option(help="Store the weights so (default: as they are).")] = None,
+    to: Annotated[
+        Literal["transformers", "nari", "rosella", "reference"],
+        typer.Option(help="Whose format to write."),
+    ],
+    dtype: Annotated[
+        Literal["float32", "float16", "bfloat16"] | None,
+        typer.Option(help="Store the weights so (default: as they are)."),
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="Another codec than the model's own.")] = None,
     without_codec: Annotated[
         bool, typer.Option("--without-codec", help="Leave the codec out of a Transformers folder.")
@@ -70,7 +62,7 @@ def convert(
             not without_codec,
             lambda number, total: update(100 * number // total, f"tensor {number} of {total}"),
         )
-    warning = conversion.warning(done.config, to)
+    warning = conversion.find_warning(done.config, to)
     if warning:
         typer.echo(f"Beware: {warning}", err=True)
     typer.echo(
