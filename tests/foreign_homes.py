@@ -1,4 +1,4 @@
-"""The tiny Dia as Nari's Dia and as the JAX reference write it, spelled out without the table under test."""
+"""The tiny Dia as Nari's Dia and as Parkiet write it, spelled out without the table under test."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def nari_state(dia=None) -> dict[str, np.ndarray]:
     return state
 
 
-def reference_tree(dia=None, theta: float = 10000.0) -> dict:
+def parkiet_tree(dia=None, theta: float = 10000.0) -> dict:
     """The parameter tree: encoder/layers/0/self_attention/q_proj/kernel, and so on, with its constants."""
     tree: dict = {}
     for name, value in nari_state(dia).items():
@@ -97,8 +97,8 @@ def write_nari_config(path: Path, config: DiaConfig = CONFIG) -> None:
     path.write_text(json.dumps(values))
 
 
-def write_reference(directory: Path, tree: dict | None = None) -> None:
+def write_parkiet(directory: Path, tree: dict | None = None) -> None:
     import orbax.checkpoint as ocp
 
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(directory.resolve(), tree or reference_tree())
+        checkpointer.save(directory.resolve(), tree or parkiet_tree())

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from foreign_homes import model, nari_state, reference_tree, weights, write_nari_config, write_reference
+from foreign_homes import model, nari_state, parkiet_tree, weights, write_nari_config, write_parkiet
 from rosella.convert import conversion
 from rosella.convert.conversion import convert
 from rosella.errors import UserError
@@ -41,10 +41,10 @@ def pickled(tmp_path):
 
 
 @pytest.fixture
-def reference(tmp_path):
-    write_reference(tmp_path / "reference")
-    write_nari_config(tmp_path / "reference" / "config.json")
-    return tmp_path / "reference"
+def parkiet(tmp_path):
+    write_parkiet(tmp_path / "parkiet")
+    write_nari_config(tmp_path / "parkiet" / "config.json")
+    return tmp_path / "parkiet"
 
 
 def assert_same_model(path, config=CONFIG):
@@ -128,25 +128,25 @@ def test_the_first_release_of_nari_had_other_names_in_its_config(pickled):
         load_model(pickled)
 
 
-def test_a_checkpoint_of_the_reference_attends_to_padding(reference):
+def test_a_checkpoint_of_parkiet_attends_to_padding(parkiet):
     """That is how its decoder was trained; its own config.json does not say so."""
     wanted = replace(
         CONFIG, codec="descript/dac_44khz", cross_attention_padding="attend", trained_text_length=64
     )
-    assert open_home(reference).kind == "reference"
-    assert_same_model(reference, wanted)
+    assert open_home(parkiet).kind == "reference"
+    assert_same_model(parkiet, wanted)
 
 
-def test_the_constants_of_the_reference_are_compared_and_written(reference, home, tmp_path):
+def test_the_constants_of_parkiet_are_compared_and_written(parkiet, home, tmp_path):
     import orbax.checkpoint as ocp
 
     convert(home, tmp_path / "ours", "reference")
     with ocp.StandardCheckpointer() as checkpointer:
-        found, wanted = (checkpointer.restore(path) for path in (tmp_path / "ours", reference))
+        found, wanted = (checkpointer.restore(path) for path in (tmp_path / "ours", parkiet))
     assert json.dumps(found, default=np.ndarray.tolist, sort_keys=True) == json.dumps(
         wanted, default=np.ndarray.tolist, sort_keys=True
     )
-    write_reference(tmp_path / "other", reference_tree(theta=500.0))
+    write_parkiet(tmp_path / "other", parkiet_tree(theta=500.0))
     write_nari_config(tmp_path / "other" / "config.json")
     with pytest.raises(UserError, match="not that of a base of 10000"):
         load_model(tmp_path / "other")
@@ -157,13 +157,13 @@ def test_a_checkpoint_saved_on_several_devices_is_read_on_one(tmp_path):
     program = f"""
 import sys; sys.path[:0] = {sys.path!r}
 import jax, numpy as np
-from foreign_homes import reference_tree, write_reference
+from foreign_homes import parkiet_tree, write_parkiet
 from pathlib import Path
 mesh = jax.make_mesh((4,), ("data",))
 def place(value):
     split = "data" if value.shape[0] % 4 == 0 else None
     return jax.device_put(value, jax.NamedSharding(mesh, jax.P(split)))
-write_reference(Path({str(tmp_path / "saved")!r}), jax.tree.map(place, reference_tree()))
+write_parkiet(Path({str(tmp_path / "saved")!r}), jax.tree.map(place, parkiet_tree()))
 """
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | flags)
@@ -258,7 +258,7 @@ def test_pickles_of_something_else_are_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", ["nari", "reference"])
 def test_missing_unexpected_and_misshaped_tensors_are_all_named(tmp_path, kind):
-    tree = reference_tree() if kind == "reference" else nari_state()
+    tree = parkiet_tree() if kind == "reference" else nari_state()
     leaf = tree["encoder"]["layers"][1]["mlp"]["wo"] if kind == "reference" else tree
     name = "kernel" if kind == "reference" else "encoder.layers.1.mlp.wo.weight"
     leaf[name] = np.ascontiguousarray(leaf[name].T)
@@ -267,7 +267,7 @@ def test_missing_unexpected_and_misshaped_tensors_are_all_named(tmp_path, kind):
     )
     tree["extra"] = np.ones(3, np.float32)
     if kind == "reference":
-        write_reference(tmp_path / "home", tree)
+        write_parkiet(tmp_path / "home", tree)
         wanted = ["missing decoder/norm/scale", "encoder/layers/1/mlp/wo/kernel is (16, 24), not (24, 16)"]
     else:
         (tmp_path / "home").mkdir()

@@ -171,7 +171,7 @@ def test_an_export_without_its_codec_is_the_same_model(table, spoilt):
     assert table(spoilt).divergence is None
 
 
-def test_the_references_mask_bug_is_found_in_cross_attention(table, exported, monkeypatch):
+def test_the_mask_bug_of_parkiet_is_found_in_cross_attention(table, exported, monkeypatch):
     from transformers.models.dia.modeling_dia import DiaCrossAttention
 
     masked = DiaCrossAttention.forward
