@@ -102,3 +102,12 @@ def write_parkiet(directory: Path, tree: dict | None = None) -> None:
 
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(directory.resolve(), tree or parkiet_tree())
+
+
+def write_pickle(directory: Path) -> Path:
+    """Nari's `.pth`, with its config.json beside it."""
+    import torch
+
+    torch.save({name: torch.tensor(value) for name, value in nari_state().items()}, directory / "dia.pth")
+    write_nari_config(directory / "config.json")
+    return directory / "dia.pth"

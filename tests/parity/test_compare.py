@@ -6,100 +6,27 @@ import json
 import shutil
 from dataclasses import replace
 
-import jax
-import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
-import optax
 import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 import tiny_dia
-from rosella import dialogue
+from parity.learnt import CONFIG, FRAMES, quiet
 from rosella.cli import main
 from rosella.convert import huggingface
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, EncoderConfig
 from rosella.model.transformer import Dia
 from rosella.parity import compare, trace
-from rosella.parity.rosella_trace import _padded, margins, trace_model
-from rosella.parity.trace import Case, Greedy, make_inputs
+from rosella.parity.trace import Greedy
 from rosella.parity.transformers_trace import trace_folder
-from rosella.training.loss import codebook_sums
 from rosella.weights import load_model, save_model
 from rosella.weights.tensors import WEIGHTS
 from test_production import write_dia
 
 pytestmark = pytest.mark.parity
-
-FRAMES = 8
-CONFIG = replace(
-    tiny_dia.CONFIG,
-    decoder=replace(
-        tiny_dia.CONFIG.decoder,
-        vocab_size=260,
-        num_channels=8,
-        eos_token_id=256,
-        pad_token_id=257,
-        bos_token_id=258,
-    ),
-    delay_pattern=(0, 2, 3, 4, 5, 6, 7, 8),
-)
-
-
-LEARNT = (2, 6, 4, 1)  # frames of each text
-
-
-def quiet(*_):
-    pass
-
-
-@pytest.fixture(scope="module")
-def inputs():
-    return make_inputs(CONFIG, FRAMES)
-
-
-@pytest.fixture(scope="module")
-def model(inputs):
-    """A model that knows a few frames of each text by heart, so that its rows end at different steps."""
-    rows = [row[:count] for row, count in zip(inputs.codes, LEARNT, strict=True)]
-    tokens = _padded([CONFIG.delayed(row, end=True) for row in rows], CONFIG)
-    ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in inputs.texts])
-    ids[trace.DROPPED] = 0
-    graph, weights = nnx.split(tiny_dia.model(CONFIG))
-    optimizer = optax.adam(1e-2)
-
-    def loss(weights):
-        logits = nnx.merge(graph, weights)(ids, lengths, tokens[:, :-1])
-        sums, counts = codebook_sums(logits, jnp.asarray(tokens[:, 1:]), CONFIG.decoder)
-        return sums.sum() / counts.sum()
-
-    @jax.jit
-    def fit(weights):
-        def step(carry, _):
-            updates, state = optimizer.update(jax.grad(loss)(carry[0]), carry[1])
-            return (optax.apply_updates(carry[0], updates), state), None
-
-        (weights, _), _ = jax.lax.scan(step, (weights, optimizer.init(weights)), length=150)
-        return weights, loss(weights)
-
-    weights, last = fit(weights)
-    assert last < 0.2
-    return nnx.merge(graph, weights)
-
-
-@pytest.fixture(scope="module")
-def exported(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported")
-    save_model(folder, model, CONFIG)
-    huggingface.complete(folder, CONFIG)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def ours(model, inputs):
-    return trace_model(model, inputs, "float32", quiet)
 
 
 @pytest.fixture
@@ -134,30 +61,6 @@ def test_what_is_at_work_is_told(model, exported, tmp_path):
         frames = [f"{begun[number][1]}, {frame} of {FRAMES} frames" for frame in range(FRAMES + 1)]
         assert list(dict.fromkeys(note for done, note in told if done == number)) == frames
     assert told[-1] == (10, "")
-
-
-def test_rows_end_at_different_steps(ours):
-    """So ends and padding are among the ids compared."""
-    eos, pad = CONFIG.decoder.eos_token_id, CONFIG.decoder.pad_token_id
-    for case in trace.CASES[:3]:
-        ids = ours.greedy[case].ids
-        assert tuple((ids[:, :, 0] == eos).argmax(1)) == LEARNT
-        assert (ids[:, -1, 0] == pad).all()
-
-
-def test_the_inputs_are_nasty(ours, inputs):
-    ids, rows = ours.stages[trace.TEXT_IDS], ours.stages[trace.AUDIO_IDS]
-    assert len({len(each) for each in ids}) == len({len(row) for row in rows}) == len(ids) == 4
-    assert {1, 2, 3, 4} <= set(np.concatenate(ids))
-    assert max(map(max, ids)) >= 0xF0
-    assert not ids[trace.DROPPED].any()
-    assert len({len(prompt) for prompt in inputs.prompts} - {0}) == 4
-
-
-@pytest.fixture
-def spoilt(exported, tmp_path):
-    """A copy of the export to spoil."""
-    return shutil.copytree(exported, tmp_path / "spoilt")
 
 
 def through_bfloat16(folder):
@@ -231,19 +134,11 @@ def test_the_command(model, exported, spoilt, tmp_path, capfd):
     assert marked == [[">", "encoder", "output"]]
 
 
-def test_homes_that_cannot_be_compared_are_refused(exported, spoilt, tmp_path):
+def test_homes_of_different_sizes_are_refused(tmp_path):
     wide = replace(CONFIG, decoder=replace(CONFIG.decoder, intermediate_size=44))
     save_model(tmp_path / "wide", tiny_dia.model(wide), wide)
     with pytest.raises(UserError, match="decoder intermediate_size 40 and 44"):
         compare._check_sizes(CONFIG, load_model(tmp_path / "wide")[1])
-    with pytest.raises(UserError, match="200 frames .* 1 to 106"):
-        make_inputs(CONFIG, 200)
-    (spoilt / "processing_rosella.py").write_text("print('anything')")
-    with pytest.raises(UserError, match="is not this version's"):
-        trace_folder(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
-    (spoilt / "processing_rosella.py").unlink()
-    with pytest.raises(UserError, match="knows only Dia-1.6B's delays"):
-        trace_folder(spoilt, make_inputs(CONFIG, 1), "float32", quiet)
 
 
 def test_a_tie_ends_the_comparison_of_its_row_alone():
@@ -259,15 +154,6 @@ def test_a_tie_ends_the_comparison_of_its_row_alone():
     short = Greedy(a[:, :2], margin)
     assert compare.compare_greedy(trace.CASES[0], short, Greedy(a[:, :3]), 0.0, 1e-5).error == 0
     assert compare.compare_greedy(trace.CASES[0], short, Greedy(a), 0.0, 1e-5).broken
-
-
-def test_margins_are_those_of_the_best_two_and_of_the_top_k():
-    conditional = np.array([[[1.0, 4.0, 3.5, 9.0, 0.0], [1.0, 4.0, 3.0, 9.0, 0.0]]])
-    plain = margins(conditional, 0 * conditional, Case(1.0, 1, False), eos=3)
-    np.testing.assert_allclose(plain, [[5.0, 1.0]])  # the second codebook cannot end
-    guided = margins(conditional, conditional, Case(3.0, 3, False), eos=3)
-    np.testing.assert_allclose(guided, [[2.5 / 7, 2.0 / 7]], rtol=1e-6)
-    assert np.isinf(margins(conditional, conditional, Case(3.0, 5, False), eos=0)).all()
 
 
 def test_what_is_no_number_breaks_the_bound():

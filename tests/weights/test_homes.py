@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
-from rosella.training.directory import RunDirectory
+from safetensors.numpy import load_file, save_file
 
-from foreign_homes import weights
+from foreign_homes import nari_state, parkiet_tree, weights, write_nari_config, write_parkiet
 from rosella.convert.conversion import convert
 from rosella.errors import UserError
 from rosella.files import MANIFEST, seal
@@ -19,6 +19,7 @@ from rosella.runs import read_metrics
 from rosella.training import state as checkpoints
 from rosella.training.loop import train
 from rosella.weights import load_model, open_home, save_model
+from rosella.weights.tensors import WEIGHTS
 from tiny_dia import ATTEND, CONFIG, model
 from training import tiny
 
@@ -109,3 +110,58 @@ def test_a_run_that_was_begun_before_checkpoints_had_a_configuration(tmp_path, m
     losses = [each["loss"] for each in read_metrics(run / "metrics.jsonl") if each["split"] == "train"]
     assert losses[2:] == pytest.approx([2.992994546890259, 2.9890663623809814], rel=1e-5)
     assert open_home(run / "checkpoints" / "00000004").config == tiny.config()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_model(tmp_path / "dia", model(), CONFIG)
+    return tmp_path / "dia"
+
+
+def test_missing_unexpected_and_misshaped_tensors_of_ours_are_all_named(saved):
+    tensors = load_file(saved / WEIGHTS)
+    del tensors["logits_dense.weight"]
+    tensors["model.extra"] = np.zeros(3, np.float32)
+    name = "model.decoder.layers.1.mlp.down_proj.weight"
+    tensors[name] = np.ascontiguousarray(tensors[name].T)
+    save_file(tensors, saved / WEIGHTS)
+    with pytest.raises(UserError) as error:
+        load_model(saved)
+    for part in (
+        "missing logits_dense.weight",
+        "unexpected model.extra",
+        f"{name} is (40, 24), not (24, 40)",
+    ):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["nari", "reference"])
+def test_missing_unexpected_and_misshaped_tensors_are_all_named(tmp_path, kind):
+    tree = parkiet_tree() if kind == "reference" else nari_state()
+    leaf = tree["encoder"]["layers"][1]["mlp"]["wo"] if kind == "reference" else tree
+    name = "kernel" if kind == "reference" else "encoder.layers.1.mlp.wo.weight"
+    leaf[name] = np.ascontiguousarray(leaf[name].T)
+    (tree["decoder"]["norm"] if kind == "reference" else tree).pop(
+        "scale" if kind == "reference" else "decoder.norm.weight"
+    )
+    tree["extra"] = np.ones(3, np.float32)
+    if kind == "reference":
+        write_parkiet(tmp_path / "home", tree)
+        wanted = ["missing decoder/norm/scale", "encoder/layers/1/mlp/wo/kernel is (16, 24), not (24, 16)"]
+    else:
+        (tmp_path / "home").mkdir()
+        save_file(tree, tmp_path / "home" / WEIGHTS)
+        wanted = ["missing decoder.norm.weight", "encoder.layers.1.mlp.wo.weight is (16, 24), not (24, 16)"]
+    write_nari_config(tmp_path / "home" / "config.json")
+    with pytest.raises(UserError) as error:
+        convert(tmp_path / "home", tmp_path / "out", "rosella")
+    for part in [*wanted, "unexpected extra"]:
+        assert part in str(error.value)
+
+
+def test_types_that_no_weight_has_are_refused(saved):
+    tensors = load_file(saved / WEIGHTS)
+    name = "model.encoder.norm.weight"
+    save_file(tensors | {name: tensors[name].astype(np.int32)}, saved / WEIGHTS)
+    with pytest.raises(UserError, match=f"{name} is none of float64, float32"):
+        load_model(saved)

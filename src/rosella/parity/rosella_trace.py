@@ -39,7 +39,7 @@ def trace_model(model: Dia, inputs: Inputs, dtype: str, say: Say) -> Trace:
 def _stages(
     model: Dia, ids: np.ndarray, lengths: np.ndarray, sequences: list[np.ndarray]
 ) -> dict[str, list[np.ndarray]]:
-    tokens, counts = _padded(sequences, model.config), [len(sequence) - 1 for sequence in sequences]
+    tokens, counts = pad(sequences, model.config), [len(sequence) - 1 for sequence in sequences]
     graph, weights = nnx.split(model)
     encoded, layers, logits = _teacher_forced(graph, weights, ids, lengths, tokens[:, :-1])
     stages = {
@@ -105,7 +105,7 @@ def _margins(model: Dia, ids, lengths, prompts, made: np.ndarray, longest: int, 
     config, steps = model.config, made.shape[1]
     begun = [config.delayed(prompt, end=False)[: len(prompt) + 1] for prompt in prompts]
     whole = [np.concatenate(pair) for pair in zip(begun, made, strict=True)]
-    read = _padded(whole, config, longest)
+    read = pad(whole, config, longest)
     graph, weights = nnx.split(model)
     conditional, unconditional = (
         np.asarray(_logits(graph, weights, each, lengths, read)) for each in (ids, 0 * ids)
@@ -135,7 +135,7 @@ def margins(conditional: np.ndarray, unconditional: np.ndarray, case: Case, eos:
     return np.minimum(np.where(second > -np.inf, best, np.inf) - np.maximum(second, -1e30), boundary)
 
 
-def _padded(sequences: Sequence[np.ndarray], config: DiaConfig, length: int | None = None) -> np.ndarray:
+def pad(sequences: Sequence[np.ndarray], config: DiaConfig, length: int | None = None) -> np.ndarray:
     """Sequences [T, C] of several lengths as one batch [B, `length` or the longest, C], padded at their end."""
     length = length or max(map(len, sequences))
     padding = config.decoder.pad_token_id
