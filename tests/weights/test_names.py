@@ -10,7 +10,7 @@ from tiny_dia import CONFIG, model
 @pytest.mark.parametrize("named", Kind)
 def test_the_table_names_every_parameter_once(named):
     """Whole, or in all its parts."""
-    found = [(place.path, place.index) for place in places(named, CONFIG).values()]
+    found = [(place.path, place.number) for place in places(named, CONFIG).values()]
     assert len(set(found)) == len(found)
     for path, value in weights(model()).items():
         numbers = [number for name, number in found if name == path]

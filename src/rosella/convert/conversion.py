@@ -116,7 +116,7 @@ def _rewrite(
     def read(name: str) -> np.ndarray:
         place = found[name]
         with np.errstate(over="ignore"):
-            value = home.piece(place.path, place.index).astype(stored[name].dtype, copy=False)
+            value = home.piece(place.path, place.number).astype(stored[name].dtype, copy=False)
         if not np.isfinite(value).all():
             broken.append(name)
         progress(numbers[name], len(numbers))

@@ -62,7 +62,7 @@ def timescales(config: DiaConfig) -> dict[str, np.ndarray]:
 
 def nari_config(config: DiaConfig, dtype: str) -> dict[str, Any]:
     """The content of a `config.json` that Nari's Dia and Parkiet read."""
-    values = {**config.to_dict(), "dtype": dtype, "torch_dtype": dtype}
+    values: dict[str, Any] = {**config.to_dict(), "dtype": dtype, "torch_dtype": dtype}
     decoder = values["decoder_config"]
     for part, source in (("encoder_config", config.encoder), ("decoder_config", config.decoder)):
         values[part]["rope_theta"] = source.rope_theta

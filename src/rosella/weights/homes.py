@@ -42,20 +42,20 @@ class Home:
     config: DiaConfig
     tensors: Tensors
 
-    def piece(self, path: ParameterPath, index: int | None) -> np.ndarray:
-        """Our parameter, or number `index` of its stack, in the stored type; not to be written to."""
-        read = [self._read(name) for name in self._names(path, index)]
-        if (path, index) in self._at:
+    def piece(self, path: ParameterPath, number: int | None) -> np.ndarray:
+        """Our parameter, or number `number` of its stack, in the stored type; not to be written to."""
+        read = [self._read(name) for name in self._names(path, number)]
+        if (path, number) in self._at:
             return read[0]
-        return read[0][index] if (path, None) in self._at else np.stack(read)
+        return read[0][number] if (path, None) in self._at else np.stack(read)
 
-    def dtype(self, path: ParameterPath, index: int | None) -> np.dtype:
+    def dtype(self, path: ParameterPath, number: int | None) -> np.dtype:
         """The stored type of that piece; of several, the widest."""
-        return widest(self.tensors.stored[name] for name in self._names(path, index))
+        return widest(self.tensors.stored[name] for name in self._names(path, number))
 
-    def _names(self, path: ParameterPath, index: int | None) -> list[str]:
+    def _names(self, path: ParameterPath, number: int | None) -> list[str]:
         """Of that piece, of the whole stack it is in, or of all pieces of a stack."""
-        name = self._at.get((path, index)) or self._at.get((path, None))
+        name = self._at.get((path, number)) or self._at.get((path, None))
         return [name] if name else [each for (known, _), each in self._at.items() if known == path]
 
     @cached_property
@@ -64,12 +64,12 @@ class Home:
 
     @cached_property
     def _at(self) -> dict[tuple[ParameterPath, int | None], str]:
-        return {(place.path, place.index): name for name, place in self._places.items()}
+        return {(place.path, place.number): name for name, place in self._places.items()}
 
     def _read(self, name: str) -> np.ndarray:
         place = self._places[name]
         shape = parameter_shapes(self.config)[place.path]
-        ours = shape if place.index is None else shape[1:]
+        ours = shape if place.number is None else shape[1:]
         return to_ours(self.named, place, self.tensors.read(name), ours)
 
 

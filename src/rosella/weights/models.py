@@ -49,7 +49,7 @@ def save_model(
     def read(name: str) -> np.ndarray:
         place = found[name]
         whole = values[place.path][...]
-        ours = np.asarray(whole if place.index is None else whole[place.index])
+        ours = np.asarray(whole if place.number is None else whole[place.number])
         return to_stored(named, place, ours).astype(dtype)
 
     stored = {name: Stored(shape, DTYPES[dtype]) for name, shape in tensor_shapes(named, config).items()}

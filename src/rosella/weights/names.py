@@ -49,7 +49,7 @@ class Place(NamedTuple):
     """Where a stored tensor goes: our path, its number in the stack (None: the whole stack), and its role."""
 
     path: ParameterPath
-    index: int | None
+    number: int | None
     role: str
 
 
@@ -113,7 +113,7 @@ def tensor_shapes(named: Kind, config: DiaConfig) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a model of this configuration, under its name."""
     ours = parameter_shapes(config)
     return {
-        name: _stored_shape(named, place, ours[place.path] if place.index is None else ours[place.path][1:])
+        name: _stored_shape(named, place, ours[place.path] if place.number is None else ours[place.path][1:])
         for name, place in places(named, config).items()
     }
 

@@ -80,7 +80,7 @@ def write_tree(path: Path, tensors: Tensors) -> None:
             self.name = name
 
     class Handler(type_handlers.NumpyHandler):
-        async def serialize(self, values: Any, infos, args=None):
+        async def serialize(self, values: Any, infos: Any, args: Any = None) -> list[Any]:
             for waiting, info, arg in zip(values, infos, args or [ocp.SaveArgs()] * len(values), strict=True):
                 for write in await super().serialize([tensors.read(waiting.name)], [info], [arg]):
                     write.result()
