@@ -17,7 +17,8 @@ from rosella.files import MANIFEST, seal
 from rosella.model.config import preset
 from rosella.runs import read_metrics
 from rosella.training import state as checkpoints
-from rosella.training.loop import train
+from rosella.training.loop import fit
+from rosella.training.run import TrainingRun
 from rosella.weights import load_model, open_home, save_model
 from rosella.weights.tensors import WEIGHTS
 from tiny_dia import ATTEND, CONFIG, model
@@ -104,8 +105,8 @@ def test_a_run_that_was_begun_before_checkpoints_had_a_configuration(tmp_path, m
     export = tiny.write(Path("corpus"))
     saved = yaml.safe_load((run / "recipe.yaml").read_text())
     recipe = tiny.recipe("corpus", **{key: saved[key] for key in ("model", "codec", "checkpoint")}, steps=4)
-    with RunDirectory.locked(run) as directory:
-        outcome = train(recipe, tiny.model(), tiny.config(), export, directory)
+    with TrainingRun.locked(run) as directory:
+        outcome = fit(recipe, tiny.model(), tiny.config(), export, directory)
     assert (outcome.step, outcome.trained) == (4, 2)
     losses = [each["loss"] for each in read_metrics(run / "metrics.jsonl") if each["split"] == "train"]
     assert losses[2:] == pytest.approx([2.992994546890259, 2.9890663623809814], rel=1e-5)

@@ -106,7 +106,7 @@ def _rewrite(
     """The home's tensors under other names, and those of those that turn out to hold NaN or infinities when read."""
     found, broken = places(named, home.config), []
     stored = {
-        name: Stored(shape, DTYPES[dtype] if dtype else home.dtype(found[name].path, found[name].index))
+        name: Stored(shape, DTYPES[dtype] if dtype else home.dtype(found[name].path, found[name].number))
         for name, shape in tensor_shapes(named, home.config).items()
     }
     # Wider types first, so that every tensor of a safetensors file begins at a multiple of its size.
