@@ -19,8 +19,8 @@ def die(*_) -> None:
 
 def main(corpus: str, path: str, how: str) -> None:
     if how == "in the second save":
-        publish = checkpoints._publish
-        checkpoints._publish = lambda new, final: die() if final.name == "00000006" else publish(new, final)
+        seal = checkpoints.seal
+        checkpoints.seal = lambda new: (seal(new), "00000006" in new.name and die())
 
     def report(values: dict) -> None:
         if how == "after step 5" and values.get("step") == 5:
