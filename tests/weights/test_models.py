@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from foreign_homes import weights
+from rosella.errors import NoSpace
 from rosella.weights import load_model, save_model
 from support import ROOT
 from tiny_dia import CONFIG, model
@@ -30,7 +31,7 @@ def test_a_failed_write_leaves_the_old_model(saved, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(NoSpace, match="No space left to write .*model.safetensors"):
         save_model(saved, model(seed=1), CONFIG)
     np.testing.assert_array_equal(
         *(weights(m)[("decoder", "logits")] for m in (load_model(saved)[0], model()))
