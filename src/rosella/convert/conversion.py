@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +52,10 @@ def convert(
     config = home.config
     if trained_text_length is not None:
         config = configs.attend_to_padding(config, trained_text_length)
-    with _new_directory(Path(destination)) as directory:
+    new = Path(destination)
+    if new.exists() and (not new.is_dir() or any(new.iterdir())):
+        raise UserError(f"{new} exists already; name a new directory, or remove it first.")
+    with replacing_directory(new) as directory:
         _write(directory, home, config, kind, dtype, progress)
         if kind is Kind.TRANSFORMERS:
             huggingface.complete(directory, config, codec, with_codec)
@@ -123,12 +125,3 @@ def _rewrite(
         return to_stored(named, place, value)
 
     return Tensors(stored, read), broken
-
-
-@contextmanager
-def _new_directory(destination: Path) -> Iterator[Path]:
-    """A directory under another name that becomes `destination` when the block succeeds, and vanishes when not."""
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise UserError(f"{destination} exists already; name a new directory, or remove it first.")
-    with replacing_directory(destination) as temporary:
-        yield temporary

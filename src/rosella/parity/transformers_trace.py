@@ -21,12 +21,10 @@ from rosella.errors import UserError
 from rosella.parity import trace
 from rosella.parity.trace import Case, Greedy, Inputs, Say, Trace
 
-TOKENIZER = "tokenizer_config.json"
-
 
 def has_tokenizer(folder: Path) -> bool:
     """Whether Transformers can be fed from the folder alone."""
-    return (folder / TOKENIZER).is_file()
+    return (folder / "tokenizer_config.json").is_file()
 
 
 def trace_folder(folder: Path, inputs: Inputs, dtype: str, say: Say) -> Trace:
