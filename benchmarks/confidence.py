@@ -26,7 +26,7 @@ from mini.speech import UNHEARD_VOICES
 from rosella import audio
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.scores import Pair, score
-from rosella.corpus.manifest import read_source
+from rosella.corpus.sources.read import read_source
 from rosella.corpus.transcribe import Clip, Transcriber
 from rosella.corpus.where import LEAST_SURE
 

@@ -17,10 +17,10 @@ from rosella.corpus.catalogue.removal import find
 from rosella.corpus.catalogue.speakers import embeddings
 from rosella.corpus.catalogue.status import GUESSED, LeftOut
 from rosella.corpus.diarize import Diarization, SpeakerTurn
-from rosella.corpus.manifest import Entry
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
 from rosella.corpus.shards import Export
+from rosella.corpus.sources.entries import Entry
 from rosella.corpus.transcribe import Outcome, Transcript, Transcription
 from rosella.errors import UserError
 from rosella.records import Turn

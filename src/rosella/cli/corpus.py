@@ -80,8 +80,8 @@ def add(
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Add recordings; options hold where the source itself says nothing."""
-    from rosella.corpus.manifest import read_source
     from rosella.corpus.project import Corpus
+    from rosella.corpus.sources.read import read_source
     from rosella.errors import UserError
 
     other: list[str] = []

@@ -20,10 +20,11 @@ from rosella.corpus.engines.local import Ran, Stage
 from rosella.corpus.engines.progress import Advance, Progress
 from rosella.corpus.engines.work import anything_due
 from rosella.corpus.export import Exported, export
-from rosella.corpus.manifest import Entry, read_source
 from rosella.corpus.operate.plan import Work, planned
 from rosella.corpus.scan import scanned, source_of, unread
 from rosella.corpus.segment import Cutting, timed
+from rosella.corpus.sources.entries import Entry
+from rosella.corpus.sources.read import read_source
 from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
 from rosella.corpus.tokenize import (
     CodesCache,
@@ -87,7 +88,7 @@ class Corpus:
         self.close()
 
     def add(self, source: str | Path, progress: Progress | None = None, **facts: str | None) -> Added:
-        """Add the recordings of a source (see `manifest.read_source`).
+        """Add the recordings of a source (see `sources.read`).
 
         `facts` (show, source_url, language, licence, consent) hold where the source itself says nothing.
         The source is validated whole before anything is added.

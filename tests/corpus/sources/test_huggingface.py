@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from corpus.fakes import save_tone
-from rosella.corpus.manifest import read_source
 from rosella.corpus.project import Corpus
+from rosella.corpus.sources.read import read_source
 from rosella.errors import UserError
 
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from corpus.fakes import save_tone
-from rosella.corpus.manifest import read_source
+from rosella.corpus.sources.read import read_source
 from rosella.errors import UserError
 
 SRT = """1

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from rosella.asr.prepare.annotated import beside, parse_xml
 from rosella.asr.prepare.notation import Tally
-from rosella.corpus.manifest import AUDIO_SUFFIXES
+from rosella.corpus.sources.entries import AUDIO_SUFFIXES
 from rosella.errors import UserError
 from rosella.records import Turn
 

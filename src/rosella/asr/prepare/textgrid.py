@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rosella.asr.prepare.annotated import beside, seconds
 from rosella.asr.prepare.notation import Tally
-from rosella.corpus.manifest import AUDIO_SUFFIXES
+from rosella.corpus.sources.entries import AUDIO_SUFFIXES
 from rosella.errors import UserError
 from rosella.records import Turn
 

@@ -1,1 +1,1 @@
-"""Readers of other people's formats; `rosella.corpus.manifest.read_source` chooses among them."""
+"""What recordings are brought in: a record (`entries`), a reader for each format, and one door to them all (`read`)."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rosella.corpus.manifest import Entry, Problems, audio_path, finished, folder_name
+from rosella.corpus.sources.entries import Entry, Problems, audio_path, folder_name
 from rosella.corpus.sources.tables import clip
 from rosella.errors import UserError
 
@@ -36,7 +36,7 @@ def read(folder: Path) -> list[Entry]:
             entries.append(_entry(row, audio, file, where, folder_name(folder)))
         except UserError as error:
             problems.add(where, error)
-    return finished(folder, entries, problems)
+    return problems.accept(entries)
 
 
 def _rows(folder: Path) -> Iterator[tuple[dict[str, Any], Any, Path]]:

@@ -1,71 +1,81 @@
-"""Audio by its place: folders, globs, plain lists, and prefixes of anything fsspec knows (`gs://`, `s3://`)."""
+"""Audio by its place, with the subtitles beside it: files, folders, globs, prefixes of what fsspec knows (`gs://`, `s3://`)."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 import fsspec
 
-from rosella import audio
-from rosella.corpus.manifest import (
+from rosella.corpus.sources import subtitles
+from rosella.corpus.sources.entries import (
     AUDIO_SUFFIXES,
-    MANIFEST_NAME,
     Entry,
-    audio_path,
-    entries_by_line,
+    Problems,
+    check_url,
+    entry_at,
+    normalise_turns,
 )
 from rosella.errors import UserError
 
-LIST_SUFFIXES = (".txt", ".lst")
 _MAGIC = "*?["
-_TRANSCRIPTS = (".srt", ".vtt", ".jsonl")
+_TRANSCRIPTS = (*subtitles.SUFFIXES, ".jsonl")
 
 
-def checked_url(url: str) -> str:
-    """The URL, unless it leads to a web page or through another URL, or carries a password."""
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https", "ftp"):
-        raise UserError(f"{url} is a web address: download it and give the local path")
-    if "::" in url or parts.scheme not in fsspec.available_protocols():
-        raise UserError(f"{url} names no storage that can be read: use gs://, s3:// or a local path")
-    if parts.password:
-        raise UserError("The address holds a password: put credentials into the environment or .env")
-    return url
+def read_file(path: Path) -> list[Entry]:
+    """An audio file, or subtitles with their audio beside them."""
+    audio = _beside(path, AUDIO_SUFFIXES) if path.suffix.lower() in subtitles.SUFFIXES else path
+    if audio is None:
+        raise UserError(f"{path} has no audio file of the same name beside it: put it there.")
+    return _entries(path, [audio])
 
 
-def entry_at(place: str, folder: Path, where: str) -> Entry:
-    """An entry without turns for the audio at a URL, or at a path relative to `folder`."""
-    if audio.is_url(place):
-        return Entry(Path(PurePosixPath(place).name), (), where, url=checked_url(place))
-    return Entry(audio_path(place, folder), (), where)
-
-
-def read_list(path: Path) -> list[Entry]:
-    """One path or URL a line, relative to the list."""
-    return entries_by_line(path, lambda line, where: entry_at(line, path.parent, where))
+def read_folder(folder: Path, other: Callable[[str], None]) -> list[Entry]:
+    """Every audio file of a folder and its subfolders; `other` hears of the rest."""
+    files = list(audio_files(folder, other))
+    if not files:
+        raise UserError(
+            f"{folder} holds neither a manifest.jsonl or metadata.csv nor audio files: see docs/corpus.md."
+        )
+    return _entries(folder, files)
 
 
 def read_glob(pattern: str, other: Callable[[str], None]) -> list[Entry]:
     """The audio files that match; with subtitles beside them, their turns. `other` hears of the rest."""
-    from rosella.corpus.sources import subtitles
-
     found = (Path(name) for name in sorted(glob.glob(pattern, recursive=True)))
     files = [path for path in found if _is_audio(path, other)]
     if not files:
         raise UserError(
             f"No audio file matches {pattern}: check it, and quote it so that the shell leaves it."
         )
-    return subtitles.entries(Path(pattern), files)
+    return _entries(Path(pattern), files)
+
+
+def _entries(source: Path, files: Sequence[Path]) -> list[Entry]:
+    """Audio files with the turns of the subtitles beside them; without turns where there are none."""
+    problems, found = Problems(source), []
+    for audio in files:
+        subtitle = _beside(audio, subtitles.SUFFIXES)
+        where = (subtitle or audio).name
+        try:
+            turns = normalise_turns(subtitles.read(subtitle), tagged=True) if subtitle else ()
+            found.append(Entry(audio, turns, where))
+        except UserError as error:
+            problems.add(where, error)
+    return problems.accept(found)
+
+
+def _beside(path: Path, suffixes: tuple[str, ...] | frozenset[str]) -> Path | None:
+    candidates = (path.with_suffix(s) for suffix in sorted(suffixes) for s in (suffix, suffix.upper()))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def read_url(url: str) -> list[Entry]:
     """All audio under a prefix, what matches a glob, or one file. Transcripts there are refused, not overlooked."""
-    filesystem, root = _filesystem(checked_url(url))
+    filesystem, root = _filesystem(check_url(url))
     try:
         names = filesystem.glob(root) if any(c in root for c in _MAGIC) else filesystem.find(root)
     except ImportError:
@@ -79,7 +89,7 @@ def read_url(url: str) -> list[Entry]:
     if transcripts:
         raise UserError(
             f"{url} holds transcripts ({PurePosixPath(transcripts[0]).name}), which are read from local files: "
-            f"download them, and name the audio by its URL in a {MANIFEST_NAME}."
+            "download them, and name the audio by its URL in a manifest.jsonl."
         )
     found = [filesystem.unstrip_protocol(name) for name, kind in kinds.items() if kind in AUDIO_SUFFIXES]
     if not found:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from rosella import dialogue
-from rosella.corpus.manifest import AUDIO_SUFFIXES, UNNAMED, Entry, Problems, checked, finished
-from rosella.corpus.sources.places import audio_files
+from rosella.corpus.sources.entries import UNNAMED
 from rosella.errors import UserError
 from rosella.records import Turn
 
@@ -37,43 +36,7 @@ class _Cue(NamedTuple):
     lines: list[str]
 
 
-def read_file(path: Path) -> list[Entry]:
-    """An audio file, or subtitles with their audio beside them."""
-    audio = _beside(path, AUDIO_SUFFIXES) if path.suffix.lower() in SUFFIXES else path
-    if audio is None:
-        raise UserError(f"{path} has no audio file of the same name beside it: put it there.")
-    return entries(path, [audio])
-
-
-def read_folder(folder: Path, other: Callable[[str], None]) -> list[Entry]:
-    """Every audio file of a folder and its subfolders; `other` hears of the rest."""
-    files = list(audio_files(folder, other))
-    if not files:
-        raise UserError(
-            f"{folder} holds neither a manifest.jsonl or metadata.csv nor audio files: see docs/corpus.md."
-        )
-    return entries(folder, files)
-
-
-def _beside(path: Path, suffixes: tuple[str, ...] | frozenset[str]) -> Path | None:
-    candidates = (path.with_suffix(s) for suffix in sorted(suffixes) for s in (suffix, suffix.upper()))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
-
-
-def entries(source: Path, files: Sequence[Path]) -> list[Entry]:
-    """Audio files with the turns of the subtitles beside them; without turns where there are none."""
-    problems, found = Problems(source), []
-    for audio in files:
-        subtitle = _beside(audio, SUFFIXES)
-        where = (subtitle or audio).name
-        try:
-            found.append(Entry(audio, checked(read_turns(subtitle), tagged=True) if subtitle else (), where))
-        except UserError as error:
-            problems.add(where, error)
-    return finished(source, found, problems)
-
-
-def read_turns(path: Path) -> list[Turn]:
+def read(path: Path) -> list[Turn]:
     """The cues of a file as turns. Cues without words are left out; a name holds until the next one."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

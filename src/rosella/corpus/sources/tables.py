@@ -7,16 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rosella.corpus.manifest import (
-    Entry,
-    Problems,
-    audio_path,
-    finished,
-    folder_name,
-    numbered_lines,
-    parse_json,
-    untimed,
-)
+from rosella.corpus.sources.entries import Entry, Problems, audio_path, folder_name, untimed_turn
+from rosella.corpus.sources.lines import numbered_lines, parse_json
 from rosella.errors import UserError
 
 TEXT_COLUMNS = ("text", "sentence", "transcription", "transcript")
@@ -47,12 +39,12 @@ def _ljspeech(path: Path, problems: Problems) -> list[Entry]:
             continue
         try:
             audio = _ljspeech_audio(parts[0], path.parent)
-            turn = untimed(parts[1], parts[2] if len(parts) == 3 else None, folder_name(path.parent))
+            turn = untimed_turn(parts[1], parts[2] if len(parts) == 3 else None, folder_name(path.parent))
         except UserError as error:
             problems.add(where, error)
             continue
         entries.append(Entry(audio, (turn,), where))
-    return finished(path, entries, problems)
+    return problems.accept(entries)
 
 
 def _ljspeech_audio(name: str, folder: Path) -> Path:
@@ -97,7 +89,7 @@ def _audiofolder(
             entries.append(clip(audio, row, where, folder_name(path.parent)))
         except UserError as error:
             problems.add(where, error)
-    return finished(path, entries, problems)
+    return problems.accept(entries)
 
 
 def required(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
@@ -111,6 +103,6 @@ def required(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
 def clip(audio: Path, row: Mapping[str, Any], where: str, speaker: str) -> Entry:
     """The entry of one row; of `speaker` (or `speaker_id`), `show`, `language`, `licence` what there is."""
     named = row.get("speaker") if row.get("speaker") is not None else row.get("speaker_id")
-    turn = untimed(required(row, TEXT_COLUMNS), None, speaker if named in (None, "") else str(named))
+    turn = untimed_turn(required(row, TEXT_COLUMNS), None, speaker if named in (None, "") else str(named))
     show, language, licence = (str(row[n]) if row.get(n) else None for n in ("show", "language", "licence"))
     return Entry(audio, (turn,), where, show=show, language=language, licence=licence)

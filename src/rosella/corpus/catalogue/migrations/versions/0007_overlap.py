@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from rosella.corpus.catalogue.models import DIARIZER, MANIFEST
-from rosella.corpus.manifest import UNNAMED
+from rosella.corpus.sources.entries import UNNAMED
 
 revision = "0007"
 down_revision = "0006"

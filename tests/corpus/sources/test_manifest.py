@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from corpus.fakes import save_manifest, save_tone, turn
-from rosella.corpus.manifest import folder_name, read_source
+from rosella.corpus.sources.entries import folder_name
+from rosella.corpus.sources.read import read_source
 from rosella.errors import UserError
 
 
@@ -130,7 +131,7 @@ def test_one_audio_file_twice_is_refused(folder):
 
 
 def test_an_endless_line_does_not_fill_memory(folder, monkeypatch):
-    monkeypatch.setattr("rosella.corpus.manifest.MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("rosella.corpus.sources.lines.MAX_LINE_BYTES", 1000)
     save_manifest(folder / "m.jsonl", [good(), "x" * 5000])
     with pytest.raises(UserError, match="line 2: it is longer than"):
         read_source(folder / "m.jsonl")
