@@ -225,7 +225,7 @@ def guesses(monkeypatch):
                 return Outcome(made)
 
         monkeypatch.setattr("rosella.asr.recogniser.load_transcriber", lambda *_: Guesses())
-        monkeypatch.setattr("rosella.corpus.diarize.load_diarizer", lambda *_: FakeDiarizer())
+        monkeypatch.setattr("rosella.corpus.diarization.load.load_diarizer", lambda *_: FakeDiarizer())
 
     return at
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
-from rosella.corpus.diarize import Diarization, SpeakerTurn
+from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.engines import queue
 from rosella.corpus.engines.work import Terms
 from rosella.corpus.project import Corpus

@@ -16,7 +16,7 @@ from rosella.corpus.catalogue.models import RecordingRow
 from rosella.corpus.catalogue.removal import find
 from rosella.corpus.catalogue.speakers import embeddings
 from rosella.corpus.catalogue.status import GUESSED, LeftOut
-from rosella.corpus.diarize import Diarization, SpeakerTurn
+from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
 from rosella.corpus.shards import Export

@@ -58,7 +58,7 @@ def load_models(settings: Settings, device: str | None) -> dict[str, Any]:
     """The arguments of `Corpus.run` and `Corpus.stages`, by default on the best device."""
     from rosella.asr.recogniser import load_transcriber
     from rosella.codec import load_codec
-    from rosella.corpus.diarize import load_diarizer
+    from rosella.corpus.diarization.load import load_diarizer
 
     where = str(devices.device(device))
     return {

@@ -14,7 +14,7 @@ from rosella.corpus.balance import Balance
 from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue
-from rosella.corpus.diarize import Diarizer
+from rosella.corpus.diarization.turns import Diarizer
 from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Ran, Stage
 from rosella.corpus.engines.progress import Advance, Progress

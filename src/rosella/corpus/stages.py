@@ -11,7 +11,7 @@ import numpy as np
 from rosella import dialogue
 from rosella.corpus.ahead import Expected
 from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
-from rosella.corpus.diarize import Diarization, Diarizer, SpeakerTurn
+from rosella.corpus.diarization.turns import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.engines.local import Outcome
 from rosella.corpus.segment import FASTEST, SHORTEST, Cutting, cut, quietest
 from rosella.corpus.tokenize import CodesCache, Decoded, Encoder, decoded, encoded, version

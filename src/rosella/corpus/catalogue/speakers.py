@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.models import MANIFEST, SpeakerRow, TurnRow
-from rosella.corpus.speakers import Member, link
+from rosella.corpus.diarization.linking import Member, link
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.store import Catalogue

@@ -23,7 +23,7 @@ from rosella.corpus.diarization.networks import (
     VoiceActivity,
 )
 from rosella.corpus.diarization.overlap import HOP, OverlapDetector
-from rosella.corpus.diarize import Diarization, SpeakerTurn, speaker_name
+from rosella.corpus.diarization.turns import Diarization, SpeakerTurn, speaker_name
 
 VERSION = "3"
 BLOCK_SECONDS = 32.0
@@ -108,8 +108,8 @@ class EmbeddedDiarizer:
                 voice.append(activity(block))
                 both.append(self._detector(block))
                 samples += len(block)
-        regions = likely(np.concatenate(voice), samples, SPEECH)
-        return regions, likely(_spoken(np.concatenate(both), regions), samples, BOTH)
+        regions = likely_regions(np.concatenate(voice), samples, SPEECH)
+        return regions, likely_regions(_spoken(np.concatenate(both), regions), samples, BOTH)
 
     def _embeddings(self, path: str | PathLike[str], windows: Sequence[Region]) -> np.ndarray:
         """float16 `[windows, D]`; fewer where the recording ends before them."""
@@ -121,7 +121,7 @@ class EmbeddedDiarizer:
         return found[:done]
 
 
-def likely(probabilities: np.ndarray, samples: int, bounds: Bounds) -> list[Region]:
+def likely_regions(probabilities: np.ndarray, samples: int, bounds: Bounds) -> list[Region]:
     """Where probabilities `[frames]` are high, in samples of a recording of `samples`.
 
     A region begins at `on` and lasts until `off`; between the two it stays as it was.
@@ -192,7 +192,7 @@ def _assigned(
     steps, scores, after_pause = _steps(regions, windows, alike)
     path = most_likely(scores, after_pause)
     order = {voice: speaker_name(rank) for rank, voice in enumerate(dict.fromkeys(path.tolist()))}
-    turns = joined(
+    turns = join_turns(
         SpeakerTurn(*_seconds(step), order[voice]) for step, voice in zip(steps, path.tolist(), strict=True)
     )
     both = [_seconds(overlap) for overlap in overlaps] if len(order) > 1 else []
@@ -224,7 +224,7 @@ def _steps(
     return steps, np.concatenate(scores), np.array(after_pause)
 
 
-def joined(turns: Iterable[SpeakerTurn]) -> list[SpeakerTurn]:
+def join_turns(turns: Iterable[SpeakerTurn]) -> list[SpeakerTurn]:
     """Turns of one speaker become one where the pause between them is short."""
     found: list[SpeakerTurn] = []
     for turn in turns:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rosella import audio
-from rosella.corpus.diarize import Diarization, SpeakerTurn, speaker_name
+from rosella.corpus.diarization.turns import Diarization, SpeakerTurn, speaker_name
 from rosella.errors import UserError
 
 SAMPLE_RATE = 16_000
@@ -42,14 +42,14 @@ class PyannoteDiarizer:
         turns = [(s.start, s.end, label) for s, _, label in alone.itertracks(yield_label=True)]
         embeddings = dict(zip(labels, found.speaker_embeddings, strict=True))
         everyone = [(s.start, s.end) for s, _ in found.speaker_diarization.itertracks()]
-        return named(turns, everyone, embeddings)
+        return translate(turns, everyone, embeddings)
 
     def embed(self, path: str | PathLike[str], turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
         """Nobody's: a pipeline embeds only whom it found itself."""
         return {}
 
 
-def named(
+def translate(
     turns: Iterable[tuple[float, float, str]],
     everyone: Iterable[tuple[float, float]],
     embeddings: dict[str, np.ndarray],

@@ -10,11 +10,10 @@ from mini.dialogues import dialogue
 from mini.espeak import Espeak, Voice
 from rosella import audio, mini
 from rosella.corpus.diarization import embedded
-from rosella.corpus.diarization.clustering import most_likely, voices
-from rosella.corpus.diarization.networks import SpeakerEncoder, VoiceActivity
+from rosella.corpus.diarization.load import load_diarizer
 from rosella.corpus.diarization.overlap import HOP, OverlapDetector
 from rosella.corpus.diarization.score import error_rate
-from rosella.corpus.diarize import SpeakerTurn, load_diarizer, speaker_name
+from rosella.corpus.diarization.turns import SpeakerTurn
 from rosella.errors import UserError
 
 RATE = 16_000
@@ -119,7 +118,7 @@ def test_overlaps_do_not_depend_on_the_level(espeak):
 def test_regions_begin_where_it_is_likely_and_end_where_it_is_not():
     bounds = embedded.Bounds(on=0.8, off=0.5, hop=10, shortest=20, pause=20)
     probabilities = np.array([0.6, 0.9, 0.6, 0.4, 0.9, 0.4, 0.4, 0.9, 0.4, 0.4, 0.9, 0.9])
-    assert embedded.likely(probabilities, 120, bounds) == [(10, 50), (100, 120)]
+    assert embedded.likely_regions(probabilities, 120, bounds) == [(10, 50), (100, 120)]
 
 
 def test_one_voice_is_one_speaker(tmp_path, espeak, diarizer):
@@ -186,86 +185,6 @@ def test_a_second_of_speech_at_the_end_of_the_file(tmp_path, espeak, diarizer):
     assert 0.9 < turn.start < 1.2 and turn.end <= len(wave) / RATE
 
 
-def babble() -> np.ndarray:
-    time = np.arange(2 * RATE) / RATE
-    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 2.1 * time)) / RATE
-    buzz = sum(np.sin(k * phase) / k for k in range(1, 25)) * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * time))
-    return (0.1 * buzz + 1e-3 * np.random.default_rng(0).standard_normal(len(time))).astype(np.float32)
-
-
-def test_voice_activity_is_that_of_the_published_model():
-    """Expected: silero_vad_16k_op15.onnx of silero-vad 6.2.3 under onnxruntime, every sixth frame."""
-    published = [0.2003, 0.1967, 0.0589, 0.0068, 0.0091, 0.0433, 0.0102, 0.0100, 0.0082, 0.0053, 0.0031]
-    activity, wave = VoiceActivity(), babble()
-    found = np.concatenate([activity(wave[:10240]), activity(wave[10240:])])
-    np.testing.assert_allclose(found[::6], published, atol=2e-3)
-
-
-def test_embeddings_are_those_of_the_published_model():
-    """Expected: the largest of resemblyzer 0.1.4's pretrained.pt in single precision."""
-    places = [246, 36, 218, 158, 113, 163, 51, 168]
-    published = [0.2880, 0.2333, 0.2245, 0.2186, 0.1843, 0.1787, 0.1722, 0.1705]
-    encoder, wave = SpeakerEncoder(), babble()[:25_600]
-    (found,) = encoder([wave])
-    np.testing.assert_allclose(found[places], published, atol=2e-3)
-    np.testing.assert_allclose(
-        encoder([wave[:9000], 0.1 * wave])[1], found, atol=1e-4
-    )  # neither company nor level
-
-
-def fake_windows(seed: int, counts: list[int], noise: float = 0.03) -> np.ndarray:
-    """Unit vectors around one axis per voice."""
-    rng = np.random.default_rng(seed)
-    found = np.repeat(np.eye(64)[: len(counts)], counts, axis=0) + noise * rng.standard_normal(
-        (sum(counts), 64)
-    )
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
-
-
-def test_voices_are_counted_over_a_recording_of_any_length():
-    windows = np.concatenate([fake_windows(0, [900, 500]), fake_windows(1, [400, 900, 100])])
-    means = voices(windows, np.full(len(windows), 0.4))
-    assert means.shape == (3, 64)
-    assert sorted(means.argmax(axis=1)) == [0, 1, 2]
-
-
-def test_a_second_of_odd_embeddings_is_no_voice_unless_it_is_all_there_is():
-    assert len(voices(fake_windows(0, [50, 2]), np.full(52, 0.4))) == 1
-    assert len(voices(fake_windows(0, [1]), np.full(1, 0.4))) == 1
-
-
-def test_two_voices_at_once_are_no_third_one():
-    one, other = np.eye(64)[:2]
-    both = np.repeat([(one + other) / 2**0.5], 10, axis=0).astype(np.float16)
-    apart = fake_windows(0, [40, 30, 20])
-    assert len(voices(np.concatenate([apart, both]), np.full(100, 0.4))) == 3
-
-
-def test_speakers_change_in_pauses_rather_than_in_speech():
-    scores = np.array([[0.8, 0.6], [0.8, 0.6], [0.6, 0.8], [0.8, 0.6], [0.6, 0.8], [0.6, 0.8]])
-    assert most_likely(scores, [True] + 5 * [False]).tolist() == [0] * 6
-    assert most_likely(scores, [True, False, False, False, True, False]).tolist() == [0, 0, 0, 0, 1, 1]
-
-
-def test_the_error_rate_counts_what_is_missed_invented_and_confused():
-    truth = [(0.0, 4.0, "x"), (4.0, 8.0, "y"), (6.0, 8.0, "x")]
-    found = [(0.0, 5.0, "A"), (5.0, 9.0, "B")]
-    rate = error_rate(truth, found, collar=0.0)
-    assert rate == pytest.approx((0.2, 0.1, 0.1), abs=1e-3)
-    assert error_rate(truth, truth) == (0, 0, 0)
-    assert error_rate([(0, 1, "x")], []).total == 1
-
-
-def test_the_collar_forgives_a_quarter_of_a_second():
-    truth, found = [(1.0, 3.0, "x"), (3.0, 5.0, "y")], [(0.8, 3.2, "A"), (3.2, 4.8, "B")]
-    assert error_rate(truth, found).total == 0
-    assert error_rate(truth, found, collar=0.0).total > 0.1
-
-
-def test_names_of_speakers():
-    assert [speaker_name(n) for n in (0, 25, 26, 27, 701, 702)] == ["A", "Z", "AA", "AB", "ZZ", "AAA"]
-
-
 def test_turns_of_one_speaker_are_joined_over_short_pauses():
     turns = [
         SpeakerTurn(0, 1, "A"),
@@ -273,4 +192,4 @@ def test_turns_of_one_speaker_are_joined_over_short_pauses():
         SpeakerTurn(2.6, 3, "A"),
         SpeakerTurn(3, 4, "B"),
     ]
-    assert [tuple(turn) for turn in embedded.joined(turns)] == [(0, 2, "A"), (2.6, 3, "A"), (3, 4, "B")]
+    assert [tuple(turn) for turn in embedded.join_turns(turns)] == [(0, 2, "A"), (2.6, 3, "A"), (3, 4, "B")]

@@ -1,8 +1,4 @@
-"""Who speaks when: the contract of diarizers, and the one by a name.
-
-"embedded" comes with the package; anything else names a pyannote pipeline on the Hub or in a folder
-(`pip install 'rosella-tts[pyannote]'`).
-"""
+"""Who speaks when: what a diarizer takes and gives."""
 
 from __future__ import annotations
 
@@ -12,8 +8,6 @@ from os import PathLike
 from typing import NamedTuple, Protocol
 
 import numpy as np
-
-EMBEDDED = "embedded"
 
 
 class SpeakerTurn(NamedTuple):
@@ -44,17 +38,6 @@ class Diarizer(Protocol):
     def embed(self, path: str | PathLike[str], turns: Sequence[SpeakerTurn]) -> dict[str, np.ndarray]:
         """Embeddings, as in `Diarization`, of speakers whose turns are known; those it cannot tell are left out."""
         ...
-
-
-def load_diarizer(name: str = EMBEDDED, device: str = "cpu") -> Diarizer:
-    """The embedded diarizer, or a pyannote pipeline by name or folder; a UserError when there is none."""
-    if name == EMBEDDED:
-        from rosella.corpus.diarization.embedded import EmbeddedDiarizer
-
-        return EmbeddedDiarizer(device)
-    from rosella.corpus.diarization.pyannote import PyannoteDiarizer
-
-    return PyannoteDiarizer(name, device)
 
 
 def speaker_name(number: int) -> str:

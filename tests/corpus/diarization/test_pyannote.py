@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rosella.corpus.diarization.pyannote import named, overlaps
-from rosella.corpus.diarize import load_diarizer
+from rosella.corpus.diarization.load import load_diarizer
+from rosella.corpus.diarization.pyannote import overlaps, translate
 from rosella.errors import UserError
 
 
@@ -21,7 +21,7 @@ def test_overlaps_of_turns():
 def test_speakers_are_named_by_first_appearance():
     turns = [(5.0, 6.0, "S0"), (0.0, 4.0, "S1"), (7.0, 8.0, "S2")]
     vectors = {"S0": np.array([3.0, 4.0]), "S1": np.array([0.0, 2.0]), "S2": np.zeros(2), "S3": np.ones(2)}
-    found = named(turns, [(0.0, 4.0), (3.5, 6.0)], vectors)
+    found = translate(turns, [(0.0, 4.0), (3.5, 6.0)], vectors)
     assert [turn.speaker for turn in found.turns] == ["A", "B", "C"] and found.turns[0].start == 0
     assert found.overlaps == [(3.5, 4.0)]
     assert {name: vector.tolist() for name, vector in found.embeddings.items()} == {
