@@ -28,7 +28,7 @@ from rosella.asr.recogniser import Recogniser
 from rosella.asr.scores import Pair, score
 from rosella.corpus.sources.read import read_source
 from rosella.corpus.transcribe import Clip, Transcriber
-from rosella.corpus.where import LEAST_SURE
+from rosella.records import LEAST_SURE
 
 GOOD, NONSENSE = 0.3, 0.7
 EXCHANGES = 60  # per language

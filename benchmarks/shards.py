@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from _machine import row
 
-from rosella.corpus.shards import CodecFacts, Export, Weight, read_manifest, write_export, write_shard
+from rosella.codec.facts import CodecFacts
 from rosella.records import Utterance
+from rosella.shards.format import Weight, read_manifest, write_export, write_shard
+from rosella.shards.read import Export
 
 CODEC = CodecFacts("benchmark", 44_100, 44_100 / 512, 9, 1024)
 HOURS, SECONDS, SHARDS, READS, TIMES = 10, 12, 4, 300, 5

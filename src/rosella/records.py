@@ -17,6 +17,9 @@ OVERLAP_TOLERANCE = 0.05
 END_TOLERANCE = 0.5
 """Seconds by which the last turn may exceed the recording (containers round durations); it is cut there."""
 
+LEAST_SURE = -0.12
+"""Confidence below which a recogniser guesses more than it hears: see "How sure it is" in docs/asr.md."""
+
 
 class Record:
     """Dictionary conversion shared by the dataclasses below."""

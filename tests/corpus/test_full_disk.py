@@ -4,8 +4,8 @@ import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from rosella.corpus.project import Corpus
-from rosella.corpus.shards import Export
 from rosella.errors import NoSpace
+from rosella.shards.read import Export
 from support import fill
 
 

@@ -20,8 +20,8 @@ from rosella.corpus.catalogue.store import STAGES
 from rosella.corpus.engines.work import MAX_ATTEMPTS
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
-from rosella.corpus.shards import Export
 from rosella.errors import NoSpace, RosellaError, UserError
+from rosella.shards.read import Export
 
 
 def counts(number: int, **others: int) -> dict[str, int]:

@@ -19,11 +19,11 @@ from rosella.corpus.catalogue.status import GUESSED, LeftOut
 from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
-from rosella.corpus.shards import Export
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.transcribe import Outcome, Transcript, Transcription
 from rosella.errors import UserError
 from rosella.records import Turn
+from rosella.shards.read import Export
 
 LOW, HIGH = np.eye(2, dtype=np.float32)
 

@@ -11,9 +11,9 @@ from rosella import audio, mini
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import new_recogniser
 from rosella.corpus.transcribe import Clip, Kind, Outcome, Transcriber, Written
-from rosella.corpus.where import LEAST_SURE
 from rosella.errors import UserError
 from rosella.evaluate.sentences import read_sentences
+from rosella.records import LEAST_SURE
 
 
 def recogniser(seed: int, prompts: dict[Kind, str]) -> Recogniser:

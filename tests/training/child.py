@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from rosella.corpus.shards import Export
+from rosella.shards.read import Export
 from rosella.training import state as checkpoints
 from rosella.training.loop import fit
 from rosella.training.run import TrainingRun

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rosella import delay
-from rosella.corpus.shards import Export
+from rosella.shards.read import Export
 from rosella.training import batches, order
 from training import tiny
 from training.tiny import planned_run

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, write_shard
+from rosella.codec.facts import CodecFacts
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.transformer import Dia
 from rosella.records import Utterance, utterance_id

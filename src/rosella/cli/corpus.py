@@ -204,8 +204,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the shards that training reads, with weights by speaker."""
-    from rosella.corpus.balance import Balance
     from rosella.corpus.engines.progress import Advance
+    from rosella.corpus.export.balance import Balance
     from rosella.corpus.project import Corpus
 
     with Corpus.open(corpus, catalogue) as opened, corpus_progress() as progress:

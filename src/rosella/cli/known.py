@@ -30,8 +30,8 @@ class Known:
 
 def note(catalogue: Catalogue, settings: Settings, models: dict[str, Any]) -> None:
     """Keep what the models of these settings are."""
+    from rosella.codec.facts import CodecFacts
     from rosella.corpus.catalogue import settings as kept
-    from rosella.corpus.shards import CodecFacts
 
     transcriber = models["transcriber"]
     facts = {
@@ -45,8 +45,8 @@ def note(catalogue: Catalogue, settings: Settings, models: dict[str, Any]) -> No
 
 def known_models(catalogue: Catalogue, settings: Settings) -> dict[str, Any] | None:
     """As `load_models`, with what stands for the models; None where only loading them can tell what they are."""
+    from rosella.codec.facts import CodecFacts
     from rosella.corpus.catalogue import settings as kept
-    from rosella.corpus.shards import CodecFacts
 
     facts = kept.read(catalogue, SETTING)
     origin = _origin(settings)

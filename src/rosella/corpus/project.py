@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from rosella.audio import is_url
-from rosella.corpus.balance import Balance
 from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue
@@ -19,7 +18,9 @@ from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Ran, Stage
 from rosella.corpus.engines.progress import Advance, Progress
 from rosella.corpus.engines.work import anything_due
-from rosella.corpus.export import Exported, export
+from rosella.corpus.export.balance import Balance
+from rosella.corpus.export.where import Condition
+from rosella.corpus.export.write import Exported, export
 from rosella.corpus.operate.plan import Work, planned
 from rosella.corpus.scan import scanned, source_of, unread
 from rosella.corpus.segment import Cutting, timed
@@ -35,7 +36,6 @@ from rosella.corpus.tokenize import (
     version,
 )
 from rosella.corpus.transcribe import Transcriber
-from rosella.corpus.where import Condition
 from rosella.errors import UserError
 from rosella.failpoints import failpoint
 from rosella.files import write_bytes
@@ -199,7 +199,7 @@ class Corpus:
         where: Sequence[str] = (),
         balance: Balance = Balance(),
     ) -> Exported:
-        """Publish the utterances that have codes of the latest run's codec; see `corpus.export` and `corpus.where`."""
+        """Publish the utterances that have codes of the latest run's codec; see `corpus.export`."""
         conditions = [Condition.parse(written) for written in where]
         codec = remembered_codec(self.directory)
         return export(self.directory, self.catalogue, codec, progress, conditions, balance)

@@ -21,8 +21,8 @@ from typing import Protocol
 import numpy as np
 
 from rosella import audio
+from rosella.codec.facts import CodecFacts, CodecLike
 from rosella.corpus.ahead import in_thread
-from rosella.corpus.shards import CodecFacts, CodecLike
 from rosella.errors import RosellaError, UserError
 from rosella.files import replacing, write_json
 from rosella.records import Recording, Reject, Utterance

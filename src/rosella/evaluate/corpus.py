@@ -10,17 +10,16 @@ from itertools import groupby
 from pathlib import Path
 
 from rosella import audio
-from rosella.corpus.balance import speaker_of
 from rosella.corpus.catalogue.speakers import voices
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.export.balance import speaker_of
 from rosella.corpus.project import Corpus
-from rosella.corpus.where import LEAST_SURE
 from rosella.errors import UserError
 from rosella.evaluate.figures import bars, histogram
 from rosella.evaluate.page import Html, element, figure, join, paragraph, player, render, section, table
 from rosella.files import write_text
-from rosella.records import Utterance
+from rosella.records import LEAST_SURE, Utterance
 
 SAMPLES = 8
 SHOWN = 20

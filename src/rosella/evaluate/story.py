@@ -91,7 +91,7 @@ def corpus_facts(directory: Path, said: Path | None = None) -> CorpusFacts:
     `said` is a manifest of what is said in recordings that came as audio alone.
     """
     from rosella.corpus.project import Corpus
-    from rosella.corpus.shards import Export
+    from rosella.shards.read import Export
 
     utterances = (
         Export.open(directory).index(["recording", "start", "end", "speakers", "language"]).to_pylist()

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rosella import dialogue
-from rosella.corpus.shards import Export
 from rosella.model.config import DiaConfig
+from rosella.shards.read import Export
 from rosella.training.order import Planned, Split
 
 THREADS, AHEAD = 1, 4

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.runs import stop_signals
+from rosella.shards.read import Export
 from rosella.training import batches as data
 from rosella.training import order
 from rosella.training import state as checkpoints

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rosella import dialogue
-from rosella.corpus.shards import Export
 from rosella.errors import UserError
+from rosella.shards.read import Export
 from rosella.training.recipe import DataRecipe
 
 FRAME_STEP, TEXT_STEP = 8, 16

@@ -9,10 +9,10 @@ import jax
 from flax import nnx
 
 from rosella.codec import Codec, load_codec
-from rosella.corpus.shards import Export
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, preset
 from rosella.model.transformer import Dia
+from rosella.shards.read import Export
 from rosella.training.recipe import DataRecipe, ModelRecipe, Recipe
 from rosella.weights import load_model
 

@@ -13,8 +13,8 @@ from rosella.corpus.operate.backup import backup, restore
 from rosella.corpus.operate.gc import collect
 from rosella.corpus.operate.remove import Removal, remove
 from rosella.corpus.project import Corpus, catalogue_url
-from rosella.corpus.shards import Export
 from rosella.errors import UserError
+from rosella.shards.read import Export
 
 SAID = "xyzzy-geheim"
 NAME = "quuxanna"

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.models import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
-from rosella.corpus.where import LEAST_SURE
+from rosella.records import LEAST_SURE
 
 GUESSED = "the recogniser guessed"
 

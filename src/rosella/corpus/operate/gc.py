@@ -10,9 +10,9 @@ from pathlib import Path
 from rosella.corpus.catalogue.store import SCAN
 from rosella.corpus.operate.remove import TEMPORARY
 from rosella.corpus.project import Corpus
-from rosella.corpus.shards import read_manifest
 from rosella.corpus.tokenize import CodesCache, cached_codes, remembered_codec
 from rosella.errors import UserError
+from rosella.shards.format import read_manifest
 
 GRACE = 86_400.0
 """Seconds that a file keeps after it was written: an export or a training may be busy with it."""

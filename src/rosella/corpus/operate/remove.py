@@ -17,19 +17,19 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from rosella.codec.facts import CodecFacts
 from rosella.corpus.catalogue.connection import connect, one_file
 from rosella.corpus.catalogue.removal import Named, purge
 from rosella.corpus.project import Corpus
-from rosella.corpus.shards import (
+from rosella.runs import RECORDINGS_FILE
+from rosella.shards.format import (
     EXPORT_FILE,
     WEIGHTS_FILE,
-    CodecFacts,
     Weight,
     drop_recordings,
     read_manifest,
     write_export,
 )
-from rosella.runs import RECORDINGS_FILE
 
 BACKUPS = "backups"
 TEMPORARY = ".*.tmp"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rosella.corpus.where import Condition, chosen, unless_asked
+from rosella.corpus.export.where import Condition, choose, implied_conditions
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
 
@@ -25,21 +25,24 @@ GIVEN = Utterance("c", "r", 2, 3, "[S1] goed")
         ("confidence<=-0.15", "bc"),
     ],
 )
-def test_conditions_choose(written, left):
-    found = chosen(RECORDING, [SURE, UNSURE, GIVEN], [Condition.parse(written)])
+def test_what_conditions_choose(written, left):
+    found = choose(RECORDING, [SURE, UNSURE, GIVEN], [Condition.parse(written)])
     assert "".join(utterance.id for utterance in found) == left
 
 
 def test_several_conditions_must_all_hold():
     conditions = [Condition.parse("language=nl"), Condition.parse("confidence>=-0.05")]
-    assert chosen(RECORDING, [SURE, UNSURE, GIVEN], conditions) == [GIVEN]
+    assert choose(RECORDING, [SURE, UNSURE, GIVEN], conditions) == [GIVEN]
 
 
 def test_what_a_recogniser_guessed_is_not_chosen_unless_asked_for():
     everything = [SURE, UNSURE, GIVEN]
-    assert chosen(RECORDING, everything, unless_asked([])) == [SURE, GIVEN]
-    assert chosen(RECORDING, everything, unless_asked([Condition.parse("language=nl")])) == [SURE, GIVEN]
-    assert unless_asked([Condition.parse("confidence>=-9")]) == []
+    assert choose(RECORDING, everything, implied_conditions([])) == [SURE, GIVEN]
+    assert choose(RECORDING, everything, implied_conditions([Condition.parse("language=nl")])) == [
+        SURE,
+        GIVEN,
+    ]
+    assert implied_conditions([Condition.parse("confidence>=-9")]) == []
 
 
 @pytest.mark.parametrize(

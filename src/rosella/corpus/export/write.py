@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from rosella.corpus.balance import Balance
+from rosella.codec.facts import CodecFacts
 from rosella.corpus.catalogue.speakers import link_speakers
 from rosella.corpus.catalogue.speakers import voices as voices_of
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import TOKENIZE, Catalogue
-from rosella.corpus.shards import CodecFacts, Weight, read_manifest, write_export, write_shard, written
+from rosella.corpus.export.balance import Balance
+from rosella.corpus.export.where import Condition, choose, implied_conditions
 from rosella.corpus.tokenize import CodesCache, version
-from rosella.corpus.where import Condition, chosen, unless_asked
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
+from rosella.shards.format import Weight, read_manifest, text_columns, write_export, write_shard
 
 SHARD_CODES = 1 << 25
 """Codes after which a shard is closed: about 12 hours and 40 MB at nine codebooks of 86 frames/s."""
@@ -74,14 +75,14 @@ def export(
     link_speakers(catalogue)
     for recording in catalogue.done(TOKENIZE, version(codec)):
         voices = voices_of(catalogue, recording.id)
-        spoken = [_named(u, voices) for u in catalogue.utterances(recording.id) if u.text]
-        wanted = chosen(recording, spoken, where)
-        known = chosen(recording, wanted, unless_asked(where))
+        spoken = [_with_voices(u, voices) for u in catalogue.utterances(recording.id) if u.text]
+        wanted = choose(recording, spoken, where)
+        known = choose(recording, wanted, implied_conditions(where))
         doubtful += len(wanted) - len(known)
         content = _content(recording, known, codec)
         if content.utterances:
             contents[recording.id] = content
-    kept = _still_right(corpus, codec, contents)
+    kept = _kept_shards(corpus, codec, contents)
     covered = {recording for shard in kept for recording in shard["recordings"]}
     missing = [content for id, content in contents.items() if id not in covered]
     written = list(_write(corpus, cache, missing, codec, progress or (lambda done, total: None)))
@@ -106,8 +107,8 @@ def _nothing(corpus: Path, where: bool, doubtful: int, catalogue: Catalogue) -> 
     return f"No utterance in {corpus}{what} has codes: {_why(catalogue.status())}."
 
 
-def _named(utterance: Utterance, voices: Mapping[str, str]) -> Utterance:
-    """With the speakers' names across recordings in place of those they have in this one."""
+def _with_voices(utterance: Utterance, voices: Mapping[str, str]) -> Utterance:
+    """The speakers' names across recordings in place of those they have in this one."""
     main = utterance.main_speaker
     return replace(
         utterance,
@@ -137,11 +138,11 @@ def _fraction(name: str) -> float:
 
 
 def _content(recording: Recording, utterances: list[Utterance], codec: CodecFacts) -> _Content:
-    facts = json.dumps([version(codec), [written(u) for u in utterances]], sort_keys=True)
+    facts = json.dumps([version(codec), [text_columns(u) for u in utterances]], sort_keys=True)
     return _Content(recording, utterances, hashlib.sha256(facts.encode()).hexdigest()[:16])
 
 
-def _still_right(corpus: Path, codec: CodecFacts, contents: dict[str, _Content]) -> list[dict[str, Any]]:
+def _kept_shards(corpus: Path, codec: CodecFacts, contents: dict[str, _Content]) -> list[dict[str, Any]]:
     """Shards of the present export all of whose recordings would be written as they are."""
     try:
         manifest = read_manifest(corpus)
@@ -169,7 +170,7 @@ def _write(
     progress: Callable[[int, int], None],
 ) -> Iterator[dict[str, Any]]:
     done = 0
-    for group in _grouped(contents, cache):
+    for group in _groups(contents, cache):
         recordings = {content.recording.id: content.key for content, _ in group}
         rows = [(u, codes[u.id]) for content, codes in group for u in content.utterances if u.id in codes]
         name = hashlib.sha256(json.dumps(recordings, sort_keys=True).encode()).hexdigest()[:16]
@@ -180,7 +181,7 @@ def _write(
         progress(done, len(contents))
 
 
-def _grouped(
+def _groups(
     contents: Iterable[_Content], cache: CodesCache
 ) -> Iterator[list[tuple[_Content, dict[str, np.ndarray]]]]:
     """Whole recordings, with their codes, up to the size of a shard."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rosella.corpus.export import MIN_SHOWS, VALIDATION_SHARE, assign_splits
+from rosella.corpus.export.write import MIN_SHOWS, VALIDATION_SHARE, assign_splits
 from rosella.records import Recording
 
 

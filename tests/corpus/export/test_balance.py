@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rosella.corpus.balance import Balance
+from rosella.corpus.export.balance import Balance
 from rosella.records import Utterance
 
 SAID = {"anna": 8, "ben": 2}

@@ -9,20 +9,18 @@ large enough for the dictionary to pay; a row group is also the unit of random a
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rosella.corpus.shard_files import ShardFiles
+from rosella.codec.facts import CodecFacts
 from rosella.errors import UserError
 from rosella.files import replacing, sha256, write_json
 from rosella.records import Utterance
@@ -32,7 +30,6 @@ PIPELINE_VERSION = "1"
 ROW_GROUP_CODES = 1 << 18
 EXPORT_FILE = "export.json"
 WEIGHTS_FILE = "weights.parquet"
-CACHED_ROW_GROUPS = 16
 
 _REWRITTEN_ROWS = 1024
 _METADATA_KEY = b"rosella"
@@ -50,39 +47,6 @@ _TEXT_COLUMNS = [
 # No code is null: a level to decode for each of them saves nothing and costs a third of the reading time.
 _CODES = pa.field("codes", pa.list_(pa.field("element", pa.uint16(), nullable=False)), nullable=False)
 SCHEMA = pa.schema([*_TEXT_COLUMNS, ("frames", pa.int32()), _CODES])
-INDEX_COLUMNS = [name for name in SCHEMA.names if name != "codes"]
-
-
-class CodecLike(Protocol):
-    """What a shard records of the codec that made its codes."""
-
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def sample_rate(self) -> int: ...
-    @property
-    def frame_rate(self) -> float: ...
-    @property
-    def num_codebooks(self) -> int: ...
-    @property
-    def codebook_size(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class CodecFacts:
-    """The codec of an export: sample rate in Hz, frame rate in frames/s."""
-
-    fingerprint: str
-    sample_rate: int
-    frame_rate: float
-    num_codebooks: int
-    codebook_size: int
-
-    @classmethod
-    def of(cls, codec: CodecLike) -> Self:
-        return cls(
-            codec.fingerprint, codec.sample_rate, codec.frame_rate, codec.num_codebooks, codec.codebook_size
-        )
 
 
 @dataclass(frozen=True)
@@ -157,14 +121,14 @@ def _row_groups(
     return [group for group in groups if group]
 
 
-def written(utterance: Utterance) -> dict[str, Any]:
+def text_columns(utterance: Utterance) -> dict[str, Any]:
     """What a shard holds of an utterance besides its codes."""
     facts = utterance.to_dict()
     return {name: facts[name] for name, _ in _TEXT_COLUMNS}
 
 
 def _table(rows: Sequence[tuple[Utterance, np.ndarray]], schema: pa.Schema) -> pa.Table:
-    records = [written(utterance) for utterance, _ in rows]
+    records = [text_columns(utterance) for utterance, _ in rows]
     columns: dict[str, Any] = {
         name: pa.array([record[name] for record in records], type) for name, type in _TEXT_COLUMNS
     }
@@ -222,110 +186,3 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
             f"{directory}/{EXPORT_FILE} is not of format {FORMAT_VERSION}: run `rosella corpus export` again."
         )
     return manifest
-
-
-class Export:
-    """Random access to the utterances of an export, in bounded memory. Safe to share between threads."""
-
-    def __init__(self, directory: str, manifest: Mapping[str, Any]) -> None:
-        self.directory = directory
-        self.codec = CodecFacts(**manifest["codec"])
-        self.shards: list[dict[str, Any]] = list(manifest["shards"])
-        self._filesystem, self._root = fsspec.core.url_to_fs(directory)
-        self._files = ShardFiles(self._filesystem, f"{self._root}/shards")
-        self._groups = [
-            (number, group, rows)
-            for number, shard in enumerate(self.shards)
-            for group, rows in enumerate(self._group_rows(shard))
-        ]
-        self._ends = np.cumsum([rows for _, _, rows in self._groups], dtype=np.int64)
-        self._length = sum(rows for _, _, rows in self._groups)
-        self._cache: OrderedDict[int, list[np.ndarray]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @classmethod
-    def open(cls, directory: str | Path, expect_fingerprint: str | None = None) -> Self:
-        """Open an export and verify every shard's SHA-256.
-
-        A UserError says which shard is missing or damaged, or that the codes are another codec's than
-        `expect_fingerprint`.
-        """
-        manifest = read_manifest(directory)
-        found = manifest["codec"]["fingerprint"]
-        if expect_fingerprint is not None and found != expect_fingerprint:
-            raise UserError(
-                f"The shards in {directory} hold codes of codec {found}, not {expect_fingerprint}: "
-                "run `rosella corpus run` and `export` with the codec you train with."
-            )
-        filesystem, root = fsspec.core.url_to_fs(str(directory))
-        files = ShardFiles(filesystem, f"{root}/shards")
-        for shard in manifest["shards"]:
-            files.verify(shard["file"], shard["sha256"])
-        return cls(str(directory), manifest)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cache": OrderedDict(), "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
-
-    def index(self, columns: Sequence[str] = INDEX_COLUMNS) -> pa.Table:
-        """All utterances, without codes: `columns` of the shards plus sampling_weight, loss_weight and split.
-
-        Row `i` describes `codes(i)`.
-        """
-        wanted = list(dict.fromkeys([*columns, "id"]))
-        tables = []
-        for shard in self.shards:
-            with self._lock, self._files.opened(shard["file"]) as file:
-                tables.append(file.read(columns=wanted).replace_schema_metadata())
-        empty = pa.schema([SCHEMA.field(name) for name in wanted]).empty_table()
-        table = pa.concat_tables([empty, *tables])
-        return self._with_weights(table).select([*columns, "sampling_weight", "loss_weight", "split"])
-
-    def codes(self, i: int) -> np.ndarray:
-        """Codes of utterance `i`: uint16 `[frames, codebooks]`."""
-        if not 0 <= i < self._length:
-            raise IndexError(f"utterance {i} of {self._length}")
-        group = int(self._ends.searchsorted(i, "right"))
-        with self._lock:
-            return self._read_group(group)[i - int(self._ends[group])]  # counted from the group's end
-
-    def _read_group(self, group: int) -> list[np.ndarray]:
-        if group in self._cache:
-            self._cache.move_to_end(group)
-            return self._cache[group]
-        number, within, _ = self._groups[group]
-        with self._files.opened(self.shards[number]["file"]) as file:
-            column = (
-                file.read_row_group(within, columns=["codes"], use_threads=False).column("codes").chunk(0)
-            )
-        offsets, flat = column.offsets.to_numpy().tolist(), column.values.to_numpy()
-        rows = [flat[start:end].reshape(-1, self.codec.num_codebooks) for start, end in pairwise(offsets)]
-        self._cache[group] = rows
-        if len(self._cache) > CACHED_ROW_GROUPS:
-            self._cache.popitem(last=False)
-        return rows
-
-    def _group_rows(self, shard: Mapping[str, Any]) -> list[int]:
-        with self._files.opened(shard["file"]) as file:
-            return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
-
-    def _with_weights(self, table: pa.Table) -> pa.Table:
-        with self._filesystem.open(f"{self._root}/{WEIGHTS_FILE}", "rb") as handle:
-            weights = pq.read_table(handle, page_checksum_verification=True)
-        row_of = {name: row for row, name in enumerate(weights.column("id").to_pylist())}
-        try:
-            rows = [row_of[name] for name in table.column("id").to_pylist()]
-        except KeyError as missing:
-            raise UserError(
-                f"{self.directory}/{WEIGHTS_FILE} lacks utterance {missing}: "
-                "run `rosella corpus export` again."
-            ) from None
-        chosen = weights.take(pa.array(rows, pa.int64()))
-        for name in ("sampling_weight", "loss_weight", "split"):
-            table = table.append_column(name, chosen.column(name))
-        return table

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rosella.errors import UserError
-from rosella.records import Recording, Utterance
+from rosella.records import LEAST_SURE, Recording, Utterance
 
 FIELDS = ("language", "licence", "consent", "show", "confidence", "transcript_source", "main_speaker")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -57,18 +57,15 @@ class Condition:
         return _COMPARE[self.comparison](known, self.value)
 
 
-LEAST_SURE = -0.12
-"""Confidence below which a recogniser guesses more than it hears: see "How sure it is" in docs/asr.md."""
-
 KNOWN = Condition("confidence", ">=", LEAST_SURE)
 
 
-def unless_asked(conditions: Sequence[Condition]) -> list[Condition]:
+def implied_conditions(conditions: Sequence[Condition]) -> list[Condition]:
     """What must be so besides the conditions: `KNOWN`, where none of them is about the same."""
     return [] if any(condition.field == KNOWN.field for condition in conditions) else [KNOWN]
 
 
-def chosen(
+def choose(
     recording: Recording, utterances: Sequence[Utterance], conditions: Sequence[Condition]
 ) -> list[Utterance]:
     """The utterances that fulfil all conditions."""

@@ -11,10 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rosella import files
-from rosella.corpus import shard_files, shards
-from rosella.corpus.shards import CodecFacts, Export, Weight, write_export, write_shard
+from rosella.codec.facts import CodecFacts
 from rosella.errors import UserError
 from rosella.records import Utterance, utterance_id
+from rosella.shards import files as shard_files
+from rosella.shards import format, read
+from rosella.shards.format import Weight, write_export, write_shard
+from rosella.shards.read import Export
 
 CODEC = CodecFacts("fake-1", sample_rate=16000, frame_rate=50.0, num_codebooks=4, codebook_size=256)
 
@@ -54,8 +57,8 @@ def publish(directory, rows, cuts=(0, 12, 20)):
 
 
 def test_codes_and_texts_come_back_by_position(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(shards, "ROW_GROUP_CODES", 1000)
-    monkeypatch.setattr(shards, "CACHED_ROW_GROUPS", 2)
+    monkeypatch.setattr(format, "ROW_GROUP_CODES", 1000)
+    monkeypatch.setattr(read, "CACHED_ROW_GROUPS", 2)
     publish(tmp_path, rows)
     export = Export.open(tmp_path, expect_fingerprint="fake-1")
     index = export.index().to_pylist()
@@ -87,7 +90,7 @@ def test_row_groups_hold_enough_codes_for_the_dictionary(tmp_path):
     assert metadata.num_row_groups == 2
     for i in range(2):
         column = metadata.row_group(i).column(metadata.num_columns - 1)
-        assert column.num_values >= shards.ROW_GROUP_CODES
+        assert column.num_values >= format.ROW_GROUP_CODES
         assert "RLE_DICTIONARY" in column.encodings
         assert column.compression == "ZSTD"
     bits = 8 * (tmp_path / "s.parquet").stat().st_size / sum(codes.size for _, codes in rows)
@@ -101,7 +104,7 @@ def test_shard_metadata_names_the_codec_and_counts(tmp_path, rows):
     assert metadata["codec"]["codebook_size"] == 256
     assert metadata["rows"] == entry["rows"] == 20
     assert metadata["codes"] == entry["codes"] == sum(codes.size for _, codes in rows)
-    assert metadata["pipeline"] == shards.PIPELINE_VERSION
+    assert metadata["pipeline"] == format.PIPELINE_VERSION
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path, rows):
@@ -185,8 +188,8 @@ def test_no_level_is_stored_for_nulls_that_cannot_be(tmp_path, rows):
 def test_shards_of_nullable_codes_which_were_written_once_still_read(tmp_path, rows, monkeypatch):
     publish(tmp_path / "new", rows)
     nullable = pa.field("codes", pa.list_(pa.uint16()))
-    monkeypatch.setattr(shards, "_CODES", nullable)
-    monkeypatch.setattr(shards, "SCHEMA", shards.SCHEMA.set(len(shards.SCHEMA) - 1, nullable))
+    monkeypatch.setattr(format, "_CODES", nullable)
+    monkeypatch.setattr(format, "SCHEMA", format.SCHEMA.set(len(format.SCHEMA) - 1, nullable))
     publish(tmp_path / "old", rows)
     monkeypatch.undo()
     old, new = Export.open(tmp_path / "old"), Export.open(tmp_path / "new")
@@ -198,8 +201,8 @@ def test_shards_of_nullable_codes_which_were_written_once_still_read(tmp_path, r
 
 
 def test_few_files_stay_open_and_none_is_opened_for_every_row_group(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(shards, "ROW_GROUP_CODES", 100)
-    monkeypatch.setattr(shards, "CACHED_ROW_GROUPS", 1)
+    monkeypatch.setattr(format, "ROW_GROUP_CODES", 100)
+    monkeypatch.setattr(read, "CACHED_ROW_GROUPS", 1)
     monkeypatch.setattr(shard_files, "OPEN_FILES", 2)
     publish(tmp_path, rows, cuts=(0, 4, 8, 12, 16, 20))
     opened, parquet_file = [], pq.ParquetFile
@@ -215,8 +218,8 @@ def test_few_files_stay_open_and_none_is_opened_for_every_row_group(tmp_path, ro
 
 
 def test_threads_that_read_at_once_get_their_own_codes(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(shards, "ROW_GROUP_CODES", 400)
-    monkeypatch.setattr(shards, "CACHED_ROW_GROUPS", 1)
+    monkeypatch.setattr(format, "ROW_GROUP_CODES", 400)
+    monkeypatch.setattr(read, "CACHED_ROW_GROUPS", 1)
     monkeypatch.setattr(shard_files, "OPEN_FILES", 1)
     publish(tmp_path, rows)
     export, order = Export.open(tmp_path), np.random.default_rng(0).integers(0, 20, 400).tolist()
