@@ -47,8 +47,22 @@ class OneChannel:
         return self.path
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts(Record):
+    """What is known of a recording besides its sound: where it comes from and what may be done with it."""
+
+    show: str | None = None
+    source_url: str | None = None
+    language: str | None = None
+    licence: str | None = None
+    consent: str | None = None
+
+
+FACTS = tuple(fact.name for fact in fields(Facts))
+
+
 @dataclass(frozen=True)
-class Recording(Record):
+class Recording(Facts):
     """A source file. `id` is the hash of its content, so one file under two names is one recording."""
 
     id: str
@@ -56,11 +70,6 @@ class Recording(Record):
     duration: float
     sample_rate: int
     channels: int
-    show: str | None = None
-    source_url: str | None = None
-    language: str | None = None
-    licence: str | None = None
-    consent: str | None = None
     channel: int | None = None
     """The one to hear, where the mean of all would be next to nothing."""
 

@@ -39,12 +39,11 @@ from rosella.corpus.transcribe import Transcriber
 from rosella.errors import UserError
 from rosella.failpoints import failpoint
 from rosella.files import write_bytes
-from rosella.records import Recording, check_turns
+from rosella.records import FACTS, Recording, check_turns
 from rosella.shown import meant, shown
 
 CATALOGUE_VARIABLE = "ROSELLA_CATALOGUE"
 CATALOGUE_FILE = "catalogue.sqlite"
-FACTS = ("show", "source_url", "language", "licence", "consent")
 
 
 @dataclass
@@ -90,7 +89,7 @@ class Corpus:
     def add(self, source: str | Path, progress: Progress | None = None, **facts: str | None) -> Added:
         """Add the recordings of a source (see `sources.read`).
 
-        `facts` (show, source_url, language, licence, consent) hold where the source itself says nothing.
+        `facts` (see `records.Facts`) hold where the source itself says nothing.
         The source is validated whole before anything is added.
         """
         return self.add_entries(read_source(source), progress, **facts)

@@ -156,7 +156,9 @@ class Catalogue:
         """Recordings whose stage is pending or by another version, and whose stage before is done."""
         query = due_query(stage, version).order_by(RecordingRow.path)
         with self.session() as session:
-            return [Recording(*row) for row in session.execute(query.with_only_columns(*_RECORDING))]
+            return [
+                Recording(**row._asdict()) for row in session.execute(query.with_only_columns(*_RECORDING))
+            ]
 
     def done(self, stage: str, version: str) -> list[Recording]:
         """Recordings whose stage this version has done, by id."""
@@ -167,7 +169,9 @@ class Catalogue:
             .order_by(RecordingRow.id)
         )
         with self.session() as session:
-            return [Recording(*row) for row in session.execute(query.with_only_columns(*_RECORDING))]
+            return [
+                Recording(**row._asdict()) for row in session.execute(query.with_only_columns(*_RECORDING))
+            ]
 
     def turns(self, recording: str, origin: str | None = MANIFEST) -> list[Turn]:
         """In order of time; those of one origin, or, with None, all."""

@@ -16,7 +16,7 @@ import fsspec
 from rosella import dialogue
 from rosella.audio import is_url
 from rosella.errors import UserError
-from rosella.records import Turn, check_turns
+from rosella.records import Facts, Turn, check_turns
 
 SHOWN_PROBLEMS = 5
 UNNAMED = "unknown"
@@ -32,7 +32,7 @@ AUDIO_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Facts):
     """A recording as a source names it, before its audio has been looked at.
 
     `where` says where it stands (`line 3`). Without turns it has no transcript yet; untimed text is one turn that
@@ -43,11 +43,6 @@ class Entry:
     audio: Path
     turns: tuple[Turn, ...]
     where: str
-    show: str | None = None
-    source_url: str | None = None
-    language: str | None = None
-    licence: str | None = None
-    consent: str | None = None
     embedded: Callable[[], bytes] | None = None
     url: str | None = None
 

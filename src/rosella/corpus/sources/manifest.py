@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from rosella.corpus.sources.entries import Entry, entry_at, folder_name, normalise_turns, untimed_turn
 from rosella.corpus.sources.lines import entries_by_line, parse_json
 from rosella.errors import UserError
-from rosella.records import Turn
+from rosella.records import FACTS, Turn
 
 NAME = "manifest.jsonl"
 LIST_SUFFIXES = (".txt", ".lst")
@@ -26,7 +27,7 @@ class _TurnLine(BaseModel):
     text_clean: str | None = None
 
 
-class _RecordingLine(BaseModel):
+class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     audio: str = Field(min_length=1)
@@ -34,11 +35,10 @@ class _RecordingLine(BaseModel):
     text: str | None = None
     text_clean: str | None = None
     speaker: str | None = None
-    show: str | None = None
-    source_url: str | None = None
-    language: str | None = None
-    licence: str | None = None
-    consent: str | None = None
+
+
+_FACTS: dict[str, Any] = dict.fromkeys(FACTS, (str | None, None))
+_RecordingLine = create_model("_RecordingLine", __base__=_Line, **_FACTS)
 
 
 def read(path: Path) -> list[Entry]:
@@ -51,7 +51,7 @@ def read_list(path: Path) -> list[Entry]:
     return entries_by_line(path, lambda line, where: entry_at(line, path.parent, where))
 
 
-def _parse(line: str) -> _RecordingLine:
+def _parse(line: str) -> _Line:
     values = parse_json(line)
     if not isinstance(values, dict):
         raise UserError('it is not an object such as {"audio": "a.wav", "turns": [...]}')
@@ -65,13 +65,13 @@ def _parse(line: str) -> _RecordingLine:
         raise UserError(f"{key}: {first['msg'].lower()}") from None
 
 
-def _entry(line: _RecordingLine, folder: Path, where: str) -> Entry:
+def _entry(line: _Line, folder: Path, where: str) -> Entry:
     entry = entry_at(line.audio, folder, where)
-    facts = line.model_dump(include={"show", "source_url", "language", "licence", "consent"})
+    facts = line.model_dump(include=set(FACTS))
     return replace(entry, turns=_turns(line, folder_name(Path(entry.place).parent)), **facts)
 
 
-def _turns(line: _RecordingLine, speaker: str) -> tuple[Turn, ...]:
+def _turns(line: _Line, speaker: str) -> tuple[Turn, ...]:
     if line.turns is not None and line.text is not None:
         raise UserError('it has both "turns" and "text": give one of them')
     if line.text is not None:
