@@ -34,7 +34,7 @@ from rosella import audio
 from rosella.asr.examples import Example, Split, write_examples
 from rosella.asr.scores import plain_words
 from rosella.codec import load_codec
-from rosella.corpus.clean import DOUBLED
+from rosella.corpus.disfluencies import DOUBLED
 
 LANGUAGES = ("en", "nl")
 WORDS = 500  # per language

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import permutations
 
 from rosella import dialogue
-from rosella.corpus.clean import DOUBLED, events, fillers
+from rosella.corpus.disfluencies import DOUBLED, events, fillers
 
 REPEATS = 4
 """So many copies in a row of up to `LONGEST_REPEAT` words are a loop, unless the reference has it too."""

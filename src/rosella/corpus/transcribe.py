@@ -17,8 +17,7 @@ import numpy as np
 
 from rosella import audio
 from rosella.corpus.ahead import Ahead
-from rosella.corpus.clean import clean as without_disfluencies
-from rosella.corpus.clean import fillers
+from rosella.corpus.disfluencies import fillers, remove_disfluencies
 from rosella.errors import UserError
 
 Kind = Literal["verbatim", "clean"]
@@ -126,7 +125,7 @@ class _Listener:
 class Transcriber:
     """Writes the transcripts that it has a recogniser for; the same one may serve for both.
 
-    With `rules`, the clean transcript is the verbatim one without fillers and restarts (see `corpus.clean`).
+    With `rules`, the clean transcript is the verbatim one without fillers and restarts (see `corpus.disfluencies`).
     """
 
     def __init__(
@@ -203,7 +202,7 @@ class Transcriber:
         if not self.rules:
             return made
         verbatim = made["verbatim"]
-        text = without_disfluencies(verbatim.text, fillers(language))
+        text = remove_disfluencies(verbatim.text, fillers(language))
         return {**made, "clean": replace(verbatim, text=text, compression=compression_ratio(text))}
 
     def _refusal(self, clip: Clip) -> str | None:

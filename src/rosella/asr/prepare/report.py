@@ -10,7 +10,7 @@ from typing import Any
 from rosella import dialogue
 from rosella.asr.examples import SPLITS, Example
 from rosella.asr.prepare.notation import Notation, Tally
-from rosella.corpus.clean import events
+from rosella.corpus.disfluencies import events
 from rosella.corpus.segment import Cutting
 from rosella.records import Reject
 

@@ -17,7 +17,7 @@ from rosella.asr.prepare.notation import Notation, Tally, load_notation
 from rosella.asr.prepare.report import MARKDOWN, Log, markdown, report, rules
 from rosella.asr.prepare.sources import recognise
 from rosella.audio import probe
-from rosella.corpus.clean import clean, fillers
+from rosella.corpus.disfluencies import fillers, remove_disfluencies
 from rosella.corpus.segment import Cutting
 from rosella.errors import UserError
 from rosella.files import write_text
@@ -110,7 +110,7 @@ def _heard(turn: Turn, notation: Notation, gone: Collection[str] | None, applied
         said = notation.verbatim(turn.text, applied)
     except UserError as error:
         return Heard(turn, str(error).rstrip("."))
-    tidy = turn.text_clean if turn.text_clean is not None or gone is None else clean(said, gone)
+    tidy = turn.text_clean if turn.text_clean is not None or gone is None else remove_disfluencies(said, gone)
     return Heard(replace(turn, text=said, text_clean=tidy))
 
 

@@ -1,4 +1,4 @@
-"""A clean transcript from a verbatim one, by rules: for languages without a recogniser that cleans up.
+"""Disfluencies, and a clean transcript from a verbatim one by rules: for languages without a recogniser that cleans up.
 
 In this order, within one speaker's text:
 
@@ -72,14 +72,14 @@ def events(text: str) -> list[str]:
     return _EVENT.findall(text)
 
 
-def clean(text: str, fillers: Collection[str]) -> str:
+def remove_disfluencies(text: str, fillers: Collection[str]) -> str:
     """The text without events, fillers and restarts; speaker tags stay before what is left of their words."""
     tags = ["", *_TAG.findall(text)]
-    pieces = [_clean_piece(piece, fillers) for piece in _TAG.split(text)]
+    pieces = [_clean(piece, fillers) for piece in _TAG.split(text)]
     return " ".join(f"{tag} {piece}".strip() for tag, piece in zip(tags, pieces, strict=True) if piece)
 
 
-def _clean_piece(piece: str, fillers: Collection[str]) -> str:
+def _clean(piece: str, fillers: Collection[str]) -> str:
     tokens = _tokens(_EVENT.sub(" ", piece))
     tokens = _without(tokens, [token.key in fillers for token in tokens])
     tokens = _without(tokens, _broken(tokens))

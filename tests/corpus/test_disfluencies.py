@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rosella import mini
-from rosella.corpus.clean import clean, events, fillers
+from rosella.corpus.disfluencies import events, fillers, remove_disfluencies
 
 NL = fillers("nl")
 
@@ -33,14 +33,14 @@ NL = fillers("nl")
     ],
 )
 def test_each_rule(verbatim, expected):
-    assert clean(verbatim, NL) == expected
+    assert remove_disfluencies(verbatim, NL) == expected
 
 
 def test_a_variety_has_the_fillers_of_its_language_and_er_is_a_word_in_dutch():
     assert fillers("vl") == NL
-    assert clean("er is er een", NL) == "er is er een"
-    assert clean("it is er one", fillers("en")) == "it is one"
-    assert clean("uhm mi ta", fillers("pap")) == "mi ta"
+    assert remove_disfluencies("er is er een", NL) == "er is er een"
+    assert remove_disfluencies("it is er one", fillers("en")) == "it is one"
+    assert remove_disfluencies("uhm mi ta", fillers("pap")) == "mi ta"
 
 
 def test_events_are_found_in_their_order():
@@ -52,6 +52,8 @@ def test_clean_text_stays_as_it_is_and_most_of_the_podcast_comes_out_as_scripted
     lines = [json.loads(line) for line in manifest.read_text().splitlines()]
     turns = [(line["language"], turn) for line in lines for turn in line["turns"]]
     for language, turn in turns:
-        assert clean(turn["text_clean"], fillers(language)) == turn["text_clean"]
-    agreed = [clean(turn["text"], fillers(language)) == turn["text_clean"] for language, turn in turns]
+        assert remove_disfluencies(turn["text_clean"], fillers(language)) == turn["text_clean"]
+    agreed = [
+        remove_disfluencies(turn["text"], fillers(language)) == turn["text_clean"] for language, turn in turns
+    ]
     assert sum(agreed) >= 0.9 * len(agreed)
