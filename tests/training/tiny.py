@@ -13,6 +13,8 @@ from rosella.codec.facts import CodecFacts
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.transformer import Dia
 from rosella.records import Utterance, utterance_id
+from rosella.shards.format import Weight, write_export, write_shard
+from rosella.shards.read import Export
 from rosella.training import order
 from rosella.training.recipe import Recipe
 

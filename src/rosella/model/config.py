@@ -6,22 +6,13 @@ Field names are Transformers' own (`transformers.DiaConfig`), so one vocabulary 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from rosella import delay
+from rosella.codec.facts import CodecLike
 from rosella.errors import UserError
-
-
-class CodesFacts(Protocol):
-    """What of a codec a model depends on."""
-
-    @property
-    def num_codebooks(self) -> int: ...
-
-    @property
-    def codebook_size(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,7 @@ class DiaConfig:
         """Steps by which the last codebook of a frame comes after the first."""
         return max(self.delay_pattern)
 
-    def fits(self, codec: CodesFacts) -> bool:
+    def fits(self, codec: CodecLike) -> bool:
         """Whether the model speaks in the codes of this codec."""
         decoder = self.decoder
         return (codec.num_codebooks, codec.codebook_size) == (decoder.num_channels, decoder.eos_token_id)
