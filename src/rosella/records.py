@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -149,6 +150,11 @@ def content_id(source: str | Path | BinaryIO) -> str:
 def utterance_id(recording: str, start: float, end: float) -> str:
     """Natural key of an utterance: its recording and its span in milliseconds."""
     return f"{recording}-{round(start * 1000):08d}-{round(end * 1000):08d}"
+
+
+def fraction(name: str) -> float:
+    """A number from 0 to 1 that is a name's own everywhere: what stands on which side of a split is decided by it."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def check_turns(turns: Sequence[Turn], duration: float | None = None) -> None:

@@ -8,6 +8,7 @@ large enough for the dictionary to pay; a row group is also the unit of random a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -76,6 +77,11 @@ def write_shard(
         digest = sha256(temporary)
         size = temporary.stat().st_size
     return {"file": path.name, "sha256": digest, "bytes": size, **counts}
+
+
+def shard_name(recordings: Mapping[str, str]) -> str:
+    """The file name of a shard with these recordings, each with a key of what is written of it."""
+    return f"{hashlib.sha256(json.dumps(recordings, sort_keys=True).encode()).hexdigest()[:16]}.parquet"
 
 
 def drop_recordings(source: Path, target: Path, keep: Collection[str], codec: CodecFacts) -> dict[str, Any]:
@@ -166,6 +172,12 @@ def write_export(
         "shards": list(shards),
     }
     write_json(directory / EXPORT_FILE, manifest, indent=1)
+
+
+def read_weights(directory: Path) -> dict[str, Weight]:
+    """`weights.parquet` of a local corpus directory, by utterance id."""
+    rows = pq.read_table(directory / WEIGHTS_FILE, page_checksum_verification=True).to_pylist()
+    return {row["id"]: Weight(row["sampling_weight"], row["loss_weight"], row["split"]) for row in rows}
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any]:

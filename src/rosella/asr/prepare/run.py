@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,15 +12,15 @@ from typing import Any
 from rosella.asr.examples import Example, Split, write_examples
 from rosella.asr.prepare.annotated import Annotated
 from rosella.asr.prepare.cutting import Heard, cut
+from rosella.asr.prepare.formats import recognise
 from rosella.asr.prepare.notation import Notation, Tally, load_notation
 from rosella.asr.prepare.report import MARKDOWN, Log, markdown, report, rules
-from rosella.asr.prepare.sources import recognise
 from rosella.audio import probe
 from rosella.corpus.disfluencies import fillers, remove_disfluencies
 from rosella.corpus.segment import Cutting
 from rosella.errors import UserError
 from rosella.files import write_text
-from rosella.records import Turn, Utterance
+from rosella.records import Turn, Utterance, fraction
 
 HELD_OUT = 0.05
 """Share of the recordings in `validation`, and again in `test`."""
@@ -133,18 +132,14 @@ def assign_splits(names: Sequence[str]) -> dict[str, Split]:
 
     Of two recordings or more at least one is for validation, of three or more one for the test.
     """
-    ranked = sorted(names, key=_fraction)
-    shares = [_fraction(name) for name in ranked]
+    ranked = sorted(names, key=fraction)
+    shares = [fraction(name) for name in ranked]
     validation = max(sum(share < HELD_OUT for share in shares), min(1, len(names) // 2))
     test = max(sum(HELD_OUT <= share < 2 * HELD_OUT for share in shares), min(1, len(names) // 3))
     validation = min(validation, max(len(names) - test - 1, 0))
     held_out: list[Split] = [*repeat("validation", validation), *repeat("test", test)]
     splits: dict[str, Split] = dict.fromkeys(names, "train")
     return splits | dict(zip(ranked, held_out, strict=False))
-
-
-def _fraction(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def _nothing(source: Path, recordings: int, log: Log) -> str:

@@ -20,8 +20,8 @@ from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition, choose, implied_conditions
 from rosella.corpus.tokenize import CodesCache, version
 from rosella.errors import UserError
-from rosella.records import Recording, Utterance
-from rosella.shards.format import Weight, read_manifest, text_columns, write_export, write_shard
+from rosella.records import Recording, Utterance, fraction
+from rosella.shards.format import Weight, read_manifest, shard_name, text_columns, write_export, write_shard
 
 SHARD_CODES = 1 << 25
 """Codes after which a shard is closed: about 12 hours and 40 MB at nine codebooks of 86 frames/s."""
@@ -125,16 +125,12 @@ def assign_splits(recordings: Sequence[Recording]) -> dict[str, str]:
     shows = {recording.show for recording in recordings if recording.show}
     by_show = len(shows) >= MIN_SHOWS
     unit = {r.id: f"show:{r.show}" if by_show and r.show else r.id for r in recordings}
-    ranked = sorted(set(unit.values()), key=_fraction)
+    ranked = sorted(set(unit.values()), key=fraction)
     if len(ranked) < 2:
         return dict.fromkeys(unit, "train")
-    share = sum(_fraction(name) < VALIDATION_SHARE for name in ranked)
+    share = sum(fraction(name) < VALIDATION_SHARE for name in ranked)
     held_out = set(ranked[: min(max(share, 1), len(ranked) - 1)])
     return {id: "validation" if name in held_out else "train" for id, name in unit.items()}
-
-
-def _fraction(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def _content(recording: Recording, utterances: list[Utterance], codec: CodecFacts) -> _Content:
@@ -173,9 +169,8 @@ def _write(
     for group in _groups(contents, cache):
         recordings = {content.recording.id: content.key for content, _ in group}
         rows = [(u, codes[u.id]) for content, codes in group for u in content.utterances if u.id in codes]
-        name = hashlib.sha256(json.dumps(recordings, sort_keys=True).encode()).hexdigest()[:16]
         if rows:
-            entry = write_shard(corpus / "shards" / f"{name}.parquet", rows, codec)
+            entry = write_shard(corpus / "shards" / shard_name(recordings), rows, codec)
             yield {**entry, "recordings": recordings}
         done += len(group)
         progress(done, len(contents))

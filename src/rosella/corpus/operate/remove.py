@@ -6,7 +6,6 @@ Files are purged before the catalogue forgets, so that a removal that was interr
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence, Set
@@ -24,10 +23,10 @@ from rosella.corpus.project import Corpus
 from rosella.runs import RECORDINGS_FILE
 from rosella.shards.format import (
     EXPORT_FILE,
-    WEIGHTS_FILE,
-    Weight,
     drop_recordings,
     read_manifest,
+    read_weights,
+    shard_name,
     write_export,
 )
 
@@ -107,22 +106,14 @@ def _publish_without(directory: Path, affected: Collection[str], ids: Set[str]) 
             shards.append(shard)
         elif left := {id: key for id, key in shard["recordings"].items() if id not in ids}:
             shards.append(_rewritten(directory, shard["file"], left, codec))
-    table = pq.read_table(directory / WEIGHTS_FILE, page_checksum_verification=True).to_pylist()
-    weights = {
-        row["id"]: Weight(row["sampling_weight"], row["loss_weight"], row["split"])
-        for row in table
-        if row["id"][:32] not in ids
-    }
+    weights = {id: weight for id, weight in read_weights(directory).items() if id[:32] not in ids}
     write_export(directory, codec, shards, weights)
 
 
 def _rewritten(directory: Path, file: str, left: dict[str, str], codec: CodecFacts) -> dict[str, Any]:
-    name = hashlib.sha256(json.dumps(left, sort_keys=True).encode()).hexdigest()[:16]
     folder = directory / "shards"
-    return {
-        **drop_recordings(folder / file, folder / f"{name}.parquet", set(left), codec),
-        "recordings": left,
-    }
+    written = drop_recordings(folder / file, folder / shard_name(left), set(left), codec)
+    return {**written, "recordings": left}
 
 
 def trained_on(runs: Path, corpus: Path, ids: Set[str]) -> Iterator[str]:
