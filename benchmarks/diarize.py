@@ -21,10 +21,10 @@ from _machine import row
 
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
+from diarization_error import error_rate
 from mini.dialogues import SAMPLE_RATE, dialogue
 from mini.espeak import Espeak, Voice
 from rosella.corpus.diarization.load import load_diarizer
-from rosella.corpus.diarization.score import error_rate
 from rosella.corpus.diarization.turns import Diarizer
 
 LOW_AND_HIGH = [
