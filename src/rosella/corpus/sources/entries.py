@@ -6,9 +6,10 @@ A source is validated whole before anything is added. What is wrong with it is l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import fsspec
@@ -17,6 +18,8 @@ from rosella import dialogue
 from rosella.audio import is_url
 from rosella.errors import UserError
 from rosella.records import Facts, Turn, check_turns
+
+T = TypeVar("T")
 
 SHOWN_PROBLEMS = 5
 UNNAMED = "unknown"
@@ -62,8 +65,14 @@ class Problems:
     def add(self, where: str, problem: object) -> None:
         self.found.append(f"{where}: {str(problem).rstrip('.')}")
 
-    def accept(self, entries: list[Entry]) -> list[Entry]:
-        """The entries, unless something is wrong with the source or it holds none: a UserError lists the first problems."""
+    def entries(self, items: Iterable[tuple[str, T]], read: Callable[[T, str], Entry]) -> list[Entry]:
+        """What `read` makes of each item and of where it stands. A UserError lists the first problems, or finds nothing."""
+        entries = []
+        for where, item in items:
+            try:
+                entries.append(read(item, where))
+            except UserError as error:
+                self.add(where, error)
         if self.found:
             more = len(self.found) - SHOWN_PROBLEMS
             rest = f"; and {more} more, which --debug lists" if more > 0 else ""

@@ -29,14 +29,8 @@ def _files(folder: Path) -> list[Path]:
 
 def read(folder: Path) -> list[Entry]:
     """One entry per row: column `audio` (bytes or path), a text column, and `speaker` where there is one."""
-    problems, entries = Problems(folder), []
-    for number, (row, audio, file) in enumerate(_rows(folder), 1):
-        where = f"row {number}"
-        try:
-            entries.append(_entry(row, audio, file, where, folder_name(folder)))
-        except UserError as error:
-            problems.add(where, error)
-    return problems.accept(entries)
+    rows = ((f"row {number}", row) for number, row in enumerate(_rows(folder), 1))
+    return Problems(folder).entries(rows, lambda row, where: _entry(*row, where, folder_name(folder)))
 
 
 def _rows(folder: Path) -> Iterator[tuple[dict[str, Any], Any, Path]]:

@@ -15,23 +15,20 @@ MAX_LINE_BYTES = 16 << 20
 
 def entries_by_line(path: Path, read: Callable[[str, str], Entry]) -> list[Entry]:
     """What `read` makes of each line and of where it stands; every bad or repeated line is named."""
-    problems, entries, seen = Problems(path), [], {}
-    for number, line in numbered_lines(path, problems):
-        where = f"line {number}"
-        try:
-            entry = read(line, where)
-        except UserError as error:
-            problems.add(where, error)
-            continue
-        if entry.place in seen:
-            problems.add(where, f"{entry.audio.name} is already in {seen[entry.place]}")
-        seen[entry.place] = where
-        entries.append(entry)
-    return problems.accept(entries)
+    problems, seen = Problems(path), {}
+
+    def read_once(line: str, where: str) -> Entry:
+        entry = read(line, where)
+        before, seen[entry.place] = seen.get(entry.place), where
+        if before:
+            raise UserError(f"{entry.audio.name} is already in {before}")
+        return entry
+
+    return problems.entries(lines_of(path, problems), read_once)
 
 
-def numbered_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers from 1, blank ones left out; those that are no text become problems."""
+def lines_of(path: Path, problems: Problems) -> Iterator[tuple[str, str]]:
+    """Lines and where they stand (`line 1`), blank ones left out; those that are no text become problems."""
     with path.open("rb") as file:
         for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
             if len(raw) > MAX_LINE_BYTES:
@@ -43,7 +40,7 @@ def numbered_lines(path: Path, problems: Problems) -> Iterator[tuple[int, str]]:
                 problems.add(f"line {number}", "it is not UTF-8 text")
                 continue
             if line:
-                yield number, line
+                yield f"line {number}", line
 
 
 def parse_json(line: str) -> Any:

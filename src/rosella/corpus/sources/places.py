@@ -56,16 +56,15 @@ def read_glob(pattern: str, other: Callable[[str], None]) -> list[Entry]:
 
 def _entries(source: Path, files: Sequence[Path]) -> list[Entry]:
     """Audio files with the turns of the subtitles beside them; without turns where there are none."""
-    problems, found = Problems(source), []
-    for audio in files:
-        subtitle = _beside(audio, subtitles.SUFFIXES)
-        where = (subtitle or audio).name
-        try:
-            turns = normalise_turns(subtitles.read(subtitle), tagged=True) if subtitle else ()
-            found.append(Entry(audio, turns, where))
-        except UserError as error:
-            problems.add(where, error)
-    return problems.accept(found)
+    found = ((audio, _beside(audio, subtitles.SUFFIXES)) for audio in files)
+    return Problems(source).entries(
+        (((beside or audio).name, (audio, beside)) for audio, beside in found), _entry
+    )
+
+
+def _entry(files: tuple[Path, Path | None], where: str) -> Entry:
+    audio, subtitle = files
+    return Entry(audio, normalise_turns(subtitles.read(subtitle), tagged=True) if subtitle else (), where)
 
 
 def _beside(path: Path, suffixes: tuple[str, ...] | frozenset[str]) -> Path | None:

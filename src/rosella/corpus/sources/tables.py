@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rosella.corpus.sources.entries import Entry, Problems, audio_path, folder_name, untimed_turn
-from rosella.corpus.sources.lines import numbered_lines, parse_json
+from rosella.corpus.sources.lines import lines_of, parse_json
 from rosella.errors import UserError
 
 TEXT_COLUMNS = ("text", "sentence", "transcription", "transcript")
@@ -19,32 +19,21 @@ def read(path: Path) -> list[Entry]:
     """Read `metadata.csv` or `metadata.jsonl`; what stands in the file tells which format it is."""
     problems = Problems(path)
     if path.suffix == ".jsonl":
-        rows: Iterator[tuple[int, Mapping[str, Any]]] = _json_rows(path, problems)
-        return _audiofolder(path, rows, problems)
+        return problems.entries(lines_of(path, problems), lambda line, where: _named(_row(line), path, where))
     with path.open("rb") as file:
         header = file.readline().decode("utf-8-sig", errors="replace")
     if "file_name" in header:
-        return _audiofolder(path, _csv_rows(path, problems), problems)
-    return _ljspeech(path, problems)
+        return problems.entries(_csv_rows(path, problems), lambda row, where: _named(row, path, where))
+    return problems.entries(lines_of(path, problems), lambda line, where: _ljspeech(line, path.parent, where))
 
 
-def _ljspeech(path: Path, problems: Problems) -> list[Entry]:
+def _ljspeech(line: str, folder: Path, where: str) -> Entry:
     """`id|text[|normalised text]` with audio in `wavs/`; one speaker, named after the folder."""
-    entries = []
-    for number, line in numbered_lines(path, problems):
-        where = f"line {number}"
-        parts = line.split("|")
-        if len(parts) not in (2, 3):
-            problems.add(where, f"it has {len(parts)} fields, not id|text or id|text|clean")
-            continue
-        try:
-            audio = _ljspeech_audio(parts[0], path.parent)
-            turn = untimed_turn(parts[1], parts[2] if len(parts) == 3 else None, folder_name(path.parent))
-        except UserError as error:
-            problems.add(where, error)
-            continue
-        entries.append(Entry(audio, (turn,), where))
-    return problems.accept(entries)
+    parts = line.split("|")
+    if len(parts) not in (2, 3):
+        raise UserError(f"it has {len(parts)} fields, not id|text or id|text|clean")
+    name, spoken, clean = (*parts, "")[:3]
+    return Entry(_ljspeech_audio(name, folder), (untimed_turn(spoken, clean, folder_name(folder)),), where)
 
 
 def _ljspeech_audio(name: str, folder: Path) -> Path:
@@ -57,39 +46,24 @@ def _ljspeech_audio(name: str, folder: Path) -> Path:
     raise UserError(f"the audio file wavs/{name}.wav does not exist")
 
 
-def _json_rows(path: Path, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in numbered_lines(path, problems):
-        try:
-            row = parse_json(line)
-        except UserError as error:
-            problems.add(f"line {number}", error)
-            continue
-        if isinstance(row, dict):
-            yield number, row
-        else:
-            problems.add(f"line {number}", "it is not an object")
+def _row(line: str) -> Mapping[str, Any]:
+    row = parse_json(line)
+    if not isinstance(row, dict):
+        raise UserError("it is not an object")
+    return row
 
 
-def _csv_rows(path: Path, problems: Problems) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    lines = dict(numbered_lines(path, problems))
+def _csv_rows(path: Path, problems: Problems) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    lines = dict(lines_of(path, problems))
     reader = csv.DictReader(f"{line}\n" for line in lines.values())
-    numbers = list(lines)
+    places = list(lines)
     for row in reader:
-        yield numbers[min(reader.line_num, len(numbers)) - 1], row
+        yield places[min(reader.line_num, len(places)) - 1], row
 
 
-def _audiofolder(
-    path: Path, rows: Iterator[tuple[int, Mapping[str, Any]]], problems: Problems
-) -> list[Entry]:
-    entries = []
-    for number, row in rows:
-        where = f"line {number}"
-        try:
-            audio = audio_path(required(row, ("file_name",)), path.parent)
-            entries.append(clip(audio, row, where, folder_name(path.parent)))
-        except UserError as error:
-            problems.add(where, error)
-    return problems.accept(entries)
+def _named(row: Mapping[str, Any], path: Path, where: str) -> Entry:
+    """The entry of a row of an audiofolder."""
+    return clip(audio_path(required(row, ("file_name",)), path.parent), row, where, folder_name(path.parent))
 
 
 def required(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
