@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from asr.test_batches import items_of
 from asr.tones import write_corpus
 from rosella.asr.batches import assemble
-from rosella.asr.evaluate import evaluate, transcribe_examples
+from rosella.asr.evaluation import evaluate_recogniser, transcribe_examples
 from rosella.asr.examples import read_examples
 from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser, encode
@@ -211,7 +211,7 @@ def test_it_learns_to_write_what_is_said_and_not_what_is_usual(recipe, tmp_path)
     for kind in ("verbatim", "clean"):
         scores = score(transcribe_examples(outcome.recogniser, test, kind).values()).summary()
         assert scores["wer"] < 0.1, json.dumps(scores)
-    found = evaluate(outcome.recogniser, test, "verbatim")
+    found = evaluate_recogniser(outcome.recogniser, test, "verbatim")
     assert found.summary["filler_recall"] > 0.95
     assert found.noise["silence"]["with_text"] == 0
     assert found.noise["noise"]["wer"] >= 0.9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,19 +117,19 @@ def test_a_saved_codec_loads_by_path_and_a_half_vocoder_keeps_the_codes(network,
 def test_training_interrupted_equals_training_undisturbed(tmp_path):
     losses: dict[str, list[float]] = {"whole": [], "parts": []}
     whole = train_codec(
-        tone_clips(), tmp_path / "whole", TINY, RECIPE, lambda _, loss: losses["whole"].append(loss)
+        tone_clips(), tmp_path / "whole", TINY, RECIPE, lambda values: losses["whole"].append(values["loss"])
     )
 
-    def stop_after_three(step: int, loss: float) -> None:
-        losses["parts"].append(loss)
-        if step == 3:
+    def stop_after_three(values: dict[str, Any]) -> None:
+        losses["parts"].append(values["loss"])
+        if values["step"] == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train_codec(tone_clips(), tmp_path / "parts", TINY, RECIPE, stop_after_three)
     losses["parts"].pop()  # step 3 is done again: the newest save is of step 2
     parts = train_codec(
-        tone_clips(), tmp_path / "parts", TINY, RECIPE, lambda _, loss: losses["parts"].append(loss)
+        tone_clips(), tmp_path / "parts", TINY, RECIPE, lambda values: losses["parts"].append(values["loss"])
     )
     assert losses["parts"] == losses["whole"]
     for name, tensor in whole.state_dict().items():
@@ -138,7 +139,7 @@ def test_training_interrupted_equals_training_undisturbed(tmp_path):
 def test_training_lowers_the_loss(tmp_path):
     losses: list[float] = []
     recipe = replace(RECIPE, steps=60, batch=4, save_every=60, warmup=5)
-    train_codec(tone_clips(), tmp_path, TINY, recipe, lambda _, loss: losses.append(loss))
+    train_codec(tone_clips(), tmp_path, TINY, recipe, lambda values: losses.append(values["loss"]))
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 

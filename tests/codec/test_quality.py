@@ -6,32 +6,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from codec.copying import Copy
+from evaluate.synthetic_speech import RATE, sentence
 from rosella.cli import build_app
 from rosella.codec.mel import MelCodecConfig, MelNetwork
-from rosella.codec.quality import measure
-
-
-class Copy:
-    """A perfect codec of 16-bit samples, or one that decodes silence."""
-
-    sample_rate, hop, frame_rate, num_codebooks, codebook_size, fingerprint = (
-        16_000,
-        1,
-        16_000.0,
-        1,
-        65_536,
-        "copy",
-    )
-
-    def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
-
-    def encode(self, waveforms):
-        return [np.round((wave + 1) * 32_767).astype(np.uint16)[:, None] for wave in waveforms]
-
-    def decode(self, codes):
-        noise = np.random.default_rng(0).standard_normal(200_000)
-        return [self.gain * (c[:, 0] / 32_767 - 1) + (1 - self.gain) * 0.1 * noise[: len(c)] for c in codes]
+from rosella.codec.quality import measure, stoi
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +60,12 @@ def test_audio_that_is_all_unusable_is_one_sentence(tmp_path):
     (tmp_path / "a.wav").touch()
     run = CliRunner().invoke(build_app(), ["codec", "evaluate", str(tmp_path)])
     assert "None of the 1 files can be used" in str(run.exception)
+
+
+def test_stoi_falls_with_noise_and_refuses_clips_that_do_not_align() -> None:
+    clean = sentence("aiueoyaiueoy")
+    noise = np.random.default_rng(5).standard_normal(len(clean)).astype(np.float32)
+    assert stoi(clean, clean[:-200], RATE) > 0.99
+    assert stoi(clean, clean + 0.1 * noise, RATE) < 0.9
+    with pytest.raises(ValueError, match="aligned"):
+        stoi(clean, clean[: len(clean) // 2], RATE)

@@ -12,7 +12,6 @@ from rosella.evaluate.intelligibility import (
     rank_references,
     sentence_retrieval,
     shuffled_text,
-    stoi,
 )
 
 
@@ -97,12 +96,3 @@ def test_only_the_same_group_competes_and_ties_count_against() -> None:
     assert grouped.candidates.tolist() == [2, 1]
     assert grouped.chance == pytest.approx(0.75)
     assert shuffled_text(grouped, ["a", "b", "c", "a"]).own.tolist() == [3, 1]
-
-
-def test_stoi_falls_with_noise_and_refuses_clips_that_do_not_align() -> None:
-    clean = sentence("aiueoyaiueoy")
-    noise = np.random.default_rng(5).standard_normal(len(clean)).astype(np.float32)
-    assert stoi(clean, clean[:-200], RATE) > 0.99
-    assert stoi(clean, clean + 0.1 * noise, RATE) < 0.9
-    with pytest.raises(ValueError, match="aligned"):
-        stoi(clean, clean[: len(clean) // 2], RATE)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rosella import audio
 from rosella.asr.examples import Example
+from rosella.asr.noise import noise
 from rosella.asr.recipe import AsrRecipe, SpecAugmentRecipe
 from rosella.asr.recogniser import Recogniser
 from rosella.errors import UserError
@@ -229,8 +230,8 @@ def spec_augment(features: Tensor, recipe: SpecAugmentRecipe, seed: str) -> None
 def _noise(example: Example, seed: str) -> np.ndarray:
     """White noise at some level, or now and then nothing at all, as long as the example."""
     chance = np.random.default_rng(list(f"{seed} noise".encode()))
-    level = 10 ** (chance.uniform(_FAINTEST_NOISE, _LOUDEST_NOISE) / 20) if chance.random() > 0.1 else 0.0
-    return (level * chance.standard_normal(int(example.seconds * 16_000))).astype(np.float32)
+    level = chance.uniform(_FAINTEST_NOISE, _LOUDEST_NOISE) if chance.random() > 0.1 else None
+    return noise(example.seconds, level, chance)
 
 
 def _padded(rows: Sequence[list[int]], fill: int) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from rosella import devices
 from rosella.asr import batches as data
-from rosella.asr.evaluate import transcribe_examples
+from rosella.asr.evaluation import transcribe_examples
 from rosella.asr.examples import Split, read_examples
 from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser, encode
@@ -29,9 +29,8 @@ from rosella.asr.scores import score
 from rosella.asr.start import prepare, start
 from rosella.corpus.transcribe import Kind
 from rosella.errors import RosellaError, UserError
+from rosella.progress import Report, unread
 from rosella.runs import stop_signals
-
-Report = Callable[[dict[str, Any]], None]
 
 BAD_STEPS = 20
 """So many steps in a row without a finite loss end the run."""
@@ -117,7 +116,7 @@ class Job:
             self.report(values)
 
 
-def train(recipe: AsrRecipe, run: AsrRun, report: Report = lambda values: None) -> Outcome:
+def train(recipe: AsrRecipe, run: AsrRun, report: Report = unread) -> Outcome:
     """Train until `recipe.steps`, from the newest intact checkpoint of `run` if it has one; writes `model/` at the end.
 
     `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. Ctrl-C, SIGTERM and SIGHUP finish the step,

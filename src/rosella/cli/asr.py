@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rosella.errors import INTERRUPTED
+from rosella.numbers import percent
 from rosella.shown import shown
+
+if TYPE_CHECKING:
+    from rosella.asr.evaluation import RecogniserEvaluation
 
 SHOWN = 5
 
@@ -42,24 +47,25 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Turn annotated speech into training examples, with a report of rules, counts and rejects."""
-    from rosella.asr.prepare.run import Preparation, silent
+    from rosella.asr.prepare.run import Preparation
     from rosella.asr.prepare.run import prepare as run
     from rosella.cli.progress import progress
     from rosella.corpus.segment import Cutting
+    from rosella.progress import unseen
 
     how = Preparation(Cutting(max_seconds=max_seconds), language, clean, notation)
-    report = run(source, out, how, silent if as_json else progress)
+    report = run(source, out, how, unseen if as_json else progress)
     if as_json:
-        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+        print(json.dumps(report, ensure_ascii=False, indent=2))
         return
     for split, counts in report["splits"].items():
-        typer.echo(f"{split}: {counts['examples']} examples, {counts['hours'] * 60:.1f} minutes")
+        print(f"{split}: {counts['examples']} examples, {counts['hours'] * 60:.1f} minutes")
     rejected = sum(reason["spans"] for reason in report["reject_reasons"].values())
-    typer.echo(
+    print(
         f"{rejected} spans rejected, {report['recordings']['failed']} recordings failed: see {out / 'report.md'}"
     )
     for failure in report["failed"][:SHOWN]:
-        typer.echo(shown(f"failed: {failure['recording']}: {failure['reason']}"))
+        print(shown(f"failed: {failure['recording']}: {failure['reason']}"))
 
 
 def train(
@@ -78,19 +84,19 @@ def train(
     with AsrRun.locked(run or Path("runs") / recipe.stem) as directory:
         directory.check(chosen)
         if directory.finished(chosen.steps):
-            typer.echo(f"Already done: {chosen.steps} steps; the recogniser is in {directory.model}.")
+            print(f"Already done: {chosen.steps} steps; the recogniser is in {directory.model}.")
             return
         with progress("training", chosen.steps) as update:
             report = training_report(
                 update,
-                validation=lambda values: f"WER {values['wer']:.1%}",
+                validation=lambda values: f"WER {percent(values['wer'], 1)}",
                 speed=lambda values: f"{values['examples_per_second']:.1f} examples/s",
             )
             outcome = train_recogniser(chosen, directory, report)
     if not outcome.finished:
-        typer.echo(f"Saved at step {outcome.step} of {chosen.steps}.", err=True)
+        print(f"Saved at step {outcome.step} of {chosen.steps}.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    typer.echo(f"Trained {outcome.step} steps; the recogniser is in {directory.model}.")
+    print(f"Trained {outcome.step} steps; the recogniser is in {directory.model}.")
 
 
 def evaluate(
@@ -106,24 +112,33 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a recogniser: word errors, fillers, stutters, speakers, events, and what it makes of silence."""
-    from rosella.asr.evaluate import evaluate as score
-    from rosella.asr.evaluate import examples_with
+    from rosella.asr.evaluation import evaluate_recogniser, examples_with
     from rosella.asr.recogniser import Recogniser
     from rosella.cli.progress import progress
-    from rosella.evaluate import recognition
+    from rosella.progress import unseen
+    from rosella.report.recognition import write_page
 
     recogniser = Recogniser.load(model)
     kind, chosen = examples_with(examples, split, transcript, recogniser.kinds)
-    if as_json:
-        evaluation = score(recogniser, chosen, kind)
-    else:
-        with progress("transcribing", len(chosen)) as update:
-            evaluation = score(recogniser, chosen, kind, lambda done: update(done, ""))
+    with (unseen if as_json else progress)("transcribing", len(chosen)) as update:
+        evaluation = evaluate_recogniser(recogniser, chosen, kind, update)
     if out is not None:
         evaluation.save(out)
-        recognition.write_page(evaluation, {example.id: example for example in chosen}, out / "report.html")
-    typer.echo(
-        json.dumps(evaluation.scores(), ensure_ascii=False, indent=2)
-        if as_json
-        else recognition.table(evaluation)
-    )
+        write_page(evaluation, {example.id: example for example in chosen}, out / "report.html")
+    print(json.dumps(evaluation.scores(), ensure_ascii=False, indent=2) if as_json else table(evaluation))
+
+
+def table(evaluation: RecogniserEvaluation) -> str:
+    """The scores as lines of text."""
+    from rosella.report.recognition import summary_rows
+
+    summary, rows = evaluation.summary, summary_rows(evaluation)
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{summary['examples']} examples, {summary['words']} words, {evaluation.kind}"]
+    lines += [f"  {name:<{width}}{value:>8}" for name, value in rows]
+    for name, scores in evaluation.noise.items():
+        lines.append(
+            f"{name} instead of speech: {scores['with_text']} of {scores['examples']} have text, "
+            f"WER {percent(scores['wer'], 1)}"
+        )
+    return "\n".join(lines)

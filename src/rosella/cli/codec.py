@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rosella.errors import UserError
+from rosella.numbers import percent
 from rosella.shown import shown
 
 if TYPE_CHECKING:
@@ -44,18 +46,15 @@ def train(
 
     config = MelCodecConfig(num_codebooks=codebooks, codebook_size=entries)
     waves = load_audio(audio, config.sample_rate)
-    typer.echo(
-        f"{sum(map(len, waves)) / config.sample_rate / 60:.1f} minutes of audio; fitting the codebooks first."
-    )
+    minutes = sum(map(len, waves)) / config.sample_rate / 60
+    print(f"{minutes:.1f} minutes of audio; fitting the codebooks first.", flush=True)
     with progress("training the vocoder", steps) as update:
-        train_codec(
-            waves,
-            out,
-            config,
-            CodecRecipe(steps=steps, seed=seed),
-            lambda step, loss: update(step, f"loss {loss:.3f}"),
-        )
-    typer.echo(f"The codec is in {out}.")
+
+        def report(values: dict[str, Any]) -> None:
+            update(values["step"], f"loss {values['loss']:.3f}")
+
+        train_codec(waves, out, config, CodecRecipe(steps=steps, seed=seed), report)
+    print(f"The codec is in {out}.")
 
 
 def evaluate(
@@ -71,14 +70,14 @@ def evaluate(
     quality = measure(loaded, load_audio(audio, loaded.sample_rate))
     mean = sum(quality.stoi) / len(quality.stoi)
     if as_json:
-        typer.echo(json.dumps({"mean_stoi": mean, **vars(quality)}))
+        print(json.dumps({"mean_stoi": mean, **vars(quality)}))
         return
-    typer.echo(
+    print(
         f"{len(quality.stoi)} clips, {quality.seconds / 60:.1f} minutes, {quality.bits_per_second:.0f} bits per second"
     )
-    typer.echo(f"STOI through the codes: mean {mean:.3f}, worst {min(quality.stoi):.3f}")
-    shares = ", ".join(f"{share:.0%}" for share in quality.codebook_use)
-    typer.echo(f"entries in use per codebook: {shares}")
+    print(f"STOI through the codes: mean {mean:.3f}, worst {min(quality.stoi):.3f}")
+    shares = ", ".join(map(percent, quality.codebook_use))
+    print(f"entries in use per codebook: {shares}")
 
 
 def load_audio(paths: Sequence[Path], sample_rate: int) -> list[np.ndarray]:
@@ -102,7 +101,7 @@ def load_audio(paths: Sequence[Path], sample_rate: int) -> list[np.ndarray]:
     if not waves:
         raise UserError(f"None of the {len(files)} files can be used; the first: {faults[0]}")
     for fault in faults:
-        typer.echo(shown(f"left out: {fault}"), err=True)
+        print(shown(f"left out: {fault}"), file=sys.stderr)
     return waves
 
 

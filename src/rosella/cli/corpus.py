@@ -239,7 +239,7 @@ def report(
 ) -> None:
     """Write a page that shows the corpus: how much, of whom, how sure, what was left out, samples to hear."""
     from rosella.corpus.project import Corpus
-    from rosella.evaluate.corpus import write_page
+    from rosella.report.corpus import write_page
 
     page = out or corpus / "report.html"
     with Corpus.open(corpus, catalogue) as opened:

@@ -11,7 +11,7 @@ import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +19,8 @@ import typer
 
 if TYPE_CHECKING:
     from rosella.cli.steps import Step
-    from rosella.evaluate.scores import Yardstick
-    from rosella.evaluate.story import Story
+    from rosella.evaluate.speaking import Yardstick
+    from rosella.report.facts import Story
 
 STATE = "state.json"
 UTTERANCE_SECONDS = 8.0
@@ -43,8 +43,8 @@ def demo(
     road.prepare()
     ledger = Ledger(out / STATE)
     plan = road.plan(ledger)
-    ledger.run(plan, typer.echo)
-    typer.echo(f"\nThe report is {out / 'report.html'}: open it in a browser.")
+    ledger.run(plan, partial(print, flush=True))
+    print(f"\nThe report is {out / 'report.html'}: open it in a browser.")
 
 
 @dataclass
@@ -172,20 +172,20 @@ class Road:
         path = self.out / "report.html"
 
         def run() -> None:
-            from rosella.evaluate import report
+            from rosella.report.speech import write_page
 
-            report.write(path, self._story(ledger.facts(work)))
+            write_page(self._story(ledger.facts(work)), path)
 
         return Step("Draw the report", command("demo", "--out", self.out), run, None, [path], [path])
 
     def _story(self, facts) -> Story:
-        from rosella.evaluate import scores
-        from rosella.evaluate.story import Story, corpus_facts, training_facts
+        from rosella.evaluate.speaking import load_evaluation
+        from rosella.report.facts import Story, corpus_facts, training_facts
 
         return Story(
             self.yardstick,
-            scores.load(self.out / "after"),
-            scores.load(self.out / "before"),
+            load_evaluation(self.out / "after"),
+            load_evaluation(self.out / "before"),
             corpus_facts(self.out / "corpus", self.podcast / "said.jsonl"),
             training_facts(self.out / "train" / "metrics.jsonl"),
             facts,
@@ -211,10 +211,10 @@ class Road:
     def yardstick(self) -> Yardstick:
         from rosella.cli.evaluate import reader
         from rosella.codec import load_codec
-        from rosella.evaluate.scores import prepare
         from rosella.evaluate.sentences import read_sentences
+        from rosella.evaluate.speaking import measure_references
 
-        return prepare(read_sentences(self.heldout), load_codec("mini"), reader("mini"))
+        return measure_references(read_sentences(self.heldout), load_codec("mini"), reader("mini"))
 
     @property
     def podcast(self) -> Path:

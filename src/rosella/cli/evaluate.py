@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rosella.numbers import percent
+
 if TYPE_CHECKING:
     from rosella.corpus.transcribe import Transcriber
-    from rosella.evaluate.scores import Evaluation, Yardstick
+    from rosella.evaluate.speaking import ModelEvaluation, Yardstick
 
 
 def register(app: typer.Typer) -> None:
@@ -38,21 +40,22 @@ def evaluate(
 ) -> None:
     """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
     from rosella import speak
-    from rosella.evaluate import report, scores
     from rosella.evaluate.sentences import read_sentences
-    from rosella.evaluate.story import Story
+    from rosella.evaluate.speaking import measure_references, to_dict
+    from rosella.report.facts import Story
+    from rosella.report.speech import write_page
 
     wanted = read_sentences(sentences)
     speaker = speak.load(model)
     transcriber = reader(recogniser) if recogniser else None
-    yardstick = scores.prepare(wanted, speaker.codec, transcriber)
+    yardstick = measure_references(wanted, speaker.codec, transcriber)
     evaluation = score(model, speaker, yardstick, out, seed, max_seconds)
-    report.write(out / "report.html", Story(yardstick, evaluation))
+    write_page(Story(yardstick, evaluation), out / "report.html")
     if as_json:
-        typer.echo(json.dumps(scores.to_dict(evaluation), indent=1, ensure_ascii=False))
+        print(json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
         return
     show(evaluation)
-    typer.echo(f"The report is {out / 'report.html'}.")
+    print(f"The report is {out / 'report.html'}.")
 
 
 def reader(recogniser: str) -> Transcriber:
@@ -66,38 +69,28 @@ def reader(recogniser: str) -> Transcriber:
 
 def score(
     name: str, speaker, yardstick: Yardstick, out: Path, seed: int, max_seconds: float | None = None
-) -> Evaluation:
+) -> ModelEvaluation:
     """Speak and score with progress on standard error, and keep everything in `out`."""
     from rosella.cli.progress import progress
-    from rosella.evaluate import scores
+    from rosella.evaluate.speaking import evaluate_model, save_evaluation
 
-    done = 0
     with redirect_stdout(sys.stderr), progress("speaking", len(yardstick.spoken)) as update:
-
-        def count(clips: int) -> None:
-            nonlocal done
-            done += clips
-            update(done, "")
-
-        evaluation = scores.evaluate(name, speaker, yardstick, seed, max_seconds, count)
-    scores.save(evaluation, out)
+        evaluation = evaluate_model(name, speaker, yardstick, seed, max_seconds, update)
+    save_evaluation(evaluation, out)
     return evaluation
 
 
-def show(evaluation: Evaluation) -> None:
+def show(evaluation: ModelEvaluation) -> None:
     """The scores and their controls as a table on the terminal."""
     from rich.console import Console
     from rich.table import Table
 
-    from rosella.evaluate.report import SCORES, show_value
+    from rosella.evaluate.measures import CONTROLS, SPEECH
 
-    table = Table("score", "value", box=None)
-    for item in SCORES:
-        table.add_row(item.name, show_value(item, evaluation.summary.get(item.key)))
-    summary = evaluation.summary
-    table.add_row("  control: round trip of the references", f"{summary['retrieval_round_trip']:.0%}")
-    table.add_row("  control: shuffled text", f"{summary['retrieval_shuffled_text']:.0%}")
-    table.add_row("  control: guessing", f"{summary['retrieval_chance']:.0%}")
-    if "wer_round_trip" in summary:
-        table.add_row("  control: word errors on the round trip", f"{summary['wer_round_trip']:.0%}")
+    table, summary = Table("score", "value", box=None), evaluation.summary
+    for measure in SPEECH:
+        table.add_row(measure.name, measure.shown(summary.get(measure.key)))
+    for key, name in CONTROLS.items():
+        if key in summary:
+            table.add_row(f"  control: {name}", percent(summary[key]))
     Console().print(table)

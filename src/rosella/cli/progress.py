@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 from rosella.shown import shown
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rosella.corpus.engines.progress import Advance
+    from rosella.progress import Progress, Report
 
 PLAIN_INTERVAL = 15.0  # seconds between lines where there is no terminal
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
+def progress(title: str, total: int) -> Iterator[Progress]:
     """Show `title` and how far of `total`; yields `update(done, note)`."""
     from rich.console import Console
 
@@ -31,10 +34,10 @@ def progress(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
 
 
 def training_report(
-    update: Callable[[int, str], None],
+    update: Progress,
     validation: Callable[[dict[str, Any]], str],
     speed: Callable[[dict[str, Any]], str],
-) -> Callable[[dict[str, Any]], None]:
+) -> Report:
     """Shows what a training reports: its notes as lines, its losses with the progress."""
     validated = ""
 
@@ -52,7 +55,7 @@ def training_report(
 
 
 @contextmanager
-def _bar(title: str, total: int, console) -> Iterator[Callable[[int, str], None]]:
+def _bar(title: str, total: int, console: Console) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -67,7 +70,7 @@ def _bar(title: str, total: int, console) -> Iterator[Callable[[int, str], None]
         yield lambda done, note="": bar.update(task, completed=done, note=shown(note))
 
 
-def _lines(title: str, total: int) -> Callable[[int, str], None]:
+def _lines(title: str, total: int) -> Progress:
     last = 0.0
 
     def update(done: int, note: str = "") -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosella.evaluate.story import StepFacts
 from rosella.files import write_json
+from rosella.report.facts import StepFacts
 
 
 @dataclass(frozen=True)

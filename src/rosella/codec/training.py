@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from rosella.codec.mel import MelCodecConfig, MelNetwork, nearest_entry
 from rosella.errors import UserError
+from rosella.files import replacing
+from rosella.progress import Report, unread
 
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))  # (window, hop) of the spectral losses
 
@@ -124,10 +126,12 @@ def train_codec(
     out: Path,
     config: MelCodecConfig,
     recipe: CodecRecipe,
-    report: Callable[[int, float], None] = lambda step, loss: None,
+    report: Report = unread,
     device: str = "cpu",
 ) -> MelNetwork:
-    """Train on mono waveforms at `config.sample_rate`; writes the codec to `out` and resumes from what is there."""
+    """Train on mono waveforms at `config.sample_rate`; writes the codec to `out` and resumes from what is there.
+
+    `report` receives the `step` and the `loss` of each step."""
     torch.manual_seed(recipe.seed)
     network = MelNetwork(config).to(device)
     optimizer = torch.optim.AdamW(network.vocoder.parameters(), recipe.learning_rate, (0.8, 0.99), fused=True)
@@ -141,7 +145,7 @@ def train_codec(
     for step in range(done, recipe.steps):
         rate = recipe.learning_rate * _schedule(step, recipe)
         loss = _step(network, optimizer, clips.at(step).to(device), loss_of, rate, recipe, step)
-        report(step + 1, loss)
+        report({"step": step + 1, "loss": loss})
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
             _save(out, network, optimizer, step + 1)
     return network.eval()
@@ -178,16 +182,14 @@ def _bfloat16_is_fast(device: torch.device) -> bool:
 
 
 def _save(out: Path, network: MelNetwork, optimizer: torch.optim.Optimizer, step: int) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     state = {
         f"{index}.{key}": value
         for index, values in optimizer.state_dict()["state"].items()
         for key, value in values.items()
     }
     weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    partial = out / "training.safetensors.partial"
-    save_file({**state, **weights, "done": torch.tensor(step)}, partial)
-    partial.replace(out / "training.safetensors")
+    with replacing(out / "training.safetensors") as temporary:
+        save_file({**state, **weights, "done": torch.tensor(step)}, temporary)
     network.save(out)
 
 

@@ -15,7 +15,7 @@ from rosella.corpus.diarization.turns import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.engines.local import Outcome
 from rosella.corpus.segment import FASTEST, SHORTEST, Cutting, cut, quietest
 from rosella.corpus.tokenize import CodesCache, Decoded, Encoder, decoded, encoded, version
-from rosella.corpus.transcribe import Clip, Heard, Transcriber, Transcription
+from rosella.corpus.transcribe import REPETITIVE, SILENT, Clip, Heard, Transcriber, Transcription
 from rosella.errors import RosellaError, UserError
 from rosella.records import Recording, Reject, Turn, Utterance
 
@@ -23,8 +23,6 @@ NONE = "none"
 """The version of a stage that was given nothing to work with."""
 
 MODEL = "model"
-SILENT, REPETITIVE = 0.6, 2.4
-"""No-speech probability and compression above which Whisper's authors distrust a transcript (Radford 2022)."""
 
 
 @dataclass(frozen=True)

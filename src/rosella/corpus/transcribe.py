@@ -24,6 +24,8 @@ Kind = Literal["verbatim", "clean"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 VERSION = "2"
+SILENT, REPETITIVE = 0.6, 2.4
+"""No-speech probability and compression above which Whisper's authors distrust a transcript (Radford 2022)."""
 TOLERANCE = 0.01
 """Seconds by which a clip may exceed the window (times are rounded); it is cut there."""
 
@@ -242,7 +244,7 @@ def unique(clips: Iterable[Clip]) -> list[Clip]:
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes over compressed bytes, as Whisper has it (Radford 2022): above 2.4 a text repeats itself; 0 for none."""
+    """Bytes over compressed bytes, as Whisper has it (Radford 2022); 0 for none."""
     raw = text.encode()
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
 

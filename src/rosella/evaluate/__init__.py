@@ -1,1 +1,1 @@
-"""Scores of generated speech (intelligibility, pace, voice) and the report that shows them."""
+"""Measures of generated speech: intelligibility, reading, voice, pace; the pages that show them are in `rosella.report`."""

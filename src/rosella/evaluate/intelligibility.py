@@ -141,20 +141,6 @@ def shuffled_text(retrieval: Retrieval, groups: Sequence[str] | None = None) -> 
     return rank_references(retrieval.distances, np.array(wrong), groups)
 
 
-def stoi(reference: Wave, degraded: Wave, sample_rate: int) -> float:
-    """Short-time objective intelligibility, 0 to 1 (Taal et al. 2011), through the package pystoi.
-
-    It compares sample by sample, so it fits a codec's round trip and nothing that was generated anew. The two
-    must start together; a tail of less than 0.1 s that one has more (padding to whole frames) is cut off.
-    """
-    from pystoi import stoi as pystoi_stoi
-
-    if abs(len(reference) - len(degraded)) > 0.1 * sample_rate:
-        raise ValueError(f"stoi needs aligned clips, got {len(reference)} and {len(degraded)} samples")
-    common = min(len(reference), len(degraded))
-    return float(pystoi_stoi(reference[:common], degraded[:common], sample_rate))
-
-
 def _to_mel(hertz: float) -> float:
     return 2595.0 * float(np.log10(1.0 + hertz / 700.0))
 

@@ -9,14 +9,15 @@ import soundfile
 from asr.prepare.sources import EAF, TEXTGRID_SHORT, save_cgn
 from corpus.fakes import save_manifest, save_tone, turn
 from rosella.asr.examples import read_examples
-from rosella.asr.prepare.run import Preparation, assign_splits, prepare, silent
+from rosella.asr.prepare.run import Preparation, assign_splits, prepare
 from rosella.cli import main
 from rosella.corpus.segment import Cutting
 from rosella.errors import UserError
+from rosella.progress import unseen
 
 
 def run(source, out, **how):
-    return prepare(source, out, Preparation(**how), silent)
+    return prepare(source, out, Preparation(**how), unseen)
 
 
 def test_cgn_from_end_to_end(tmp_path):

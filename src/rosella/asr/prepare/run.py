@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
@@ -20,19 +19,11 @@ from rosella.corpus.disfluencies import fillers, remove_disfluencies
 from rosella.corpus.segment import Cutting
 from rosella.errors import UserError
 from rosella.files import write_text
+from rosella.progress import Progress, ShowProgress
 from rosella.records import Turn, Utterance, fraction
 
 HELD_OUT = 0.05
 """Share of the recordings in `validation`, and again in `test`."""
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int, str], None]]]
-"""`progress(title, total)` yields `update(done, note)`."""
-
-
-@contextmanager
-def silent(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """Progress that nobody is shown."""
-    yield lambda done, note: None
 
 
 @dataclass(frozen=True)
@@ -45,7 +36,7 @@ class Preparation:
     notation: Path | None = None
 
 
-def prepare(source: Path, out: Path, how: Preparation, progress: Progress) -> dict[str, Any]:
+def prepare(source: Path, out: Path, how: Preparation, show: ShowProgress) -> dict[str, Any]:
     """Write the examples of `source` and their report into `out`; returns the report.
 
     A recording that cannot be used is left out and named in the report; a UserError when none can.
@@ -53,8 +44,8 @@ def prepare(source: Path, out: Path, how: Preparation, progress: Progress) -> di
     format = recognise(source)
     notation = load_notation(how.notation, format.notation) if how.notation else format.notation
     recordings = format.recordings(notation)
-    with progress("preparing", len(recordings)) as update:
-        examples, log = _collect(recordings, notation, how, update)
+    with show("preparing", len(recordings)) as progress:
+        examples, log = _collect(recordings, notation, how, progress)
     if not examples:
         raise UserError(_nothing(source, len(recordings), log))
     said = rules(notation, how.cutting, how.clean)
@@ -65,7 +56,7 @@ def prepare(source: Path, out: Path, how: Preparation, progress: Progress) -> di
 
 
 def _collect(
-    recordings: Sequence[Annotated], notation: Notation, how: Preparation, update: Callable[[int, str], None]
+    recordings: Sequence[Annotated], notation: Notation, how: Preparation, progress: Progress
 ) -> tuple[list[Example], Log]:
     log = Log()
     cuts: dict[str, tuple[Path, list[Utterance]]] = {}
@@ -74,7 +65,7 @@ def _collect(
             cuts[recording.name] = _cut(recording, notation, how, log)
         except UserError as error:
             log.failed.append((recording.name, str(error).rstrip(".")))
-        update(number, recording.name)
+        progress(number, recording.name)
     splits = assign_splits([name for name, (_, utterances) in cuts.items() if utterances])
     examples = [
         _example(utterance, audio, splits[name])

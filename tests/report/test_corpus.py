@@ -8,7 +8,7 @@ import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, small_source
 from rosella.corpus.project import Corpus
-from rosella.evaluate.corpus import SAMPLES, write_page
+from rosella.report.corpus import SAMPLES, write_page
 
 
 @pytest.fixture

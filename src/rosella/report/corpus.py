@@ -16,10 +16,11 @@ from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.export.balance import speaker_of
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError
-from rosella.evaluate.figures import bars, histogram
-from rosella.evaluate.page import Html, element, figure, join, paragraph, player, render, section, table
 from rosella.files import write_text
+from rosella.numbers import duration
 from rosella.records import LEAST_SURE, Utterance
+from rosella.report.figures import bars, histogram
+from rosella.report.page import Html, element, figure, join, paragraph, player, render, section, table
 
 SAMPLES = 8
 SHOWN = 20
@@ -80,11 +81,11 @@ def _speaker(utterance: Utterance, voices: Mapping[str, str]) -> str:
 def _summary(status: Status) -> Html:
     tiles = [
         (f"{status.usable:,}", "utterances for training"),
-        (_length(status.usable_seconds), "for training"),
+        (duration(status.usable_seconds), "for training"),
         (f"{status.utterances:,}", "utterances cut"),
-        (_length(status.utterance_seconds), "in them"),
+        (duration(status.utterance_seconds), "in them"),
         (f"{status.recordings:,}", "recordings"),
-        (_length(status.seconds), "recorded"),
+        (duration(status.seconds), "recorded"),
         (f"{len(status.failed):,}", "failed"),
     ]
     shown = [
@@ -92,10 +93,6 @@ def _summary(status: Status) -> Html:
         for number, label in tiles
     ]
     return element("div", join(shown), "tiles")
-
-
-def _length(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
 def _plots(spoken: _Spoken) -> Html:

@@ -69,7 +69,7 @@ def player(label: object, wave: np.ndarray, sample_rate: int) -> Html:
 
 def render(title: str, parts: Iterable[object]) -> str:
     """The whole page, under its title."""
-    template = Template((files("rosella.evaluate") / "page.html").read_text(encoding="utf-8"))
+    template = Template((files("rosella.report") / "page.html").read_text(encoding="utf-8"))
     return template.substitute(title=escape(title), body=join(parts).markup)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave, log_mel
+from rosella.report.facts import Curve
 
 INK = "#010203"  # replaced by currentColor in the SVG
 STYLE: dict[Any, Any] = {
@@ -28,8 +29,6 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 TEAL = "#2a9d8f"
-
-Curve = tuple[Sequence[float], Sequence[float]]  # steps, values
 
 
 def histogram(values: Sequence[float], what: str, of: str) -> str:

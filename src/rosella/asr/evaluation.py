@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from rosella.asr.examples import SPLITS, Example, read_examples
+from rosella.asr.noise import noise
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.scores import Pair, score, word_errors
-from rosella.corpus.transcribe import Clip, Kind, Transcriber, Transcription
+from rosella.corpus.transcribe import REPETITIVE, Clip, Kind, Transcriber, Transcription
 from rosella.errors import UserError
+from rosella.files import write_text
+from rosella.progress import Progress, unheard
 
 LENGTHS = (2.0, 5.0, 10.0, 20.0)
 """Bounds of the groups by length, seconds."""
@@ -24,7 +27,6 @@ NOISE = {"silence": None, "faint noise": -70.0, "noise": -30.0}
 """What takes the place of speech to catch a recogniser that recites, with its level in dBFS."""
 
 NOISE_EXAMPLES = 100
-COMPRESSION_LIMIT = 2.4
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class RecogniserEvaluation:
     """Scores of the whole, by group (`by speaker`, `by length`, ...) and with the audio replaced (`noise`)."""
 
     kind: Kind
@@ -59,26 +61,23 @@ class Evaluation:
         return {name: value for name, value in asdict(self).items() if name != "rows"}
 
     def save(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "scores.json").write_text(
-            json.dumps(asdict(self), ensure_ascii=False, indent=1), "utf-8"
-        )
+        write_text(directory / "scores.json", json.dumps(asdict(self), ensure_ascii=False, indent=1))
 
 
-def evaluate(
+def evaluate_recogniser(
     recogniser: Recogniser,
     examples: Sequence[Example],
     kind: Kind,
-    report: Callable[[int], None] = lambda done: None,
-) -> Evaluation:
-    """Transcribe examples and score them; `report` hears how many are done."""
+    progress: Progress = unheard,
+) -> RecogniserEvaluation:
+    """Transcribe examples and score them; `progress` hears how many are done."""
     transcriber, known = Transcriber({kind: recogniser}), _with_text(examples, kind)
-    outcome = transcriber.transcribe(map(clip_of, known.values()), report)
+    outcome = transcriber.transcribe(map(clip_of, known.values()), progress)
     rows = [_row(known[name], made, kind) for name, made in outcome.transcriptions.items()]
     summary = _summary(rows)
-    summary["compressed"] = sum(row.compression > COMPRESSION_LIMIT for row in rows)
+    summary["compressed"] = sum(row.compression > REPETITIVE for row in rows)
     noise = {name: _noise(transcriber, list(known.values()), kind, level) for name, level in NOISE.items()}
-    return Evaluation(kind, summary, _groups(rows), noise, rows, outcome.rejects)
+    return RecogniserEvaluation(kind, summary, _groups(rows), noise, rows, outcome.rejects)
 
 
 def examples_with(
@@ -177,16 +176,9 @@ def _noise(
     some = examples[:: max(1, len(examples) // NOISE_EXAMPLES)][:NOISE_EXAMPLES]
     for start in range(0, len(some), transcriber.batch_size):
         batch = some[start : start + transcriber.batch_size]
-        waves = [_filler(example.seconds, level, chance) for example in batch]
+        waves = [noise(example.seconds, level, chance) for example in batch]
         made = transcriber.write([clip_of(example) for example in batch], waves)
         pairs += [Pair(text_of(e, kind), made[e.id].transcripts[kind].text, e.language) for e in batch]
     scores = score(pairs)
     written = sum(bool(pair.hypothesis) for pair in pairs)
     return {"examples": len(pairs), "with_text": written, "wer": scores.words.rate, "loops": scores.loops}
-
-
-def _filler(seconds: float, level: float | None, chance: np.random.Generator) -> np.ndarray:
-    samples = int(seconds * 16_000)
-    if level is None:
-        return np.zeros(samples, np.float32)
-    return (10 ** (level / 20) * chance.standard_normal(samples)).astype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluate.synthetic_speech import RATE, sentence, vowel
-from rosella.evaluate.speakers import closeness, median_pitch
+from rosella.evaluate.voice import closeness, median_pitch
 
 
 @pytest.mark.parametrize("pitch", [80.0, 125.0, 210.0, 330.0])

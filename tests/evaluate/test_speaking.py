@@ -6,27 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codec.copying import Copy
 from evaluate.synthetic_speech import RATE, sentence, sentences
 from rosella import audio
 from rosella.corpus.transcribe import Transcript, Transcription
-from rosella.evaluate import scores
-from rosella.evaluate.scores import Evaluation, Yardstick
 from rosella.evaluate.sentences import Sentence
+from rosella.evaluate.speaking import (
+    ModelEvaluation,
+    Yardstick,
+    evaluate_model,
+    load_evaluation,
+    measure_references,
+    save_evaluation,
+    to_dict,
+)
 
 TEXTS = sentences(6, length=8)
 PITCHES = {"low": 110.0, "high": 210.0}
-
-
-class FaithfulCodec:
-    """16 bit samples as codes of one codebook a sample: a codec that loses nothing."""
-
-    sample_rate, frame_rate, hop, num_codebooks, codebook_size, fingerprint = RATE, 50.0, 320, 1, 65536, "x"
-
-    def encode(self, waves):
-        return [np.round((wave + 1) * 32767).astype(np.uint16)[:, None] for wave in waves]
-
-    def decode(self, codes):
-        return [(code[:, 0] / 32767 - 1).astype(np.float32) for code in codes]
 
 
 @dataclass
@@ -58,15 +54,15 @@ def yardstick(tmp_path_factory: pytest.TempPathFactory) -> Yardstick:
             audio.write(path, sentence(text, pitch), RATE)
             spoken = speaker == "low" or number < 3
             lines.append(Sentence(path.stem, text, path, speaker, "xx", None, spoken))
-    return scores.prepare(lines, FaithfulCodec())
+    return measure_references(lines, Copy())
 
 
 @pytest.fixture(scope="module")
-def evaluation(yardstick: Yardstick) -> Evaluation:
-    return scores.evaluate("good", Reader(lambda text: sentence(text, 120.0, speed=0.8, seed=3)), yardstick)
+def evaluation(yardstick: Yardstick) -> ModelEvaluation:
+    return evaluate_model("good", Reader(lambda text: sentence(text, 120.0, speed=0.8, seed=3)), yardstick)
 
 
-def test_a_model_that_reads_is_understood_and_the_controls_say_so(evaluation: Evaluation) -> None:
+def test_a_model_that_reads_is_understood_and_the_controls_say_so(evaluation: ModelEvaluation) -> None:
     summary = evaluation.summary
     assert summary["retrieval"] == 1.0
     assert summary["retrieval_round_trip"] == 1.0
@@ -75,13 +71,13 @@ def test_a_model_that_reads_is_understood_and_the_controls_say_so(evaluation: Ev
     assert summary["codec_stoi"] > 0.99
 
 
-def test_only_sentences_to_be_spoken_are_spoken_and_all_compete(evaluation: Evaluation) -> None:
+def test_only_sentences_to_be_spoken_are_spoken_and_all_compete(evaluation: ModelEvaluation) -> None:
     assert len(evaluation.clips) == 9
     assert [clip.candidates for clip in evaluation.clips] == [6] * 9
     assert set(evaluation.waves) == {clip.id for clip in evaluation.clips}
 
 
-def test_pace_and_voice_come_from_the_clips(evaluation: Evaluation) -> None:
+def test_pace_and_voice_come_from_the_clips(evaluation: ModelEvaluation) -> None:
     assert evaluation.summary["length_ratio"] == pytest.approx(1.25, rel=0.02)
     assert evaluation.summary["stopped"] == pytest.approx(
         np.mean([not clip.text.startswith("a") for clip in evaluation.clips])
@@ -92,20 +88,20 @@ def test_pace_and_voice_come_from_the_clips(evaluation: Evaluation) -> None:
 
 
 def test_a_model_that_always_says_the_same_is_at_chance(yardstick: Yardstick) -> None:
-    parrot = scores.evaluate("parrot", Reader(lambda text: sentence(TEXTS[0])), yardstick)
+    parrot = evaluate_model("parrot", Reader(lambda text: sentence(TEXTS[0])), yardstick)
     assert parrot.summary["retrieval_hits"] == 2  # the first sentence of each speaker
 
 
 def test_a_model_that_says_nothing_is_scored(yardstick: Yardstick) -> None:
-    mute = scores.evaluate("mute", Reader(lambda text: np.zeros(0, np.float32)), yardstick)
+    mute = evaluate_model("mute", Reader(lambda text: np.zeros(0, np.float32)), yardstick)
     assert np.isnan(mute.summary["pitch_semitones"])
     assert mute.summary["length_ratio"] < 0.2
-    assert scores.to_dict(mute)["summary"]["pitch_semitones"] is None
+    assert to_dict(mute)["summary"]["pitch_semitones"] is None
 
 
-def test_saved_scores_come_back(tmp_path: Path, evaluation: Evaluation) -> None:
-    scores.save(evaluation, tmp_path)
-    loaded = scores.load(tmp_path)
+def test_saved_scores_come_back(tmp_path: Path, evaluation: ModelEvaluation) -> None:
+    save_evaluation(evaluation, tmp_path)
+    loaded = load_evaluation(tmp_path)
     assert (loaded.model, loaded.summary, loaded.clips) == ("good", evaluation.summary, evaluation.clips)
     for name, wave in evaluation.waves.items():
         np.testing.assert_allclose(loaded.waves[name], wave, atol=1e-4)
@@ -132,20 +128,20 @@ def test_what_is_said_is_read_back_and_word_errors_are_counted(yardstick: Yardst
     listener = Listener(lambda wave: TEXTS[round(10 * float(np.median(wave))) - 1] if wave.any() else "")
     measured = replace(yardstick, transcriber=listener, control_wer=0.25)
     levels = Reader(lambda text: np.full(RATE, 0.1 * (TEXTS.index(text) + 1), np.float32))
-    good = scores.evaluate("good", levels, measured)
+    good = evaluate_model("good", levels, measured)
     assert (good.summary["wer"], good.summary["wer_round_trip"]) == (0.0, 0.25)
     assert [clip.heard for clip in good.clips] == [clip.text for clip in good.clips]
     assert {language for language, _ in listener.asked} == {None}, "a language it does not know is guessed"
-    mute = scores.evaluate("mute", Reader(lambda text: np.zeros(0, np.float32)), measured)
+    mute = evaluate_model("mute", Reader(lambda text: np.zeros(0, np.float32)), measured)
     assert mute.summary["wer"] == 1.0
 
 
 def test_a_clip_longer_than_the_window_is_cut_for_reading(yardstick: Yardstick) -> None:
     listener = Listener(lambda wave: "")
     measured = replace(yardstick, transcriber=listener)
-    scores.evaluate("slow", Reader(lambda text: np.full(RATE * 12, 0.1, np.float32)), measured)
+    evaluate_model("slow", Reader(lambda text: np.full(RATE * 12, 0.1, np.float32)), measured)
     assert {length for _, length in listener.asked} == {160_000}
 
 
-def test_without_a_recogniser_there_are_no_word_errors(evaluation: Evaluation) -> None:
+def test_without_a_recogniser_there_are_no_word_errors(evaluation: ModelEvaluation) -> None:
     assert "wer" not in evaluation.summary and evaluation.clips[0].heard is None

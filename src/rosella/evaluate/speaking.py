@@ -1,7 +1,7 @@
 """Let a model speak the sentences of a manifest and score it; one road for `rosella evaluate` and the demo.
 
-`prepare` reads the references once (they are the same for every model), `evaluate` scores a model on them,
-`save` and `load` keep the outcome in a directory: `scores.json` and `audio/*.flac`.
+`measure_references` reads the references once (they are the same for every model), `evaluate_model` scores a model
+on them, `save_evaluation` and `load_evaluation` keep the outcome in a directory: `scores.json` and `audio/*.flac`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,12 +18,16 @@ import numpy as np
 
 from rosella import audio
 from rosella.codec import Codec
+from rosella.codec.quality import stoi
 from rosella.corpus.transcribe import Transcriber
 from rosella.errors import UserError
-from rosella.evaluate import intelligibility, pace, speakers
+from rosella.evaluate import intelligibility, pace
 from rosella.evaluate.intelligibility import Retrieval, Wave
 from rosella.evaluate.reading import read_back
 from rosella.evaluate.sentences import Sentence, VoiceClip
+from rosella.evaluate.voice import closeness
+from rosella.files import write_text
+from rosella.progress import Progress, unheard
 
 LONGEST_RATIO = 2.0
 """A clip gets this many times the seconds of the longest reference, then counts as not having stopped."""
@@ -93,7 +97,7 @@ class ClipScore:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ModelEvaluation:
     """Scores of a model (`summary`, the keys of `summarise`) and of each clip, with the waveforms by id."""
 
     model: str
@@ -103,7 +107,9 @@ class Evaluation:
     sample_rate: int
 
 
-def prepare(sentences: Sequence[Sentence], codec: Codec, transcriber: Transcriber | None = None) -> Yardstick:
+def measure_references(
+    sentences: Sequence[Sentence], codec: Codec, transcriber: Transcriber | None = None
+) -> Yardstick:
     """Read the references at the codec's rate, send them through it and score what comes back.
 
     With a transcriber, what is spoken is read back too.
@@ -120,9 +126,7 @@ def prepare(sentences: Sequence[Sentence], codec: Codec, transcriber: Transcribe
         [sentence.group for sentence in sentences],
     )
     pairs = zip(heard, round_trips, strict=True)
-    similarity = float(
-        np.mean([intelligibility.stoi(clean, back, codec.sample_rate) for clean, back in pairs])
-    )
+    similarity = float(np.mean([stoi(clean, back, codec.sample_rate) for clean, back in pairs]))
     wanted = [sentences[index] for index in spoken]
     return Yardstick(
         list(sentences),
@@ -137,20 +141,20 @@ def prepare(sentences: Sequence[Sentence], codec: Codec, transcriber: Transcribe
     )
 
 
-def evaluate(
+def evaluate_model(
     name: str,
     speaker: SpeakerLike,
     yardstick: Yardstick,
     seed: int = 0,
     max_seconds: float | None = None,
-    on_clips: Callable[[int], None] = lambda count: None,
-) -> Evaluation:
-    """Generate every sentence to be spoken and score it; `on_clips` hears how many were just finished.
+    progress: Progress = unheard,
+) -> ModelEvaluation:
+    """Generate every sentence to be spoken and score it; `progress` hears how many are done.
 
     A clip that has not ended after `max_seconds` (default: `yardstick.max_seconds`) counts as not stopped.
     """
     start = time.perf_counter()
-    speeches = _speak_all(speaker, yardstick, seed, max_seconds or yardstick.max_seconds, on_clips)
+    speeches = _speak_all(speaker, yardstick, seed, max_seconds or yardstick.max_seconds, progress)
     work_seconds = time.perf_counter() - start
     spoken = yardstick.spoken
     sample_rate = speeches[0].sample_rate
@@ -168,7 +172,7 @@ def evaluate(
         clips = [replace(clip, heard=heard) for clip, heard in zip(clips, reading.heard, strict=True)]
         summary |= {"wer": reading.wer, "wer_round_trip": yardstick.control_wer}
     waves = {clip.id: wave for clip, wave in zip(clips, spoken_waves, strict=True)}
-    return Evaluation(name, summary, clips, waves, sample_rate)
+    return ModelEvaluation(name, summary, clips, waves, sample_rate)
 
 
 def summarise(
@@ -198,16 +202,16 @@ def summarise(
     }
 
 
-def save(evaluation: Evaluation, directory: Path) -> None:
+def save_evaluation(evaluation: ModelEvaluation, directory: Path) -> None:
     """Write `audio/<id>.flac` and then `scores.json`, whose presence says that the directory is complete."""
     (directory / "audio").mkdir(parents=True, exist_ok=True)
     for clip, wave in evaluation.waves.items():
         audio.write(directory / "audio" / f"{clip}.flac", wave, evaluation.sample_rate)
-    (directory / "scores.json").write_text(json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
+    write_text(directory / "scores.json", json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
 
 
-def load(directory: Path) -> Evaluation:
-    """Inverse of `save`."""
+def load_evaluation(directory: Path) -> ModelEvaluation:
+    """Inverse of `save_evaluation`."""
     try:
         values = json.loads((directory / "scores.json").read_text())
     except (OSError, ValueError) as error:
@@ -215,10 +219,10 @@ def load(directory: Path) -> Evaluation:
     clips = [ClipScore(**clip) for clip in values["clips"]]
     rate = values["sample_rate"]
     waves = {clip.id: audio.decode(directory / "audio" / f"{clip.id}.flac", rate) for clip in clips}
-    return Evaluation(values["model"], values["summary"], clips, waves, rate)
+    return ModelEvaluation(values["model"], values["summary"], clips, waves, rate)
 
 
-def to_dict(evaluation: Evaluation) -> dict[str, Any]:
+def to_dict(evaluation: ModelEvaluation) -> dict[str, Any]:
     """For JSON: everything but the waveforms; a number that could not be measured is null."""
     summary = {name: None if np.isnan(value) else value for name, value in evaluation.summary.items()}
     return {
@@ -230,7 +234,7 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _speak_all(
-    speaker: SpeakerLike, yardstick: Yardstick, seed: int, max_seconds: float, on_clips: Callable[[int], None]
+    speaker: SpeakerLike, yardstick: Yardstick, seed: int, max_seconds: float, progress: Progress
 ) -> list[SpeechLike]:
     """One batch per voice; the results in the order of `yardstick.spoken`."""
     batches: dict[Any, list[int]] = {}
@@ -242,7 +246,7 @@ def _speak_all(
         texts = [yardstick.sentences[index].text for index in indices]
         batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds)
         speeches.update(zip(indices, batch, strict=True))
-        on_clips(len(indices))
+        progress(len(speeches))
     return [speeches[index] for index in yardstick.spoken]
 
 
@@ -261,7 +265,7 @@ def _score(
     sentence: Sentence, wave: Wave, reference: Wave, stopped: bool, found: Retrieval, row: int
 ) -> ClipScore:
     """Score one clip; both waveforms at 16 kHz."""
-    voice = speakers.closeness(wave, reference)
+    close = closeness(wave, reference)
     return ClipScore(
         id=sentence.id,
         speaker=sentence.speaker,
@@ -272,8 +276,8 @@ def _score(
         stopped=bool(stopped),
         seconds=len(wave) / intelligibility.SAMPLE_RATE,
         reference_seconds=len(reference) / intelligibility.SAMPLE_RATE,
-        pitch_semitones=None if np.isnan(voice.pitch_semitones) else voice.pitch_semitones,
-        spectrum_db=voice.spectrum_db,
+        pitch_semitones=None if np.isnan(close.pitch_semitones) else close.pitch_semitones,
+        spectrum_db=close.spectrum_db,
     )
 
 

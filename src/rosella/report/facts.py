@@ -1,4 +1,4 @@
-"""What a report tells: plain data, gathered by `rosella demo` or `rosella evaluate` and drawn by `report`."""
+"""What a report tells: plain data, gathered by `rosella demo` or `rosella evaluate` and drawn by `report.speech`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rosella
 from rosella.asr.scores import Pair, plain_words, score
-from rosella.evaluate.scores import Evaluation, Yardstick
+from rosella.corpus.project import Corpus
+from rosella.evaluate.speaking import ModelEvaluation, Yardstick
 from rosella.records import content_id
+from rosella.runs import read_metrics
+from rosella.shards.read import Export
 
-if TYPE_CHECKING:
-    from rosella.corpus.project import Corpus
-
-Curve = tuple[Sequence[float], Sequence[float]]  # steps, values
+Curve = tuple[Sequence[float], Sequence[float]]
+"""Steps and the values at them."""
 
 REPORTED_PACKAGES = ("jax", "flax", "torch", "transformers", "numpy")
 
@@ -76,8 +77,8 @@ class Story:
     """All a report needs; parts that are None or empty are left out of the page."""
 
     yardstick: Yardstick
-    after: Evaluation
-    before: Evaluation | None = None
+    after: ModelEvaluation
+    before: ModelEvaluation | None = None
     corpus: CorpusFacts | None = None
     training: TrainingFacts | None = None
     steps: Sequence[StepFacts] = ()
@@ -90,9 +91,6 @@ def corpus_facts(directory: Path, said: Path | None = None) -> CorpusFacts:
 
     `said` is a manifest of what is said in recordings that came as audio alone.
     """
-    from rosella.corpus.project import Corpus
-    from rosella.shards.read import Export
-
     utterances = (
         Export.open(directory).index(["recording", "start", "end", "speakers", "language"]).to_pylist()
     )
@@ -122,8 +120,6 @@ def _heard(corpus: Corpus, said: Path) -> Iterator[HeardFacts]:
 
 def training_facts(metrics: Path) -> TrainingFacts:
     """The losses in a run's `metrics.jsonl`."""
-    from rosella.runs import read_metrics
-
     records = read_metrics(metrics)
     return TrainingFacts(
         steps=max(record["step"] for record in records),

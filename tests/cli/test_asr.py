@@ -5,6 +5,9 @@ import json
 import yaml
 
 from asr.tones import write_corpus
+from rosella.asr.evaluation import RecogniserEvaluation
+from rosella.asr.scores import Pair, score
+from rosella.cli.asr import table
 from support import rosella
 
 
@@ -39,3 +42,16 @@ def test_train_and_evaluate(tmp_path):
         "asr", "evaluate", str(corpus), "--model", "runs/tones/model", "--transcript", "clean", cwd=tmp_path
     )
     assert wrong.returncode == 2 and "writes no clean transcripts" in wrong.stderr
+
+
+def test_the_table_says_of_what_each_share_is():
+    """Two fillers said and one written; two stutters written and one said."""
+    pairs = [Pair("uh ja eh nee", "uh ja nee", "nl"), Pair("ga- ga naar huis", "ga- ga naar- huis", "nl")]
+    summary = {**score(pairs).summary(), "compressed": 0}
+    lines = table(RecogniserEvaluation("verbatim", summary, {}, {}, [], {})).splitlines()[1:]
+    assert len({len(line) for line in lines}) == 1
+    rows = {line[:-8].strip(): line[-8:].strip() for line in lines}
+    assert rows["of the fillers said, so many were written"] == "50.0%"
+    assert rows["of the fillers written, so many were said"] == "100.0%"
+    assert rows["of the stutters said, so many were written"] == "100.0%"
+    assert rows["of the stutters written, so many were said"] == "50.0%"

@@ -1,90 +1,27 @@
-"""The report: one HTML page with everything inside it, one function a section."""
+"""How well a model speaks, and how it learnt to, as one HTML page: a function a section."""
 
 from __future__ import annotations
 
 import datetime
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from rosella import audio
-from rosella.evaluate import figures, page
 from rosella.evaluate.intelligibility import SAMPLE_RATE
-from rosella.evaluate.page import Html, element, join, paragraph, section, table
-from rosella.evaluate.scores import ClipScore, Evaluation
-from rosella.evaluate.story import CorpusFacts, RecordingFacts, Story, TrainingFacts
+from rosella.evaluate.measures import SPEECH, Measure
+from rosella.evaluate.speaking import ClipScore, ModelEvaluation
 from rosella.files import write_text
+from rosella.numbers import DASH, counted, percent
+from rosella.report import figures, page
+from rosella.report.facts import CorpusFacts, RecordingFacts, Story, TrainingFacts
+from rosella.report.page import Html, element, join, paragraph, section, table
 
 SPECTROGRAM_SENTENCES = 2
 
 
-@dataclass(frozen=True)
-class Score:
-    """How a number of `Evaluation.summary` is shown: its name, its unit, the best value and what it means."""
-
-    key: str
-    name: str
-    meaning: str
-    ideal: float
-    percent: bool = False
-    unit: str = ""
-
-
-SCORES = (
-    Score(
-        "retrieval",
-        "Understood",
-        "For this share of the sentences, the recording nearest to what the model said is the right one "
-        "among all sentences of that voice (time-warped distance of mel cepstra).",
-        1.0,
-        percent=True,
-    ),
-    Score(
-        "wer",
-        "Word errors, read back",
-        "A recogniser writes down what the model said; the share of words it has wrong, missing or too many.",
-        0.0,
-        percent=True,
-    ),
-    Score(
-        "stopped",
-        "Stopped by itself",
-        "Share of the clips that ended before the time limit.",
-        1.0,
-        percent=True,
-    ),
-    Score(
-        "length_ratio",
-        "Length",
-        "Median length of a clip divided by its reference's; 1 is the same pace.",
-        1.0,
-    ),
-    Score(
-        "length_spread",
-        "Length, spread",
-        "Median distance of that ratio from 1; 0 is the same length each time.",
-        0.0,
-    ),
-    Score(
-        "pitch_semitones",
-        "Pitch distance",
-        "Median difference between the pitch of a clip and of its reference; a rough measure of the voice.",
-        0.0,
-        unit="semitones",
-    ),
-    Score(
-        "spectrum_db",
-        "Timbre distance",
-        "Median difference of the average spectra; a rough measure of the voice and the sound.",
-        0.0,
-        unit="dB",
-    ),
-)
-
-
-def write(path: Path, story: Story) -> None:
-    """Draw the report and write it to `path` in one piece."""
+def write_page(story: Story, path: Path) -> None:
+    """Draw the page and write it to `path`."""
     write_text(path, draw(story))
 
 
@@ -111,14 +48,14 @@ def _sentences(story: Story) -> Iterable[str]:
     """What happened, in plain words."""
     if story.corpus:
         seconds = story.corpus.utterance_seconds
-        recordings = _count(len(story.corpus.recordings), "recording")
+        recordings = counted(len(story.corpus.recordings), "recording")
         yield f"Rosella took {recordings}, cut {sum(seconds) / 60:.1f} minutes of talk"
-        yield f"into {_count(len(seconds), 'utterance')} and turned them into codes."
+        yield f"into {counted(len(seconds), 'utterance')} and turned them into codes."
     if story.training:
         yield f"A small speaking model was fine-tuned on them for {story.training.steps:,} steps."
     summary, count = story.after.summary, len(story.after.clips)
     yield (
-        f"The model then said {_count(count, 'sentence')} it was never trained on: "
+        f"The model then said {counted(count, 'sentence')} it was never trained on: "
         f"{summary['retrieval_hits']:.0f} of {count} can be told from all others by their sound"
     )
     if story.before:
@@ -145,41 +82,34 @@ def _tile(number: str, label: str) -> Html:
 
 def _scores(story: Story) -> Html:
     headings = ["score", "value"] if story.before is None else ["score", "before", "after", "gain"]
-    rows = [_score_row(score, story) for score in SCORES]
+    rows = [_score_row(measure, story) for measure in SPEECH]
     kind = "scores" if story.before is None else "scores compared"
     return section("Scores", element("div", table(headings, rows), kind), _controls(story.after))
 
 
-def _score_row(score: Score, story: Story) -> list[object]:
-    name = join([score.name, element("span", score.meaning, "who")])
-    after = story.after.summary.get(score.key)
+def _score_row(measure: Measure, story: Story) -> list[object]:
+    name = join([measure.name, element("span", measure.meaning, "who")])
+    after = story.after.summary.get(measure.key)
     if story.before is None:
-        return [name, _value(score, after)]
-    before = story.before.summary.get(score.key)
-    return [name, _value(score, before), _value(score, after), _gain(score, before, after)]
+        return [name, _number(measure.shown(after))]
+    before = story.before.summary.get(measure.key)
+    gain = _gain(measure, before, after)
+    return [name, _number(measure.shown(before)), _number(measure.shown(after)), gain]
 
 
-def _value(score: Score, value: float | None) -> Html:
-    return element("span", show_value(score, value), "number")
+def _number(shown: str) -> Html:
+    return element("span", shown, "number")
 
 
-def show_value(score: Score, value: float | None) -> str:
-    """A number as a person reads it; a dash where there was nothing to measure."""
-    if value is None or math.isnan(value):
-        return "–"
-    return _percent(value) if score.percent else f"{value:.2f} {score.unit}".strip()
-
-
-def _gain(score: Score, before: float | None, after: float | None) -> Html:
+def _gain(measure: Measure, before: float | None, after: float | None) -> Html:
     """How much nearer to the ideal; green is nearer, red is further away."""
     if before is None or after is None or math.isnan(before) or math.isnan(after):
-        return element("span", "–", "number")
-    nearer = abs(before - score.ideal) - abs(after - score.ideal)
-    shown = f"{100 * nearer:+.0f} points" if score.percent else f"{nearer:+.2f}"
+        return _number(DASH)
+    nearer, shown = measure.gain(before, after)
     return element("span", shown, "number " + ("good" if nearer > 0 else "bad" if nearer < 0 else ""))
 
 
-def _controls(evaluation: Evaluation) -> Html:
+def _controls(evaluation: ModelEvaluation) -> Html:
     summary = evaluation.summary
     return paragraph(
         "Controls of “understood”: the references themselves, sent through the codec, reach "
@@ -222,7 +152,7 @@ def _card(story: Story, row: int) -> Html:
     return element("article", join([heading, element("div", join(players), "players")]), "card")
 
 
-def _generated(label: str, evaluation: Evaluation, row: int) -> Html:
+def _generated(label: str, evaluation: ModelEvaluation, row: int) -> Html:
     clip = evaluation.clips[row]
     caption = join([element("b", label), " · ", _verdict(clip)])
     return page.player(caption, evaluation.waves[clip.id], evaluation.sample_rate)
@@ -251,7 +181,7 @@ def _corpus(corpus: CorpusFacts) -> Html:
     histogram = figures.histogram(corpus.utterance_seconds, "seconds", "utterances")
     heard = [
         paragraph(
-            f"{facts.name} came as audio alone: {_count(facts.voices, 'voice')} heard, "
+            f"{facts.name} came as audio alone: {counted(facts.voices, 'voice')} heard, "
             f"{_percent(facts.wer)} of the words written down wrong, missing or too many.",
             "note",
         )
@@ -317,8 +247,4 @@ def _footer(story: Story) -> Html:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return percent(share, space="\N{NO-BREAK SPACE}")

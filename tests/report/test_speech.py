@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from evaluate.synthetic_speech import RATE, sentence
-from rosella.evaluate import page, report
 from rosella.evaluate.intelligibility import Retrieval
-from rosella.evaluate.scores import ClipScore, Evaluation, Yardstick
+from rosella.evaluate.measures import SPEECH
 from rosella.evaluate.sentences import Sentence
-from rosella.evaluate.story import CorpusFacts, RecordingFacts, StepFacts, Story, TrainingFacts
+from rosella.evaluate.speaking import ClipScore, ModelEvaluation, Yardstick
+from rosella.report import page, speech
+from rosella.report.facts import CorpusFacts, RecordingFacts, StepFacts, Story, TrainingFacts
 
 NASTY = '<script>alert("x")</script> & $title'
 SUMMARY = {
@@ -32,13 +33,13 @@ SUMMARY = {
 }
 
 
-def evaluation(name: str, **changes: float) -> Evaluation:
+def evaluation(name: str, **changes: float) -> ModelEvaluation:
     clips = [
         ClipScore("a", NASTY, "nl", NASTY, 1, 4, True, 1.0, 1.0, None, 3.0),
         ClipScore("b", "bram", "nl", "twee", 3, 4, False, 1.0, 1.0, 2.0, 3.0),
     ]
     waves = {"a": sentence("ae"), "b": np.zeros(1600, np.float32)}
-    return Evaluation(name, {**SUMMARY, **changes}, clips, waves, RATE)
+    return ModelEvaluation(name, {**SUMMARY, **changes}, clips, waves, RATE)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def story() -> Story:
 
 @pytest.fixture(scope="module")
 def html(story: Story) -> str:
-    return report.draw(story)
+    return speech.draw(story)
 
 
 class Wellformed(HTMLParser):
@@ -114,21 +115,16 @@ def test_every_sentence_has_its_four_players_and_the_audio_is_mp3(html: str) -> 
 
 
 def test_the_gain_is_counted_towards_the_ideal(story: Story) -> None:
-    understood = report.SCORES[0]
-    assert ">gain<" in report.draw(story)
-    assert "+50 points" in report.draw(story)
+    understood = SPEECH[0]
+    assert ">gain<" in speech.draw(story)
+    assert "+50 points" in speech.draw(story)
     worse = replace(story, after=evaluation("after", retrieval=0.25), before=evaluation("before"))
     assert understood.key == "retrieval"
-    assert re.search(r'class="number bad">-25 points', report.draw(worse))
-
-
-def test_a_number_that_could_not_be_measured_is_a_dash() -> None:
-    assert report.show_value(report.SCORES[-2], None) == "–"
-    assert report.show_value(report.SCORES[-2], float("nan")) == "–"
+    assert re.search(r'class="number bad">-25 points', speech.draw(worse))
 
 
 def test_parts_that_did_not_happen_are_left_out(story: Story) -> None:
-    short = report.draw(replace(story, before=None, corpus=None, training=None, steps=(), next_steps=()))
+    short = speech.draw(replace(story, before=None, corpus=None, training=None, steps=(), next_steps=()))
     assert short.count("<audio controls") == 6
     for heading in ("The corpus", "The training", "What was done", "How to go on", ">gain<"):
         assert heading not in short
@@ -147,6 +143,6 @@ def test_a_player_for_any_sample_rate() -> None:
 def test_write_replaces_the_page_in_one_piece(tmp_path: Path, story: Story) -> None:
     path = tmp_path / "report.html"
     path.write_text("old")
-    report.write(path, story)
+    speech.write_page(story, path)
     assert path.read_text().startswith("<!doctype html>")
     assert list(tmp_path.iterdir()) == [path]
