@@ -80,7 +80,7 @@ def test_an_interrupted_save_leaves_no_checkpoint(saved, monkeypatch):
     def explode(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "_publish", explode)
+    monkeypatch.setattr(checkpoints, "seal", explode)
     with pytest.raises(OSError, match="No space"):
         checkpoints.save(saved, state_at(12), {"step": 12}, tiny.recipe("x"), tiny.config())
     assert checkpoints.steps(saved) == [9, 6] and sorted(p.name for p in saved.iterdir()) == [

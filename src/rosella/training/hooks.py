@@ -14,6 +14,7 @@ import numpy as np
 from rosella.errors import RosellaError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
+from rosella.progress import Report
 from rosella.training import state as checkpoints
 from rosella.training.batches import Batch
 from rosella.training.loss import combine
@@ -24,7 +25,6 @@ from rosella.training.step import Evaluation
 
 BAD_STEPS_IN_ROW = 25
 
-Report = Callable[[dict[str, Any]], None]
 Sample = Callable[[Dia, DiaConfig, int], None]
 
 

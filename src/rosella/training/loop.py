@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
+from rosella.progress import Report, unread
 from rosella.runs import stop_signals
 from rosella.shards.read import Export
 from rosella.training import batches as data
 from rosella.training import order
 from rosella.training import state as checkpoints
-from rosella.training.hooks import Evaluate, Hook, Job, Log, Report, Sample, Save, Speak
+from rosella.training.hooks import Evaluate, Hook, Job, Log, Sample, Save, Speak
 from rosella.training.optimizer import make_optimizer
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
@@ -33,7 +34,7 @@ class Outcome:
     finished: bool
 
 
-def train(recipe: Recipe, run: TrainingRun, report: Report = lambda values: None) -> Outcome:
+def train(recipe: Recipe, run: TrainingRun, report: Report = unread) -> Outcome:
     """Train as a recipe says, in a locked run directory; when all steps are done, `model/` holds the result.
 
     `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. Ctrl-C, SIGTERM and SIGHUP finish the step,
@@ -49,7 +50,7 @@ def fit(
     config: DiaConfig,
     export: Export,
     run: TrainingRun,
-    report: Report = lambda values: None,
+    report: Report = unread,
     sample: Sample | None = None,
 ) -> Outcome:
     """`train` with a model and an export at hand, from the newest intact checkpoint of the run if it has one."""
