@@ -15,6 +15,9 @@ from typing import Any, BinaryIO
 from rosella.errors import NoSpace, is_full_disk
 from rosella.failpoints import failpoint
 
+TEMPORARY = ".*.tmp"
+"""Names of what was never finished, by a process that was killed."""
+
 _BLOCK = 1 << 20
 MANIFEST = "manifest.json"
 """In a sealed directory: the SHA-256 of every other file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +15,10 @@ import sqlalchemy as sa
 from rosella.corpus.catalogue.connection import bring_to, connect, explained, one_file, reach, revisions
 from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.removal import purge, removed
-from rosella.corpus.operate.remove import BACKUPS
 from rosella.errors import UserError
 from rosella.files import replacing
 
+BACKUPS = "backups"
 ROWS = 1000
 
 
@@ -87,6 +88,18 @@ def migrate(directory: Path, url: str) -> Migrated:
         bring_to(engine, "head")
     engine.dispose()
     return Migrated(current, head, saved)
+
+
+def purge_backups(directory: Path, ids: Collection[str]) -> int:
+    """Take recordings out of every backup of a corpus; returns how many there are."""
+    backups = sorted((directory / BACKUPS).glob("*.sqlite"))
+    for backup in backups:
+        engine = connect(f"sqlite:///{backup}", upgrade=True)
+        try:
+            purge(engine, ids)
+        finally:
+            one_file(engine)
+    return len(backups)
 
 
 def _check(file: Path) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rosella.corpus.catalogue.store import SCAN
-from rosella.corpus.operate.remove import TEMPORARY
 from rosella.corpus.project import Corpus
 from rosella.corpus.tokenize import CodesCache, cached_codes, remembered_codec
 from rosella.errors import UserError
+from rosella.files import TEMPORARY
 from rosella.shards.format import read_manifest
 
 GRACE = 86_400.0

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import yaml
 
 from rosella.codec.facts import CodecFacts
-from rosella.corpus.catalogue.connection import connect, one_file
 from rosella.corpus.catalogue.removal import Named, purge
+from rosella.corpus.operate.backup import purge_backups
 from rosella.corpus.project import Corpus
+from rosella.files import TEMPORARY
 from rosella.runs import RECORDINGS_FILE
 from rosella.shards.format import (
     EXPORT_FILE,
@@ -30,8 +31,6 @@ from rosella.shards.format import (
     write_export,
 )
 
-BACKUPS = "backups"
-TEMPORARY = ".*.tmp"
 REPORT = "report.html"
 _HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -53,19 +52,9 @@ def remove(corpus: Corpus, recordings: Sequence[Named], runs: Path) -> Removal:
     result = Removal(recordings, runs=list(trained_on(runs, corpus.directory, ids)))
     result.shards = _purge_shards(corpus.directory, ids)
     result.files = _purge_files(corpus.directory, ids)
-    for backup in sorted((corpus.directory / BACKUPS).glob("*.sqlite")):
-        purge_backup(backup, ids)
-        result.backups += 1
+    result.backups = purge_backups(corpus.directory, ids)
     purge(corpus.catalogue.engine, ids)
     return result
-
-
-def purge_backup(backup: Path, ids: Collection[str]) -> None:
-    engine = connect(f"sqlite:///{backup}", upgrade=True)
-    try:
-        purge(engine, ids)
-    finally:
-        one_file(engine)
 
 
 def _purge_files(directory: Path, ids: Collection[str]) -> int:
