@@ -134,8 +134,11 @@ def assign_splits(recordings: Sequence[Recording]) -> dict[str, str]:
 
 
 def _content(recording: Recording, utterances: list[Utterance], codec: CodecFacts) -> _Content:
-    facts = json.dumps([version(codec), [text_columns(u) for u in utterances]], sort_keys=True)
-    return _Content(recording, utterances, hashlib.sha256(facts.encode()).hexdigest()[:16])
+    facts: list[Any] = [version(codec), [text_columns(utterance) for utterance in utterances]]
+    if recording.channel is not None:  # its codes are others than those of all channels
+        facts.append(recording.channel)
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return _Content(recording, utterances, key)
 
 
 def _kept_shards(corpus: Path, codec: CodecFacts, contents: dict[str, _Content]) -> list[dict[str, Any]]:
