@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from rosella.files import find_damage, replacing_directory, require_space, seal, write_json
+from rosella.files import TEMPORARY, find_damage, replacing_directory, require_space, seal, write_json
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.recipes import save_recipe
@@ -75,7 +75,7 @@ def save(
     import orbax.checkpoint as ocp
 
     final = directory / f"{int(state.step):08d}"
-    for left in directory.glob(".*.tmp"):  # by a process that was killed
+    for left in directory.glob(TEMPORARY):  # by a process that was killed
         shutil.rmtree(left)
     with replacing_directory(final) as temporary:
         temporary.mkdir()
