@@ -58,11 +58,7 @@ class Speaker:
     """A model and its codec, ready to speak."""
 
     def __init__(self, model: Dia, config: DiaConfig, codec: Codec) -> None:
-        if not config.fits(codec):
-            raise UserError(
-                f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model "
-                f"speaks {config.decoder.num_channels} of {config.decoder.eos_token_id}: name the model's own codec."
-            )
+        config.require(codec)
         self.model, self.config, self.codec = model, config, codec
 
     def speak(

@@ -7,7 +7,6 @@ from typing import Any
 
 from rosella import dialogue
 from rosella.codec import Codec, load_codec
-from rosella.errors import UserError
 from rosella.files import write_text
 from rosella.model.config import DiaConfig
 from rosella.weights.configs import CONFIG, read_json, write_json
@@ -30,7 +29,7 @@ def complete(directory: Path, config: DiaConfig, codec: str | None = None, with_
     if loaded is None:
         write_text(directory / "README.md", _README.format(codec=config.codec))
     else:
-        _check(loaded, config)
+        config.require(loaded)
     ids = {name: getattr(config.decoder, name) for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
     settings = {"delay_pattern": list(config.delay_pattern), **ids}
     parts = _feature_extractor(loaded), _tokenizer(config), _audio_tokenizer(loaded)
@@ -76,14 +75,6 @@ def _audio_tokenizer(codec: Codec | None) -> Any:
     if codec is None:
         return None
     return codec.model if isinstance(codec, DacCodec) else MelTokenizer(codec)
-
-
-def _check(codec: Codec, config: DiaConfig) -> None:
-    if not config.fits(codec):
-        raise UserError(
-            f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model speaks "
-            f"{config.decoder.num_channels} of {config.decoder.eos_token_id}: name the model's own codec."
-        )
 
 
 def _let_it_speak_as_here(directory: Path, config: DiaConfig) -> None:

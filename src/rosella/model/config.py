@@ -89,6 +89,14 @@ class DiaConfig:
         decoder = self.decoder
         return (codec.num_codebooks, codec.codebook_size) == (decoder.num_channels, decoder.eos_token_id)
 
+    def require(self, codec: CodecLike) -> None:
+        """Raises UserError for a codec in whose codes the model does not speak."""
+        if not self.fits(codec):
+            raise UserError(
+                f"The codec has {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the model speaks "
+                f"{self.decoder.num_channels} of {self.decoder.eos_token_id}: name the model's own codec."
+            )
+
     def steps(self, frames: int) -> int:
         """Decoder steps that `frames` frames take: themselves, their end, and the delay."""
         return frames + 1 + self.longest_delay

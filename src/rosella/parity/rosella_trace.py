@@ -55,7 +55,9 @@ def _stages(
 
 
 @partial(jax.jit, static_argnames="graph")
-def _teacher_forced(graph, weights, ids, lengths, tokens) -> tuple[jax.Array, list[jax.Array], jax.Array]:
+def _teacher_forced(
+    graph: nnx.GraphDef[Dia], weights: Any, ids: jax.Array, lengths: jax.Array, tokens: jax.Array
+) -> tuple[jax.Array, list[jax.Array], jax.Array]:
     """Encoder states [B, S, D], each decoder layer's states [B, T, D], logits [B, T, C, V].
 
     Training's loop over layers keeps no layer's states, so these come from the prefill of generation, which
@@ -71,18 +73,20 @@ def _teacher_forced(graph, weights, ids, lengths, tokens) -> tuple[jax.Array, li
 
 
 @partial(jax.jit, static_argnames="graph")
-def _logits(graph, weights, ids, lengths, tokens) -> jax.Array:
+def _logits(
+    graph: nnx.GraphDef[Dia], weights: Any, ids: jax.Array, lengths: jax.Array, tokens: jax.Array
+) -> jax.Array:
     return nnx.merge(graph, weights)(ids, lengths, tokens)
 
 
 class _Recorded:
     """A decoder layer that keeps the states it returned."""
 
-    def __init__(self, layer: DecoderLayers, states: list[jax.Array]):
+    def __init__(self, layer: DecoderLayers, states: list[jax.Array]) -> None:
         self.layer, self.states = layer, states
         self.cross_attention = layer.cross_attention
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: Any) -> tuple[jax.Array, Any]:
         states, known = self.layer(*arguments)
         self.states.append(states)
         return states, known
@@ -97,7 +101,15 @@ def _greedy(model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, ca
     return Greedy(made.tokens, _margins(model, ids, lengths, prompts, made.tokens, longest, case))
 
 
-def _margins(model: Dia, ids, lengths, prompts, made: np.ndarray, longest: int, case: Case) -> np.ndarray:
+def _margins(
+    model: Dia,
+    ids: np.ndarray,
+    lengths: np.ndarray,
+    prompts: list[np.ndarray],
+    made: np.ndarray,
+    longest: int,
+    case: Case,
+) -> np.ndarray:
     """The margins [B, steps, C] of the choices that made [B, steps, C], from teacher forcing on them.
 
     What is read is padded to `longest`, so that one program serves all cases.

@@ -154,7 +154,7 @@ class _CodesAsAudio:
 
     device = "cpu"
 
-    def __init__(self, hop: int, codebooks: int):
+    def __init__(self, hop: int, codebooks: int) -> None:
         self.codebooks = codebooks
         self.config = SimpleNamespace(downsampling_ratios=[hop])
 
