@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import get_args
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
 
+from rosella.asr.recipe import AsrRecipe
 from rosella.errors import UserError
-from rosella.recipes import OptimizerRecipe, check_same_run, load_recipe, save_recipe
+from rosella.recipes import OptimizerRecipe, Part, RunRecipe, check_same_run, load_recipe, save_recipe
 from rosella.training.recipe import Recipe
+from support import ROOT
 
 RECIPES = [
     *(f"recipes/mini-{part}.yaml" for part in ("1-lessons", "2-conversations", "3-finish")),
@@ -122,3 +127,34 @@ def test_wsd_stays_then_falls_in_a_line():
     assert (curve[10:81] == 2.0).all()
     assert curve[90] == pytest.approx(1.0)
     assert curve[99] == pytest.approx(0.1)
+
+
+def documented(kind: type[Part], above: Part | None = None, prefix: str = "") -> Iterator[str]:
+    """A row for each key of a recipe: its name, what stands at the key in the code, and its default."""
+    for name, field in kind.model_fields.items():
+        options = [kind for kind in (field.annotation, *get_args(field.annotation)) if is_part(kind)]
+        default = field.get_default(call_default_factory=True) if above is None else getattr(above, name)
+        if field.annotation not in options:
+            assert field.description, f"{prefix}{name} says nothing of its meaning"
+            value = "required" if field.is_required() else as_yaml(default)
+            yield f"| `{prefix}{name}` | {' '.join(field.description.split())} | {value} |"
+        for part in options:
+            yield from documented(part, default if isinstance(default, Part) else None, f"{prefix}{name}.")
+
+
+def is_part(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Part)
+
+
+def as_yaml(value: object) -> str:
+    if isinstance(value, Part):
+        return "its keys"
+    plain = list(value) if isinstance(value, tuple) else value
+    return "`" + yaml.safe_dump(plain, default_flow_style=True, width=1000).split("\n...")[0].strip() + "`"
+
+
+@pytest.mark.parametrize(("kind", "page"), [(Recipe, "training"), (AsrRecipe, "asr")])
+def test_the_docs_say_of_every_key_what_the_code_says(kind: type[RunRecipe], page: str):
+    written = (ROOT / "docs" / f"{page}.md").read_text("utf-8").splitlines()
+    table = written[written.index("| key | meaning | default |") + 2 :]
+    assert table[: table.index("")] == list(documented(kind))

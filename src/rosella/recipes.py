@@ -42,9 +42,9 @@ class OptimizerRecipe(Part):
     clip: Annotated[float, Field(gt=0)] = 1.0
     """The limit of the gradient's norm."""
     b1: Share = 0.9
-    """AdamW's."""
+    """AdamW's memory of gradients."""
     b2: Share = 0.98
-    """AdamW's."""
+    """AdamW's memory of their squares."""
 
     def learning_rate(self, step: Any, steps: int, xp: Any = np) -> Any:
         """Of the 0-based `step`, a number or an array of `xp` (NumPy or JAX), in a run of `steps`."""
@@ -64,7 +64,7 @@ class CheckpointRecipe(Part):
     every: Positive = 500
     """Steps between checkpoints."""
     keep: Positive = 2
-    """How many stay."""
+    """How many of them stay."""
 
 
 class RunRecipe(Part):

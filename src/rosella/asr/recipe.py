@@ -14,17 +14,17 @@ class NewRecogniser(Part):
     """A recogniser over bytes, from random weights (see `asr.whisper`)."""
 
     width: Positive = 192
-    """Of both sides."""
+    """Channels of the encoder and the decoder."""
     encoder_layers: Positive = 3
-    """How many."""
+    """Layers that listen."""
     decoder_layers: Positive = 2
-    """How many."""
+    """Layers that write."""
     seconds: Annotated[int, Field(gt=0, le=30)] = 10
-    """Of audio it hears at once."""
+    """Seconds of audio it hears at once."""
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en", "nl")
-    """Those it has a token for."""
+    """Languages it has a token for."""
     max_tokens: Positive = 256
-    """Of a transcript, prompt included."""
+    """Tokens of a transcript at most, prompt included."""
 
 
 class StartRecipe(Part):
@@ -50,7 +50,7 @@ class LoraRecipe(Part):
     alpha: Positive = 64
     """Their scale is `alpha` / `rank`."""
     dropout: Share = 0.05
-    """Of what goes into them."""
+    """Share of what goes into them that is dropped."""
     layers: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
     """The linear layers that have them."""
 
@@ -59,13 +59,13 @@ class SpecAugmentRecipe(Part):
     """Masks over log-mel features (Park 2019, arXiv 1904.08779)."""
 
     time_masks: Annotated[int, Field(ge=0)] = 2
-    """How many over time."""
+    """Masks over time."""
     time_width: Share = 0.05
-    """The widest, as a share of the utterance."""
+    """The widest of them, as a share of the utterance."""
     mel_masks: Annotated[int, Field(ge=0)] = 2
-    """How many over mel bands."""
+    """Masks over mel bands."""
     mel_width: Positive = 12
-    """The widest, in bands."""
+    """The widest of them, in bands."""
 
 
 class AsrEvaluateRecipe(Part):
@@ -86,7 +86,7 @@ class AsrRecipe(RunRecipe):
     transcripts: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("verbatim",)
     """`[verbatim]`, `[clean]` or both; with both one set of weights writes either, by prompt."""
     language: str | None = None
-    """Of examples that name none."""
+    """The language of examples that name none."""
     language_tokens: dict[str, str] = Field(default_factory=dict)
     """A language of Whisper's that stands in for one it lacks: `{fy: nl}`."""
     lora: LoraRecipe | None = None
@@ -105,7 +105,7 @@ class AsrRecipe(RunRecipe):
     silence: Share = 0.02
     """Share of examples that become silence or noise with no text: the cure for text where nobody speaks."""
     dropout: Share = 0.0
-    """Whisper's own."""
+    """Share that is dropped wherever Whisper can drop."""
     optimizer: OptimizerRecipe = OptimizerRecipe(lr=1e-5, schedule="wsd")
     batch_size: Positive = 16
     """Examples in a step, those of all devices together."""
@@ -116,7 +116,7 @@ class AsrRecipe(RunRecipe):
     gradient_checkpointing: bool = False
     """Compute activations again instead of keeping them: memory against time."""
     workers: Annotated[int, Field(ge=0)] = 2
-    """Processes that read audio ahead."""
+    """Threads that make batches ahead."""
     evaluate: AsrEvaluateRecipe = AsrEvaluateRecipe()
     log_every: Positive = 10
     """Steps between lines of `metrics.jsonl`."""
