@@ -10,9 +10,7 @@ import subprocess
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, also by commands that tests start
-os.environ.setdefault(
-    "JAX_PLATFORMS", "cpu"
-)  # the tests marked `accelerator` are run with this set otherwise
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
 # A shell's background jobs ignore Ctrl-C, and their children inherit it; the tests send it to children.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import DacModel
 
-from rosella.codec import in_equal_lengths, padded_to_hop
+from rosella.codec.interface import in_equal_lengths, padded_to_hop
 from rosella.errors import UserError
 
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from rosella.codec import MEL, in_equal_lengths, padded_to_hop
+from rosella.codec.interface import MEL, in_equal_lengths, padded_to_hop
 from rosella.errors import UserError
 
 FLOOR = 0.2
