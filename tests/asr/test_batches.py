@@ -4,15 +4,10 @@ from collections import Counter
 
 import torch
 
-from asr.tones import write_corpus
+from asr.tones import items_of, write_corpus
 from rosella.asr.batches import IGNORED, Batches, assemble, read_items, spec_augment, stream
 from rosella.asr.examples import read_examples
 from rosella.asr.recipe import SpecAugmentRecipe
-
-
-def items_of(recipe, recogniser):
-    examples = read_examples(recipe.examples[0], "train")
-    return read_items(examples, recogniser, recipe)[0]
 
 
 def same(one, other):

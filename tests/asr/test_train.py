@@ -9,8 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from asr.test_batches import items_of
-from asr.tones import write_corpus
+from asr.tones import items_of, write_corpus
 from rosella.asr.batches import assemble
 from rosella.asr.evaluation import evaluate_recogniser, transcribe_examples
 from rosella.asr.examples import read_examples

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from rosella import audio
-from rosella.asr.examples import Example, Split, write_examples
+from rosella.asr.batches import Item, read_items
+from rosella.asr.examples import Example, Split, read_examples, write_examples
+from rosella.asr.recipe import AsrRecipe
+from rosella.asr.recogniser import Recogniser
 
 RATE = 16_000
 WORDS = {"la": 400.0, "bo": 1200.0, "uh": 2600.0}
@@ -51,3 +54,8 @@ def write_corpus(folder: Path, count: int = 24, longest: int = 3, language: str 
     audio.write(folder / "tones.wav", np.concatenate(waves), RATE)
     write_examples(folder, examples, {})
     return folder
+
+
+def items_of(recipe: AsrRecipe, recogniser: Recogniser) -> list[Item]:
+    """What a recipe trains on."""
+    return read_items(read_examples(recipe.examples[0], "train"), recogniser, recipe)[0]

@@ -76,8 +76,9 @@ def evaluate_recogniser(
     rows = [_row(known[name], made, kind) for name, made in outcome.transcriptions.items()]
     summary = _summary(rows)
     summary["compressed"] = sum(row.compression > REPETITIVE for row in rows)
-    noise = {name: _noise(transcriber, list(known.values()), kind, level) for name, level in NOISE.items()}
-    return RecogniserEvaluation(kind, summary, _groups(rows), noise, rows, outcome.rejects)
+    spoken = list(known.values())
+    recited = {name: _noise(transcriber, spoken, kind, level) for name, level in NOISE.items()}
+    return RecogniserEvaluation(kind, summary, _groups(rows), recited, rows, outcome.rejects)
 
 
 def examples_with(

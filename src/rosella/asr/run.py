@@ -18,8 +18,6 @@ from rosella.files import replacing
 from rosella.records import content_id
 from rosella.runs import Run, newest_intact
 
-Note = Callable[[str], None]
-
 
 class AsrRun(Run):
     """With its checkpoints."""
@@ -38,7 +36,7 @@ class AsrRun(Run):
         for old in self._saved()[keep:]:
             old.unlink()
 
-    def restore(self, data: str, note: Note) -> tuple[int, dict[str, torch.Tensor]] | None:
+    def restore(self, data: str, note: Callable[[str], None]) -> tuple[int, dict[str, torch.Tensor]] | None:
         """The newest undamaged checkpoint, as (step, tensors); None when there is none at all.
 
         Damaged ones are noted. RosellaError when every one is damaged.

@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+
+import numpy as np
 
 from rosella import dialogue
 from rosella.corpus.disfluencies import DOUBLED, events, fillers
@@ -210,15 +211,15 @@ def by_speaker(text: str) -> list[list[str]]:
 
 def _add_speakers(scores: Scores, pair: Pair) -> None:
     """Concatenated minimum-permutation word errors (CHiME-6, Watanabe 2020)."""
+    from scipy.optimize import linear_sum_assignment
+
     there, written = by_speaker(pair.reference), by_speaker(pair.hypothesis)
     scores.speakers_right += len(there) == len(written)
     size = max(len(there), len(written))
     there, written = (part + [[]] * (size - len(part)) for part in (there, written))
-    costs = [[_distance(one, other) for other in written] for one in there]
+    costs = np.array([_distance(one, other) for one in there for other in written], int).reshape(size, size)
     scores.spoken_by.length += sum(map(len, there))
-    scores.spoken_by.edits += min(
-        (sum(costs[i][j] for i, j in enumerate(order)) for order in permutations(range(size))), default=0
-    )
+    scores.spoken_by.edits += int(costs[linear_sum_assignment(costs)].sum())
 
 
 def _errors(reference: Sequence, hypothesis: Sequence) -> Errors:

@@ -37,7 +37,7 @@ def start(recipe: AsrRecipe) -> Recogniser:
     return recogniser
 
 
-def prepare(recogniser: Recogniser, recipe: AsrRecipe) -> Callable[[], Recogniser]:
+def adapt(recogniser: Recogniser, recipe: AsrRecipe) -> Callable[[], Recogniser]:
     """Freeze, adapt and set up the model for training; returns what makes it an ordinary one again."""
     model: Any = recogniser.model
     for module in model.modules():

@@ -19,14 +19,14 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from rosella import devices
-from rosella.asr import batches as data
+from rosella.asr.batches import IGNORED, Batch, Batches, Item, assemble, plain_recipe, read_items, stream
 from rosella.asr.evaluation import transcribe_examples
 from rosella.asr.examples import Split, read_examples
 from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser, encode
 from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
-from rosella.asr.start import prepare, start
+from rosella.asr.start import adapt, start
 from rosella.corpus.transcribe import Kind
 from rosella.errors import RosellaError, UserError
 from rosella.progress import Report, unread
@@ -58,7 +58,7 @@ class Objective(nn.Module):
         self.model, self.ctc, self.blank = model, ctc, config.vocab_size
         self.head = nn.Linear(config.d_model, self.blank + 1) if ctc else None
 
-    def forward(self, batch: data.Batch) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """Cross-entropy summed over the target tokens; transcripts of one example share its encoder states.
 
         In training `ctc` times the connectionist loss (Graves 2006) is added.
@@ -70,7 +70,7 @@ class Objective(nn.Module):
         )
         logits = model.proj_out(made.last_hidden_state).float().flatten(0, 1)
         loss = nn.functional.cross_entropy(
-            logits, batch.targets.flatten(), ignore_index=data.IGNORED, reduction="sum"
+            logits, batch.targets.flatten(), ignore_index=IGNORED, reduction="sum"
         )
         return loss + self.ctc * self._spelling(states, batch.said) if self.training and self.ctc else loss
 
@@ -79,7 +79,7 @@ class Objective(nn.Module):
         assert self.head is not None
         scores = self.head(states).float().log_softmax(-1).transpose(0, 1)
         heard = torch.full((len(said),), len(scores))
-        lengths = (said != data.IGNORED).sum(1).cpu()
+        lengths = (said != IGNORED).sum(1).cpu()
         return nn.functional.ctc_loss(
             scores, said.clamp(min=0), heard, lengths, self.blank, reduction="sum", zero_infinity=True
         )
@@ -96,8 +96,9 @@ class Job:
     accelerator: Accelerator
     run: AsrRun
     report: Report
-    validation: list[data.Item]
-    data: str
+    validation: list[Item]
+    fingerprint: str
+    """Of the training examples."""
     step: int = 0
     bad: int = 0
 
@@ -129,15 +130,16 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = unread) -> Outcome:
             "make it a multiple."
         )
     recogniser = start(recipe)
-    items = {split: _read(recipe, split, recogniser, report) for split in ("train", "validation")}
+    splits: tuple[Split, ...] = ("train", "validation")
+    items = {split: _read(recipe, split, recogniser, report) for split in splits}
     if not items["train"]:
         raise UserError(f"None of the examples in {', '.join(recipe.examples)} can be trained on.")
-    finish = prepare(recogniser, recipe)
+    finish = adapt(recogniser, recipe)
     job = _job(recipe, recogniser, accelerator, run, report, items)
     if job.writes:
         run.begin(recipe)
     _restore(job)
-    batches = data.Batches(
+    batches = Batches(
         items["train"], recogniser, recipe, accelerator.process_index, accelerator.num_processes
     )
     with _same_sums(accelerator.device):
@@ -165,9 +167,9 @@ def _same_sums(device: torch.device) -> Iterator[None]:
         asked.fill_uninitialized_memory = before[1]
 
 
-def _read(recipe: AsrRecipe, split: Split, recogniser: Recogniser, report: Report) -> list[data.Item]:
+def _read(recipe: AsrRecipe, split: Split, recogniser: Recogniser, report: Report) -> list[Item]:
     examples = [example for where in recipe.examples for example in read_examples(where, split)]
-    items, rejects = data.read_items(examples, recogniser, recipe)
+    items, rejects = read_items(examples, recogniser, recipe)
     hours = sum(item.example.seconds for item in items) / 3600
     report({"note": f"{len(items)} examples ({hours:.1f} h) in the {split} split."})
     for reason, count in rejects.items():
@@ -175,7 +177,14 @@ def _read(recipe: AsrRecipe, split: Split, recogniser: Recogniser, report: Repor
     return items
 
 
-def _job(recipe, recogniser, accelerator, run, report, items) -> Job:
+def _job(
+    recipe: AsrRecipe,
+    recogniser: Recogniser,
+    accelerator: Accelerator,
+    run: AsrRun,
+    report: Report,
+    items: dict[Split, list[Item]],
+) -> Job:
     torch.manual_seed(recipe.seed)
     objective = Objective(recogniser.model, recipe.ctc).to(accelerator.device)
     trained = [value for value in objective.parameters() if value.requires_grad]
@@ -192,11 +201,11 @@ def _job(recipe, recogniser, accelerator, run, report, items) -> Job:
     return Job(recipe, recogniser, objective, optimizer, accelerator, run, report, validation, identity)
 
 
-def _loop(job: Job, batches: data.Batches) -> bool:
+def _loop(job: Job, batches: Batches) -> bool:
     """Step until the last one; True when asked to stop before."""
     recipe, began, since = job.recipe, time.monotonic(), job.step
     with stop_signals() as stop:
-        for micro in data.stream(batches, job.step, recipe.workers):
+        for micro in stream(batches, job.step, recipe.workers):
             measured = _step(job, micro)
             last, stopping = job.step == recipe.steps, bool(_sum(job, stop.is_set()))
             if job.step % recipe.log_every == 0 or last:
@@ -212,14 +221,14 @@ def _loop(job: Job, batches: data.Batches) -> bool:
     return False
 
 
-def _step(job: Job, micro: Sequence[data.Batch]) -> dict[str, float | None]:
+def _step(job: Job, micro: Sequence[Batch]) -> dict[str, float | None]:
     """One optimizer step; one whose loss or gradient is not finite changes nothing. Returns what to log."""
     recipe, accelerator = job.recipe, job.accelerator
     torch.manual_seed(
         (recipe.seed * recipe.steps + job.step) * accelerator.num_processes + accelerator.process_index
     )
     job.objective.train()
-    tokens = _sum(job, sum(int((batch.targets != data.IGNORED).sum()) for batch in micro))
+    tokens = _sum(job, sum(int((batch.targets != IGNORED).sum()) for batch in micro))
     total = 0.0
     for number, batch in enumerate(micro, 1):
         syncing = nullcontext() if number == len(micro) else accelerator.no_sync(job.objective)
@@ -229,10 +238,8 @@ def _step(job: Job, micro: Sequence[data.Batch]) -> dict[str, float | None]:
         total += float(loss.detach())
     loss = _sum(job, total)
     norm = float(nn.utils.clip_grad_norm_(job.objective.parameters(), recipe.optimizer.clip))
-    good, rate = (
-        math.isfinite(loss) and math.isfinite(norm),
-        float(recipe.optimizer.learning_rate(job.step, recipe.steps)),
-    )
+    good = math.isfinite(loss) and math.isfinite(norm)
+    rate = float(recipe.optimizer.learning_rate(job.step, recipe.steps))
     if good:
         for group in job.optimizer.param_groups:
             group["lr"] = rate
@@ -268,13 +275,13 @@ def _precision(job: Job) -> Any:
 def _evaluate(job: Job) -> None:
     """Loss and word error rate on the validation examples, tags and events included."""
     if job.writes:
-        plain, size = data.plain_recipe(job.recipe), job.recipe.micro_batch or job.recipe.batch_size
+        plain, size = plain_recipe(job.recipe), job.recipe.micro_batch or job.recipe.batch_size
         objective: Any = job.accelerator.unwrap_model(job.objective).eval()
         loss, tokens = 0.0, 0
         for start in range(0, len(job.validation), size):
             chosen = [(item, "") for item in job.validation[start : start + size]]
-            batch = data.assemble(chosen, job.recogniser, plain)
-            tokens += int((batch.targets != data.IGNORED).sum())
+            batch = assemble(chosen, job.recogniser, plain)
+            tokens += int((batch.targets != IGNORED).sum())
             with _precision(job):
                 loss += float(objective(batch.to(job.accelerator.device)))
         kind: Kind = "verbatim" if "verbatim" in job.recipe.transcripts else "clean"
@@ -292,12 +299,12 @@ def _save(job: Job) -> None:
         tensors = {f"weights.{name}": value.detach() for name, value in _trained(job).items()}
         for index, values in job.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{key}": value for key, value in values.items()}
-        job.run.save(job.step, tensors, job.data, job.recipe.checkpoint.keep)
+        job.run.save(job.step, tensors, job.fingerprint, job.recipe.checkpoint.keep)
     job.accelerator.wait_for_everyone()
 
 
 def _restore(job: Job) -> None:
-    found = job.run.restore(job.data, job.note)
+    found = job.run.restore(job.fingerprint, job.note)
     if job.writes:
         job.run.forget_after(found[0] if found else -1)
     if found is None:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rosella.cli.steps import Ledger, Step
+
 if TYPE_CHECKING:
-    from rosella.cli.steps import Step
     from rosella.evaluate.speaking import Yardstick
     from rosella.report.facts import Story
 
@@ -37,8 +38,6 @@ def demo(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Take the shipped podcast to a model that speaks; ends with a report. Run it again to resume."""
-    from rosella.cli.steps import Ledger
-
     road = Road(out, steps, seed)
     road.prepare()
     ledger = Ledger(out / STATE)
@@ -70,14 +69,13 @@ class Road:
                 f"Cannot write {self.out} ({error.strerror}): choose another with --out."
             ) from error
 
-    def plan(self, ledger) -> list[Step]:
+    def plan(self, ledger: Ledger) -> list[Step]:
         """All steps in order."""
         work = [*self._corpus_steps(), self._before(), self._training(), self._after()]
         return [*work, self._report(work, ledger)]
 
     def _corpus_steps(self) -> list[Step]:
         from rosella.cli import corpus
-        from rosella.cli.steps import Step
 
         folder, podcast = self.out / "corpus", self.podcast / "manifest.jsonl"
         alone, facts = self.podcast / "audio", {"language": "en", "licence": "Apache-2.0"}
@@ -133,7 +131,6 @@ class Road:
 
     def _evaluation(self, title: str, model: str, name: str, inputs: object) -> Step:
         from rosella.cli.evaluate import score, show
-        from rosella.cli.steps import Step
 
         folder = self.out / name
 
@@ -147,7 +144,6 @@ class Road:
         return Step(title, command("evaluate", *options), run, inputs, [folder / "scores.json"], [folder])
 
     def _training(self) -> Step:
-        from rosella.cli.steps import Step
         from rosella.cli.train import train
         from rosella.recipes import load_recipe
         from rosella.training.recipe import Recipe
@@ -166,21 +162,19 @@ class Road:
             [folder],
         )
 
-    def _report(self, work: Sequence[Step], ledger) -> Step:
-        from rosella.cli.steps import Step
-
+    def _report(self, work: Sequence[Step], ledger: Ledger) -> Step:
         path = self.out / "report.html"
 
         def run() -> None:
             from rosella.report.speech import write_page
 
-            write_page(self._story(ledger.facts(work)), path)
+            write_page(self._story(ledger.times(work)), path)
 
         return Step("Draw the report", command("demo", "--out", self.out), run, None, [path], [path])
 
-    def _story(self, facts) -> Story:
+    def _story(self, times: Sequence[tuple[Step, float]]) -> Story:
         from rosella.evaluate.speaking import load_evaluation
-        from rosella.report.facts import Story, corpus_facts, training_facts
+        from rosella.report.facts import StepFacts, Story, corpus_facts, training_facts
 
         return Story(
             self.yardstick,
@@ -188,7 +182,7 @@ class Road:
             load_evaluation(self.out / "before"),
             corpus_facts(self.out / "corpus", self.podcast / "said.jsonl"),
             training_facts(self.out / "train" / "metrics.jsonl"),
-            facts,
+            [StepFacts(step.title, step.command, seconds) for step, seconds in times],
             self._next_steps(),
         )
 

@@ -15,6 +15,7 @@ from rosella.numbers import percent
 if TYPE_CHECKING:
     from rosella.corpus.transcribe import Transcriber
     from rosella.evaluate.speaking import ModelEvaluation, Yardstick
+    from rosella.speak import Speaker
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +69,12 @@ def reader(recogniser: str) -> Transcriber:
 
 
 def score(
-    name: str, speaker, yardstick: Yardstick, out: Path, seed: int, max_seconds: float | None = None
+    name: str,
+    speaker: Speaker,
+    yardstick: Yardstick,
+    out: Path,
+    seed: int,
+    max_seconds: float | None = None,
 ) -> ModelEvaluation:
     """Speak and score with progress on standard error, and keep everything in `out`."""
     from rosella.cli.progress import progress

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from rosella.files import write_json
-from rosella.report.facts import StepFacts
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,10 @@ class Ledger:
                 self._run(step, key)
                 say(f"      done in {self.entries[step.title]['seconds']:.0f} s")
 
-    def facts(self, steps: Sequence[Step]) -> list[StepFacts]:
-        """The steps that are done, with the time they took."""
+    def times(self, steps: Sequence[Step]) -> list[tuple[Step, float]]:
+        """The steps that are done, with the seconds they took."""
         done = [step for step in steps if self.entries.get(step.title, {}).get("done")]
-        return [StepFacts(step.title, step.command, self.entries[step.title]["seconds"]) for step in done]
+        return [(step, self.entries[step.title]["seconds"]) for step in done]
 
     def _is_done(self, step: Step, key: str) -> bool:
         entry = self.entries.get(step.title, {})

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class MelCodecConfig:
     n_fft: int = 1_280
 
     @classmethod
-    def from_dict(cls, values: dict) -> MelCodecConfig:
+    def from_dict(cls, values: dict[str, Any]) -> MelCodecConfig:
         return cls(**{key: value for key, value in values.items() if key in cls.__dataclass_fields__})
 
 

@@ -157,7 +157,13 @@ def _schedule(step: int, recipe: CodecRecipe) -> float:
 
 
 def _step(
-    network: MelNetwork, optimizer, waves: Tensor, loss_of, rate: float, recipe: CodecRecipe, step: int
+    network: MelNetwork,
+    optimizer: torch.optim.Optimizer,
+    waves: Tensor,
+    loss_of: SpectralLoss,
+    rate: float,
+    recipe: CodecRecipe,
+    step: int,
 ) -> float:
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -38,54 +38,25 @@ class Measure:
         return nearer, f"{100 * nearer:+.0f} points" if self.unit == SHARE else f"{nearer:+.2f}"
 
 
+_RETRIEVAL = (
+    "For this share of the sentences, the recording nearest to what the model said is the right one "
+    "among all sentences of that voice (time-warped distance of mel cepstra)."
+)
+_WER = "A recogniser writes down what the model said; the share of words it has wrong, missing or too many."
+_STOPPED = "Share of the clips that ended before the time limit."
+_LENGTH = "Median length of a clip divided by its reference's; 1 is the same pace."
+_SPREAD = "Median distance of that ratio from 1; 0 is the same length each time."
+_PITCH = "Median difference between the pitch of a clip and of its reference; a rough measure of the voice."
+_TIMBRE = "Median difference of the average spectra; a rough measure of the voice and the sound."
+
 SPEECH = (
-    Measure(
-        "retrieval",
-        "Understood",
-        1.0,
-        meaning="For this share of the sentences, the recording nearest to what the model said is the right one "
-        "among all sentences of that voice (time-warped distance of mel cepstra).",
-    ),
-    Measure(
-        "wer",
-        "Word errors, read back",
-        0.0,
-        meaning="A recogniser writes down what the model said; the share of words it has wrong, missing or too many.",
-    ),
-    Measure(
-        "stopped",
-        "Stopped by itself",
-        1.0,
-        meaning="Share of the clips that ended before the time limit.",
-    ),
-    Measure(
-        "length_ratio",
-        "Length",
-        1.0,
-        "",
-        "Median length of a clip divided by its reference's; 1 is the same pace.",
-    ),
-    Measure(
-        "length_spread",
-        "Length, spread",
-        0.0,
-        "",
-        "Median distance of that ratio from 1; 0 is the same length each time.",
-    ),
-    Measure(
-        "pitch_semitones",
-        "Pitch distance",
-        0.0,
-        "semitones",
-        "Median difference between the pitch of a clip and of its reference; a rough measure of the voice.",
-    ),
-    Measure(
-        "spectrum_db",
-        "Timbre distance",
-        0.0,
-        "dB",
-        "Median difference of the average spectra; a rough measure of the voice and the sound.",
-    ),
+    Measure("retrieval", "Understood", 1.0, SHARE, _RETRIEVAL),
+    Measure("wer", "Word errors, read back", 0.0, SHARE, _WER),
+    Measure("stopped", "Stopped by itself", 1.0, SHARE, _STOPPED),
+    Measure("length_ratio", "Length", 1.0, "", _LENGTH),
+    Measure("length_spread", "Length, spread", 0.0, "", _SPREAD),
+    Measure("pitch_semitones", "Pitch distance", 0.0, "semitones", _PITCH),
+    Measure("spectrum_db", "Timbre distance", 0.0, "dB", _TIMBRE),
 )
 """Of a model that speaks (`evaluate.speaking`)."""
 

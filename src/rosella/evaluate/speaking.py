@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -28,24 +28,10 @@ from rosella.evaluate.sentences import Sentence, VoiceClip
 from rosella.evaluate.voice import closeness
 from rosella.files import write_text
 from rosella.progress import Progress, unheard
+from rosella.speak import Speaker, Speech, Voice
 
 LONGEST_RATIO = 2.0
 """A clip gets this many times the seconds of the longest reference, then counts as not having stopped."""
-
-
-class SpeechLike(Protocol):
-    @property
-    def waveform(self) -> np.ndarray: ...
-    @property
-    def sample_rate(self) -> int: ...
-    @property
-    def stopped(self) -> bool: ...
-
-
-class SpeakerLike(Protocol):
-    """What is needed of `rosella.speak.Speaker`."""
-
-    def speak(self, texts: Any, voice: Any = None, seed: int = 0, max_seconds: Any = None) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -143,7 +129,7 @@ def measure_references(
 
 def evaluate_model(
     name: str,
-    speaker: SpeakerLike,
+    speaker: Speaker,
     yardstick: Yardstick,
     seed: int = 0,
     max_seconds: float | None = None,
@@ -234,13 +220,13 @@ def to_dict(evaluation: ModelEvaluation) -> dict[str, Any]:
 
 
 def _speak_all(
-    speaker: SpeakerLike, yardstick: Yardstick, seed: int, max_seconds: float, progress: Progress
-) -> list[SpeechLike]:
+    speaker: Speaker, yardstick: Yardstick, seed: int, max_seconds: float, progress: Progress
+) -> list[Speech]:
     """One batch per voice; the results in the order of `yardstick.spoken`."""
-    batches: dict[Any, list[int]] = {}
+    batches: dict[VoiceClip | None, list[int]] = {}
     for index in yardstick.spoken:
         batches.setdefault(yardstick.sentences[index].voice, []).append(index)
-    speeches: dict[int, SpeechLike] = {}
+    speeches: dict[int, Speech] = {}
     for clip, indices in batches.items():
         voice = _voice(clip, yardstick.sample_rate) if clip else None
         texts = [yardstick.sentences[index].text for index in indices]
@@ -255,9 +241,7 @@ def _reference(sentence: Sentence, sample_rate: int) -> Wave:
     return audio.normalise_loudness(audio.decode(sentence.audio, sample_rate), sample_rate)
 
 
-def _voice(clip: VoiceClip, sample_rate: int) -> Any:
-    from rosella.speak import Voice
-
+def _voice(clip: VoiceClip, sample_rate: int) -> Voice:
     return Voice(audio.decode(clip.audio, sample_rate, clip.start, clip.end), sample_rate, clip.text)
 
 

@@ -20,7 +20,7 @@ from rosella.files import write_text
 from rosella.numbers import duration
 from rosella.records import LEAST_SURE, Utterance
 from rosella.report.figures import bars, histogram
-from rosella.report.page import Html, element, figure, join, paragraph, player, render, section, table
+from rosella.report.page import Html, element, figure, join, paragraph, player, render, section, table, tiles
 
 SAMPLES = 8
 SHOWN = 20
@@ -79,7 +79,7 @@ def _speaker(utterance: Utterance, voices: Mapping[str, str]) -> str:
 
 
 def _summary(status: Status) -> Html:
-    tiles = [
+    shown = [
         (f"{status.usable:,}", "utterances for training"),
         (duration(status.usable_seconds), "for training"),
         (f"{status.utterances:,}", "utterances cut"),
@@ -88,11 +88,7 @@ def _summary(status: Status) -> Html:
         (duration(status.seconds), "recorded"),
         (f"{len(status.failed):,}", "failed"),
     ]
-    shown = [
-        element("div", join([element("b", number), element("span", label)]), "tile")
-        for number, label in tiles
-    ]
-    return element("div", join(shown), "tiles")
+    return tiles(shown)
 
 
 def _plots(spoken: _Spoken) -> Html:

@@ -57,6 +57,12 @@ def table(
     return element("div", element("table", join([head, *body, *last])), "scroll")
 
 
+def tiles(shown: Iterable[tuple[str, str]]) -> Html:
+    """Numbers that are seen first, each with what it counts."""
+    made = [join([element("b", number), element("span", label)]) for number, label in shown]
+    return element("div", join(element("div", one, "tile") for one in made), "tiles")
+
+
 def figure(svg: str, caption: str, kind: str = "") -> Html:
     return element("figure", join([Html(svg), element("figcaption", caption)]), kind)
 

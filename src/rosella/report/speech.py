@@ -67,17 +67,13 @@ def _sentences(story: Story) -> Iterable[str]:
 def _tiles(story: Story) -> Html:
     summary = story.after.summary
     chance = _percent(summary["retrieval_chance"])
-    tiles = [
+    shown = [
         (_percent(summary["retrieval"]), f"of the sentences understood; guessing gives {chance}"),
         (_percent(summary["stopped"]), "of the clips stopped by themselves"),
         (f"{summary['length_ratio']:.2f} ×", "the length of the reference"),
         (f"{summary['real_time_factor']:.1f} ×", "real time, compiling included"),
     ]
-    return element("div", join(_tile(number, label) for number, label in tiles), "tiles")
-
-
-def _tile(number: str, label: str) -> Html:
-    return element("div", join([element("b", number), element("span", label)]), "tile")
+    return page.tiles(shown)
 
 
 def _scores(story: Story) -> Html:
