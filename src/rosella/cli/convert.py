@@ -64,8 +64,8 @@ def convert(
         )
     warning = conversion.find_warning(done.config, to)
     if warning:
-        typer.echo(f"Beware: {warning}", err=True)
-    typer.echo(
+        print(f"Beware: {warning}", file=sys.stderr)
+    print(
         f"{destination}: {done.parameters / 1e6:,.1f} M parameters from {done.kind} to {to} in "
         f"{time.perf_counter() - start:.1f} s, at most {_peak() / 2**30:.2f} GiB of memory."
     )

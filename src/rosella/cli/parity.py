@@ -34,7 +34,7 @@ def parity(
     with redirect_stdout(sys.stderr):
         found = compare(a, b, frames, dtype)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=1))
+        print(json.dumps(found.to_dict(), indent=1))
     else:
         show(found)
     first = found.divergence

@@ -46,7 +46,7 @@ def speak(
         raise UserError("The model ended at once and said nothing: try another --seed.")
     audio.write(out, speech.waveform, speech.sample_rate)
     ending = "" if speech.stopped else ", cut off at the length limit"
-    typer.echo(f"{out}: {len(speech.waveform) / speech.sample_rate:.1f} s{ending}")
+    print(f"{out}: {len(speech.waveform) / speech.sample_rate:.1f} s{ending}")
 
 
 def read_voice(clip: Path | None, transcript: str | None) -> Voice | None:

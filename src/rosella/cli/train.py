@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,13 +32,13 @@ def train(
     with TrainingRun.locked(run or Path("runs") / recipe.stem) as directory:
         directory.check(chosen)
         if directory.finished(chosen.steps):
-            typer.echo(f"Already done: {chosen.steps} steps; the model is in {directory.model}.")
+            print(f"Already done: {chosen.steps} steps; the model is in {directory.model}.")
             return
         outcome = run_recipe(chosen, directory)
     if not outcome.finished:
-        typer.echo(f"Saved at step {outcome.step} of {chosen.steps}.", err=True)
+        print(f"Saved at step {outcome.step} of {chosen.steps}.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    typer.echo(f"Trained {outcome.step} steps; the model is in {directory.model}.")
+    print(f"Trained {outcome.step} steps; the model is in {directory.model}.")
 
 
 def run_recipe(recipe: Recipe, run: TrainingRun) -> Outcome:
