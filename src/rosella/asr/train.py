@@ -130,8 +130,10 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = unread) -> Outcome:
             "make it a multiple."
         )
     recogniser = start(recipe)
-    splits: tuple[Split, ...] = ("train", "validation")
-    items = {split: _read(recipe, split, recogniser, report) for split in splits}
+    items: dict[Split, list[data.Item]] = {
+        "train": _read(recipe, "train", recogniser, report),
+        "validation": _read(recipe, "validation", recogniser, report),
+    }
     if not items["train"]:
         raise UserError(f"None of the examples in {', '.join(recipe.examples)} can be trained on.")
     finish = adapt(recogniser, recipe)
