@@ -130,7 +130,7 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = unread) -> Outcome:
             "make it a multiple."
         )
     recogniser = start(recipe)
-    items: dict[Split, list[data.Item]] = {
+    items: dict[Split, list[Item]] = {
         "train": _read(recipe, "train", recogniser, report),
         "validation": _read(recipe, "validation", recogniser, report),
     }
