@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rosella import speak
 from rosella.errors import UserError
-from rosella.inference.generate import Generation
+from rosella.inference import generate as generation
 from rosella.speak import MAX_BATCH, Speaker, Voice
 from training import tiny
 
@@ -37,9 +36,9 @@ def asked(monkeypatch):
         calls.append((text_ids, lengths, settings))
         codes = [np.full((2 * (row != 1), 3), row % 16, np.uint16) for row in range(len(lengths))]
         tokens = np.zeros((len(lengths), 2, 3), np.int32)
-        return Generation(codes, np.arange(len(lengths)) != 1, tokens)
+        return generation.Generation(codes, np.arange(len(lengths)) != 1, tokens)
 
-    monkeypatch.setattr(speak, "generate", generate)
+    monkeypatch.setattr(generation, "generate", generate)
     return calls
 
 

@@ -6,17 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rosella import audio, dialogue
-from rosella.codec import Codec, load_codec
+from rosella.codec import load_codec
 from rosella.errors import UserError
-from rosella.inference.generate import generate
-from rosella.inference.sampling import Sampling
-from rosella.model.config import DiaConfig
-from rosella.model.transformer import Dia
-from rosella.weights import find_model, load_model
+
+if TYPE_CHECKING:
+    from rosella.codec.interface import Codec
+    from rosella.inference.sampling import Sampling
+    from rosella.model.config import DiaConfig
+    from rosella.model.transformer import Dia
 
 LONGEST_SECONDS = 30.0
 MAX_BATCH = 16
@@ -49,6 +51,8 @@ def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker
 
     `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names.
     """
+    from rosella.weights import find_model, load_model
+
     model, config = load_model(name_or_path)
     own = find_model(name_or_path) / "codec"
     return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec)))
@@ -82,6 +86,8 @@ class Speaker:
         ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
         prompt = self._prompt(voice)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
+        from rosella.inference.sampling import Sampling
+
         sampling = Sampling(
             self.config.guidance if guidance is None else guidance,
             self.config.temperature if temperature is None else temperature,
@@ -102,6 +108,8 @@ class Speaker:
         seeds: list[int],
         sampling: Sampling,
     ) -> list[Speech]:
+        from rosella.inference.generate import generate
+
         prompts = None if prompt is None else [prompt] * len(ids)
         texts = dialogue.pad_batch(ids)
         made = generate(

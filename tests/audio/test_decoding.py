@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
+from test_audio import FORMATS, RATE, Counting, encode, sweep
 
 from rosella import audio
 from rosella.errors import UserError
-from test_audio import FORMATS, RATE, Counting, encode, sweep
 
 
 @pytest.mark.parametrize(("suffix", "codec", "rate"), FORMATS)

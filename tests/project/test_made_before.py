@@ -1,0 +1,54 @@
+"""A corpus, a run and a model folder that Rosella made at 25ec2db, in tests/data: all are still of use.
+
+Two recordings of tones with turns, the embedded codec, and two steps of a model of 18,000 parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from rosella.corpus.project import Corpus
+from rosella.recipes import load_recipe
+from rosella.runs import read_metrics
+from rosella.shards.read import Export
+from rosella.training import Recipe, TrainingRun, train
+from rosella.weights import load_model
+from support import ROOT
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    with tarfile.open(ROOT / "tests" / "data" / "made_at_25ec2db.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_corpus_is_counted_and_published_again_as_it_was(made):
+    before = json.loads((made / "corpus" / "export.json").read_text())
+    texts = Export.open(made / "corpus").index(["text"]).column("text").to_pylist()
+    with Corpus.open(made / "corpus") as corpus:
+        status = corpus.status()
+        assert (status.recordings, status.usable, status.failed) == (2, 6, [])
+        assert corpus.export().utterances == 6
+    assert json.loads((made / "corpus" / "export.json").read_text()) == before
+    assert texts == Export.open(made / "corpus").index(["text"]).column("text").to_pylist()
+
+
+def test_a_run_goes_on_and_its_checkpoint_is_the_model_it_wrote(made):
+    (checkpoint,) = (made / "run" / "checkpoints").iterdir()
+    one, other = (load_model(path)[0] for path in (checkpoint, made / "run" / "model"))
+    for left, right in zip(*(jax.tree.leaves(nnx.state(model)) for model in (one, other)), strict=True):
+        np.testing.assert_array_equal(left, right)
+    recipe = load_recipe(Recipe, "recipe.yaml", ["steps=3"])
+    with TrainingRun.locked("run") as run:
+        outcome = train(recipe, run)
+    assert (outcome.step, outcome.trained, outcome.finished) == (3, 1, True)
+    steps = [line["step"] for line in read_metrics("run/metrics.jsonl") if line["split"] == "train"]
+    assert steps == [1, 2, 3]
