@@ -47,7 +47,7 @@ def train(
     config = MelCodecConfig(num_codebooks=codebooks, codebook_size=entries)
     waves = load_audio(audio, config.sample_rate)
     minutes = sum(map(len, waves)) / config.sample_rate / 60
-    print(f"{minutes:.1f} minutes of audio; fitting the codebooks first.", flush=True)
+    print(f"{minutes:.1f} minutes of audio; fitting the codebooks first.")
     with progress("training the vocoder", steps) as update:
 
         def report(values: dict[str, Any]) -> None:

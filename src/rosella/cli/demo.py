@@ -11,7 +11,7 @@ import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +42,7 @@ def demo(
     road.prepare()
     ledger = Ledger(out / STATE)
     plan = road.plan(ledger)
-    ledger.run(plan, partial(print, flush=True))
+    ledger.run(plan, print)
     print(f"\nThe report is {out / 'report.html'}: open it in a browser.")
 
 

@@ -25,7 +25,7 @@ def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
         file if unbuffered else io.BufferedWriter(file),  # type: ignore[arg-type]
         stream.encoding,
         stream.errors,
-        line_buffering=stream.line_buffering,
+        line_buffering=True,  # what is printed is out at once, and a full disk is an error of the verb
         write_through=stream.write_through,
     )
 
