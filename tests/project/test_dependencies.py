@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 
 from support import ROOT, SOURCE
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = SETTINGS["project"]
 CORE = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
 OPTIONAL = {
     canonicalize_name(Requirement(line).name)
@@ -57,3 +58,9 @@ def test_everything_make_installs_is_pinned_to_one_version() -> None:
     versions = {canonicalize_name(name): version for name, version in PINS.items()}
     misfits = [r for r in declared if not r.specifier.contains(versions[canonicalize_name(r.name)])]
     assert misfits == []
+
+
+def test_every_marker_marks_a_test() -> None:
+    named = [marker.split(":")[0] for marker in SETTINGS["tool"]["pytest"]["ini_options"]["markers"]]
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in named if f"mark.{name}" not in tests] == []

@@ -157,16 +157,15 @@ def _groups(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, Any]]]:
         "by length": lambda row: [names[int(np.searchsorted(LENGTHS, row.seconds, "right"))]],
         "by language": lambda row: [row.language or "unknown"],
     }
-    return {
-        title: {
-            name: _summary(row for row in rows if name in key(row))
-            for name in (
-                names if title == "by length" else sorted({name for row in rows for name in key(row)})
-            )
-            if any(name in key(row) for row in rows)
-        }
-        for title, key in keys.items()
-    }
+    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    for title, key in keys.items():
+        members: dict[str, list[Row]] = {}
+        for row in rows:
+            for name in set(key(row)):
+                members.setdefault(name, []).append(row)
+        order = names if title == "by length" else sorted(members)
+        groups[title] = {name: _summary(members[name]) for name in order if name in members}
+    return groups
 
 
 def _noise(

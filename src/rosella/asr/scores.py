@@ -68,6 +68,9 @@ class Errors:
     def rate(self) -> float | None:
         return self.edits / self.length if self.length else None
 
+    def add(self, reference: Sequence[str] | str, hypothesis: Sequence[str] | str) -> None:
+        self.edits, self.length = self.edits + _distance(reference, hypothesis), self.length + len(reference)
+
 
 @dataclass
 class Scores:
@@ -129,7 +132,8 @@ def plain_words(text: str) -> list[str]:
 
 def word_errors(pair: Pair) -> Errors:
     """Word errors of one pair, tags and events included."""
-    return _errors(words(pair.reference), words(pair.hypothesis))
+    reference, hypothesis = words(pair.reference), words(pair.hypothesis)
+    return Errors(_distance(reference, hypothesis), len(reference))
 
 
 def loops(text: str) -> int:
@@ -153,12 +157,12 @@ def loops(text: str) -> int:
 
 def _add(scores: Scores, pair: Pair) -> None:
     reference, hypothesis = words(pair.reference), words(pair.hypothesis)
+    plain_reference, plain_hypothesis = plain_words(pair.reference), plain_words(pair.hypothesis)
     scores.examples += 1
-    _count(scores.words, reference, hypothesis)
-    _count(scores.plain_words, plain_words(pair.reference), plain_words(pair.hypothesis))
-    _count(scores.characters, " ".join(reference), " ".join(hypothesis))
-    plain = (" ".join(plain_words(text)) for text in (pair.reference, pair.hypothesis))
-    _count(scores.plain_characters, *plain)
+    scores.words.add(reference, hypothesis)
+    scores.plain_words.add(plain_reference, plain_hypothesis)
+    scores.characters.add(" ".join(reference), " ".join(hypothesis))
+    scores.plain_characters.add(" ".join(plain_reference), " ".join(plain_hypothesis))
     _add_speakers(scores, pair)
     known = fillers(pair.language)
     _add_found(scores.fillers, reference, hypothesis, lambda said: [word in known for word in said])
@@ -222,16 +226,7 @@ def _add_speakers(scores: Scores, pair: Pair) -> None:
     scores.spoken_by.edits += int(costs[linear_sum_assignment(costs)].sum())
 
 
-def _errors(reference: Sequence, hypothesis: Sequence) -> Errors:
-    return Errors(_distance(reference, hypothesis), len(reference))
-
-
-def _count(errors: Errors, reference: Sequence, hypothesis: Sequence) -> None:
-    errors.edits += _distance(reference, hypothesis)
-    errors.length += len(reference)
-
-
-def _distance(reference: Sequence, hypothesis: Sequence) -> int:
+def _distance(reference: Sequence[str] | str, hypothesis: Sequence[str] | str) -> int:
     from rapidfuzz.distance import Levenshtein
 
     return Levenshtein.distance(reference, hypothesis)
