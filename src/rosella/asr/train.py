@@ -131,8 +131,7 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = unread) -> Outcome:
         )
     recogniser = start(recipe)
     items: dict[Split, list[Item]] = {
-        "train": _read(recipe, "train", recogniser, report),
-        "validation": _read(recipe, "validation", recogniser, report),
+        split: _read(recipe, split, recogniser, report) for split in ("train", "validation")
     }
     if not items["train"]:
         raise UserError(f"None of the examples in {', '.join(recipe.examples)} can be trained on.")

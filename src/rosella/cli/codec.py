@@ -6,18 +6,15 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rosella.errors import UserError
 from rosella.numbers import percent
 from rosella.shown import shown
 
 if TYPE_CHECKING:
     import numpy as np
-
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"}
 
 Audio = Annotated[list[Path], typer.Argument(help="Audio files, or folders searched for them.")]
 
@@ -45,15 +42,14 @@ def train(
     from rosella.codec.training import CodecRecipe, train_codec
 
     config = MelCodecConfig(num_codebooks=codebooks, codebook_size=entries)
-    waves = load_audio(audio, config.sample_rate)
+    waves = _read(audio, config.sample_rate)
     minutes = sum(map(len, waves)) / config.sample_rate / 60
     print(f"{minutes:.1f} minutes of audio; fitting the codebooks first.")
+    recipe = CodecRecipe(steps=steps, seed=seed)
     with progress("training the vocoder", steps) as update:
-
-        def report(values: dict[str, Any]) -> None:
-            update(values["step"], f"loss {values['loss']:.3f}")
-
-        train_codec(waves, out, config, CodecRecipe(steps=steps, seed=seed), report)
+        train_codec(
+            waves, out, config, recipe, lambda values: update(values["step"], f"loss {values['loss']:.3f}")
+        )
     print(f"The codec is in {out}.")
 
 
@@ -67,7 +63,7 @@ def evaluate(
     from rosella.codec.quality import measure
 
     loaded = load_codec(codec)
-    quality = measure(loaded, load_audio(audio, loaded.sample_rate))
+    quality = measure(loaded, _read(audio, loaded.sample_rate))
     mean = sum(quality.stoi) / len(quality.stoi)
     if as_json:
         print(json.dumps({"mean_stoi": mean, **vars(quality)}))
@@ -80,32 +76,10 @@ def evaluate(
     print(f"entries in use per codebook: {shares}")
 
 
-def load_audio(paths: Sequence[Path], sample_rate: int) -> list[np.ndarray]:
-    """Decode files, and the audio files below folders, to mono at `sample_rate` and the loudness codecs are given.
+def _read(audio: Sequence[Path], sample_rate: int) -> list[np.ndarray]:
+    from rosella.codec.recordings import read_recordings
 
-    Files that cannot be decoded are named and left out; a UserError when none is left.
-    """
-    from rosella.audio import decode, normalise_loudness
-
-    files = [file for path in paths for file in _audio_files(path)]
-    if not files:
-        raise UserError(
-            "No audio found: give files, or a folder that holds .wav, .flac, .ogg, .opus, .mp3 or .m4a."
-        )
-    waves, faults = [], []
-    for file in files:
-        try:
-            waves.append(normalise_loudness(decode(file, sample_rate), sample_rate))
-        except UserError as fault:
-            faults.append(str(fault))
-    if not waves:
-        raise UserError(f"None of the {len(files)} files can be used; the first: {faults[0]}")
+    waves, faults = read_recordings(audio, sample_rate)
     for fault in faults:
         print(shown(f"left out: {fault}"), file=sys.stderr)
     return waves
-
-
-def _audio_files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
