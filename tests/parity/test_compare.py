@@ -53,7 +53,7 @@ def test_an_export_is_the_same_model(table, exported):
 def test_what_is_at_work_is_told(model, exported, tmp_path):
     save_model(tmp_path / "ours", model, CONFIG)
     told: list[tuple[int, str]] = []
-    compare.compare(tmp_path / "ours", exported, FRAMES, report=lambda done, note: told.append((done, note)))
+    compare.compare(tmp_path / "ours", exported, FRAMES, progress=lambda done, note="": told.append((done, note)))
     homes = f"{tmp_path / 'ours'} (Rosella)", f"{exported} (Transformers)"
     begun = [(number, f"{homes[number // 5]}: {trace.PARTS[number % 5]}") for number in range(10)]
     assert [each for each in told if each in begun] == [each for each in begun if each[0] < 6]

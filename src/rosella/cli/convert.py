@@ -51,7 +51,7 @@ def convert(
     if codec and without_codec:
         raise UserError("--codec names a codec and --without-codec leaves it out: give one of them.")
     start = time.perf_counter()
-    with progress("converting", 100) as update:
+    with progress("converting", conversion.PARTS) as update:
         done = conversion.convert(
             source,
             destination,
@@ -60,7 +60,7 @@ def convert(
             trained_text_length,
             codec,
             not without_codec,
-            lambda number, total: update(100 * number // total, f"tensor {number} of {total}"),
+            update,
         )
     warning = conversion.find_warning(done.config, to)
     if warning:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +13,15 @@ from rosella.convert import huggingface
 from rosella.errors import UserError
 from rosella.files import replacing_directory
 from rosella.model.config import DiaConfig
+from rosella.progress import Progress, unheard
 from rosella.weights import configs, orbax
 from rosella.weights.homes import Home, open_home
 from rosella.weights.models import write_directory
 from rosella.weights.names import Kind, places, tensor_shapes, to_stored
 from rosella.weights.tensors import DTYPES, WEIGHTS, Stored, Tensors, widest, write_safetensors
+
+PARTS = 100
+"""Of a conversion, by which its progress is told."""
 
 
 class Converted(NamedTuple):
@@ -37,14 +40,14 @@ def convert(
     trained_text_length: int | None = None,
     codec: str | None = None,
     with_codec: bool = True,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = unheard,
 ) -> Converted:
     """Writes the model at `source` to the new directory `destination`, a home of kind `to`.
 
     Tensors keep their stored types unless `dtype` names another. `trained_text_length` says that the decoder was
     trained on so many text positions, padding included, as Parkiet's does; its own checkpoints need no
     telling. `codec` replaces the one that the model names; not `with_codec` leaves it out of a Transformers
-    folder. `progress(done, total)` counts tensors.
+    folder. `progress` hears of its `PARTS`.
     The directory appears whole or not at all. Raises UserError for what cannot be read, is no whole model, holds
     NaN or infinities, or does not fit `dtype`.
     """
@@ -79,7 +82,7 @@ def _write(
     config: DiaConfig,
     kind: Kind,
     dtype: str | None,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     tensors, broken = _rewrite(home, kind.named, dtype, progress)
     kept = widest(list(tensors.stored.values())).name
@@ -102,9 +105,7 @@ def _write(
         )
 
 
-def _rewrite(
-    home: Home, named: Kind, dtype: str | None, progress: Callable[[int, int], None]
-) -> tuple[Tensors, list[str]]:
+def _rewrite(home: Home, named: Kind, dtype: str | None, progress: Progress) -> tuple[Tensors, list[str]]:
     """The home's tensors under other names, and those of those that turn out to hold NaN or infinities when read."""
     found, broken = places(named, home.config), []
     stored = {
@@ -121,7 +122,7 @@ def _rewrite(
             value = home.piece(place.path, place.number).astype(stored[name].dtype, copy=False)
         if not np.isfinite(value).all():
             broken.append(name)
-        progress(numbers[name], len(numbers))
+        progress(PARTS * numbers[name] // len(numbers), f"tensor {numbers[name]} of {len(numbers)}")
         return to_stored(named, place, value)
 
     return Tensors(stored, read), broken

@@ -6,7 +6,6 @@ the first runs in Rosella, since a home is compared with ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +18,9 @@ from rosella.parity import trace
 from rosella.parity.rosella_trace import trace_model
 from rosella.parity.trace import Case, Greedy, Inputs, Say, Trace
 from rosella.parity.transformers_trace import has_tokenizer, trace_folder
+from rosella.progress import Progress, unheard
 from rosella.weights import load_model, open_home
 from rosella.weights.names import Kind
-
-Report = Callable[[int, str], None]
 
 BOUND, LARGE_BOUND, LARGE_WIDTH = 1e-5, 1e-4, 1024
 TIE = 10.0  # a choice whose margin is below so many times the logits' error may go either way
@@ -97,11 +95,11 @@ def compare(
     b: str | Path,
     frames: int | None = None,
     dtype: str = "float32",
-    report: Report = lambda done, note: None,
+    progress: Progress = unheard,
 ) -> Parity:
     """Runs both homes, one after the other, on the same inputs; `frames` as in `trace.make_inputs`.
 
-    `dtype` is the compute type; only float32 has bounds. `report` hears how many of 2 x `trace.PARTS` are
+    `dtype` is the compute type; only float32 has bounds. `progress` hears how many of 2 x `trace.PARTS` are
     done, and which home is at what. UserError for homes that cannot be read, or whose sizes differ.
     """
     first, second = _side(a), _side(b)
@@ -111,10 +109,10 @@ def compare(
     inputs = trace.make_inputs(first.config, frames)
     # One after the other, so that one model is in memory at a time.
     traces = [
-        side.run(inputs, dtype, _saying(report, number, side, inputs))
+        side.run(inputs, dtype, _saying(progress, number, side, inputs))
         for number, side in enumerate((first, second))
     ]
-    report(2 * len(trace.PARTS), "")
+    progress(2 * len(trace.PARTS))
     return Parity(
         (str(first), str(second)), compare_traces(traces[0], traces[1], _bound(first.config, dtype))
     )
@@ -151,12 +149,12 @@ def compare_greedy(case: Case, a: Greedy, b: Greedy, tie: float, bound: float | 
     return Row(str(case), wrong / max(compared, 1), None if bound is None else 0.0, remark)
 
 
-def _saying(report: Report, number: int, side: Side, inputs: Inputs) -> Say:
-    """Tells `report` what a home is at, the first being number 0."""
+def _saying(progress: Progress, number: int, side: Side, inputs: Inputs) -> Say:
+    """Tells `progress` what a home is at, the first being number 0."""
 
     def say(part: str, frames: int | None = None) -> None:
         known = "" if frames is None else f", {frames} of {inputs.frames} frames"
-        report(number * len(trace.PARTS) + trace.PARTS.index(part), f"{side}: {part}{known}")
+        progress(number * len(trace.PARTS) + trace.PARTS.index(part), f"{side}: {part}{known}")
 
     return say
 
