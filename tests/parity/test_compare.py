@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
+from test_production import write_dia
 
 import tiny_dia
 from parity.learnt import CONFIG, FRAMES, quiet
@@ -24,7 +25,6 @@ from rosella.parity.trace import Greedy
 from rosella.parity.transformers_trace import trace_folder
 from rosella.weights import load_model, save_model
 from rosella.weights.tensors import WEIGHTS
-from test_production import write_dia
 
 pytestmark = pytest.mark.parity
 
@@ -53,7 +53,9 @@ def test_an_export_is_the_same_model(table, exported):
 def test_what_is_at_work_is_told(model, exported, tmp_path):
     save_model(tmp_path / "ours", model, CONFIG)
     told: list[tuple[int, str]] = []
-    compare.compare(tmp_path / "ours", exported, FRAMES, progress=lambda done, note="": told.append((done, note)))
+    compare.compare(
+        tmp_path / "ours", exported, FRAMES, progress=lambda done, note="": told.append((done, note))
+    )
     homes = f"{tmp_path / 'ours'} (Rosella)", f"{exported} (Transformers)"
     begun = [(number, f"{homes[number // 5]}: {trace.PARTS[number % 5]}") for number in range(10)]
     assert [each for each in told if each in begun] == [each for each in begun if each[0] < 6]
