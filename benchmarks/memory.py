@@ -22,8 +22,8 @@ from ahead import Device
 from catalogue import fill
 
 from rosella.corpus.catalogue.models import DONE, FAILED, StateRow
-from rosella.corpus.catalogue.store import TOKENIZE
 from rosella.corpus.project import Corpus
+from rosella.corpus.stage import TOKENIZE
 
 RATE, MINUTES = 16_000, 10
 CASES = {

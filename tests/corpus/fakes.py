@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from rosella.corpus.catalogue.leases import Lease
+from rosella.corpus.catalogue.models import JobRow
+
 RATE = 16000
 
 
@@ -27,6 +30,13 @@ class FakeCodec:
     def _one(self, blocks):
         facts = np.stack([blocks.mean(1), blocks.max(1), blocks.min(1), blocks.std(1)], axis=1)
         return np.clip((facts + 1) * 127, 0, 255).astype(np.uint16)
+
+
+def taken(catalogue, recording: str, stage: str, version: str = "1") -> Lease:
+    """A stage of a recording in a test's hands, whether it is due or not."""
+    with catalogue.session() as session:
+        session.merge(JobRow(recording=recording, stage=stage, holder="test", expires=0.0, attempts=1))
+    return Lease(recording, stage, version, "test", 1)
 
 
 def tone(seconds: float, rate: int = RATE, pitch: float = 200.0, seed: int = 0) -> np.ndarray:

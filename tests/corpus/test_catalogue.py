@@ -9,10 +9,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from corpus.fakes import taken
 from rosella import stopping
 from rosella.corpus.catalogue import settings
+from rosella.corpus.catalogue.leases import LeaseLost
 from rosella.corpus.catalogue.models import Base
+from rosella.corpus.catalogue.removal import purge
 from rosella.corpus.catalogue.store import Catalogue, Source
+from rosella.corpus.stage import StageResult
 from rosella.errors import UserError
 from rosella.records import Recording, Reject, Turn, Utterance
 from support import environment
@@ -31,13 +35,13 @@ def catalogue(database_url):
 
 
 def test_migrations_make_exactly_the_models(catalogue):
-    with catalogue._engine.connect() as connection:
+    with catalogue.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
 def test_sqlite_writes_ahead_and_checks_references(tmp_path):
-    with Catalogue.open(f"sqlite:///{tmp_path}/c.sqlite")._engine.connect() as connection:
+    with Catalogue.open(f"sqlite:///{tmp_path}/c.sqlite").engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
@@ -47,7 +51,10 @@ def test_records_come_back_as_they_went_in(catalogue):
     assert catalogue.turns(RECORDING.id) == TURNS
     assert catalogue.find(SOURCE) == catalogue.get(RECORDING.id) == RECORDING
     assert catalogue.find(Source("/a.wav", 100, 2)) is None
-    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE], [Reject(3.0, 4.0, "turn of 9 s is odd")])
+    catalogue.finish(
+        taken(catalogue, RECORDING.id, "segment"),
+        StageResult([UTTERANCE], [Reject(3.0, 4.0, "turn of 9 s is odd")]),
+    )
     assert catalogue.utterances(RECORDING.id) == [UTTERANCE]
     assert catalogue.status().rejects == {"turn of … s is odd": 1}
 
@@ -56,23 +63,23 @@ def test_a_stage_waits_for_the_one_before_and_for_its_version(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
     assert catalogue.due("segment", "1") == []
     assert catalogue.due("diarize", "1") == [RECORDING]
-    catalogue.finish(RECORDING.id, "diarize", "1")
+    catalogue.finish(taken(catalogue, RECORDING.id, "diarize"), StageResult())
     assert catalogue.due("segment", "1") == [RECORDING]
-    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
+    catalogue.finish(taken(catalogue, RECORDING.id, "segment"), StageResult([UTTERANCE]))
     assert catalogue.due("segment", "1") == []
     assert catalogue.due("segment", "2") == [RECORDING]
     assert catalogue.due("tokenize", "1") == []
-    catalogue.finish(RECORDING.id, "transcribe", "1")
+    catalogue.finish(taken(catalogue, RECORDING.id, "transcribe"), StageResult())
     assert catalogue.due("tokenize", "1") == [RECORDING]
-    catalogue.finish(RECORDING.id, "tokenize", "1")
+    catalogue.finish(taken(catalogue, RECORDING.id, "tokenize"), StageResult())
     assert catalogue.done("tokenize", "1") == [RECORDING]
     assert catalogue.done("tokenize", "2") == []
 
 
 def test_a_failed_stage_is_not_due_again_for_the_same_version(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
-    catalogue.finish(RECORDING.id, "diarize", "1")
-    catalogue.fail(RECORDING.id, "segment", "1", "because")
+    catalogue.finish(taken(catalogue, RECORDING.id, "diarize"), StageResult())
+    catalogue.fail(taken(catalogue, RECORDING.id, "segment"), "because")
     assert catalogue.due("segment", "1") == []
     assert catalogue.due("segment", "2") == [RECORDING]
     assert catalogue.failed() == [
@@ -84,10 +91,10 @@ def test_a_failed_stage_is_not_due_again_for_the_same_version(catalogue):
 
 def test_new_utterances_make_later_stages_stale(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
-    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
+    catalogue.finish(taken(catalogue, RECORDING.id, "segment"), StageResult([UTTERANCE]))
     for stage in ("transcribe", "tokenize"):
-        catalogue.finish(RECORDING.id, stage, "1")
-    catalogue.finish(RECORDING.id, "segment", "2", [UTTERANCE])
+        catalogue.finish(taken(catalogue, RECORDING.id, stage), StageResult())
+    catalogue.finish(taken(catalogue, RECORDING.id, "segment", "2"), StageResult([UTTERANCE]))
     assert catalogue.due("transcribe", "1") == [RECORDING]
     assert catalogue.done("tokenize", "1") == []
 
@@ -95,7 +102,7 @@ def test_new_utterances_make_later_stages_stale(catalogue):
 def test_turns_of_a_diarizer_stand_beside_none_of_the_source(catalogue):
     catalogue.add(RECORDING, SOURCE, [])
     assert catalogue.untranscribed()
-    catalogue.finish(RECORDING.id, "diarize", "1", turns=[Turn(1.0, 2.0, "A", "")])
+    catalogue.finish(taken(catalogue, RECORDING.id, "diarize"), StageResult(turns=[Turn(1.0, 2.0, "A", "")]))
     assert catalogue.turns(RECORDING.id) == []
     assert catalogue.turns(RECORDING.id, origin=None) == [Turn(1.0, 2.0, "A", "")]
     assert catalogue.add(RECORDING, SOURCE, []) == "unchanged"
@@ -107,8 +114,8 @@ def test_turns_of_a_diarizer_stand_beside_none_of_the_source(catalogue):
 
 def test_changed_turns_make_everything_stale_and_changed_facts_nothing(catalogue):
     catalogue.add(RECORDING, SOURCE, TURNS)
-    catalogue.finish(RECORDING.id, "diarize", "1")
-    catalogue.finish(RECORDING.id, "segment", "1", [UTTERANCE])
+    catalogue.finish(taken(catalogue, RECORDING.id, "diarize"), StageResult())
+    catalogue.finish(taken(catalogue, RECORDING.id, "segment"), StageResult([UTTERANCE]))
     assert catalogue.add(Recording(**{**RECORDING.to_dict(), "show": "s"}), SOURCE, TURNS) == "updated"
     assert catalogue.due("segment", "1") == []
     assert catalogue.add(Recording(**{**RECORDING.to_dict(), "show": "s"}), SOURCE, TURNS[:1]) == "updated"
@@ -116,8 +123,13 @@ def test_changed_turns_make_everything_stale_and_changed_facts_nothing(catalogue
 
 
 def test_results_of_a_removed_recording_are_dropped(catalogue):
-    catalogue.finish("gone", "segment", "1", [UTTERANCE])
-    catalogue.fail("gone", "segment", "1", "because")
+    catalogue.add(RECORDING, SOURCE, TURNS)
+    lease = taken(catalogue, RECORDING.id, "segment")
+    purge(catalogue.engine, [RECORDING.id])
+    with pytest.raises(LeaseLost):
+        catalogue.finish(lease, StageResult([UTTERANCE]))
+    with pytest.raises(LeaseLost):
+        catalogue.fail(lease, "because")
     assert catalogue.status().recordings == 0
 
 
@@ -152,7 +164,7 @@ def test_processes_that_open_a_new_catalogue_together_make_it_once(tmp_path):
 
 
 def test_a_newer_catalogue_is_refused(database_url, catalogue):
-    with catalogue._engine.begin() as connection:
+    with catalogue.engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(UserError, match="made by a newer Rosella"):
         Catalogue.open(database_url)

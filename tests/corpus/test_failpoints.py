@@ -12,8 +12,8 @@ import pytest
 
 from corpus import pipeline
 from rosella import failpoints
-from rosella.corpus.catalogue.store import STAGES
 from rosella.corpus.project import Corpus
+from rosella.corpus.stage import STAGES
 from support import SOURCE
 
 KILLABLE = multiprocessing.get_context("forkserver")

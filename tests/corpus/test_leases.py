@@ -11,8 +11,8 @@ from rosella.corpus.catalogue.connection import Unavailable
 from rosella.corpus.catalogue.models import JobRow
 from rosella.corpus.catalogue.store import Catalogue, Source
 from rosella.corpus.engines import local
-from rosella.corpus.engines.local import Outcome
 from rosella.corpus.engines.work import MAX_ATTEMPTS, Terms, work
+from rosella.corpus.stage import StageResult
 from rosella.records import Recording, Turn
 
 A, B = (Recording(name * 32, f"/{name}.wav", 10.0, 16000, 1) for name in "ab")
@@ -39,7 +39,7 @@ class Diarize:
     def run(self, recording):
         self.ran.append(recording.id)
         self.act(recording)
-        return Outcome()
+        return StageResult()
 
 
 def shift(catalogue, seconds):
@@ -65,7 +65,7 @@ def test_of_two_workers_one_gets_the_recording(catalogue):
     assert held(catalogue) == 1
     assert leases.is_due(catalogue, "diarize", "1")
     assert leases.renew(catalogue, first)
-    catalogue.finish(A.id, "diarize", "1", lease=first)
+    catalogue.finish(first, StageResult())
     assert claim(catalogue, "two") is None, "it is done"
     assert held(catalogue) == 0
 
@@ -88,11 +88,11 @@ def test_who_lost_the_lease_cannot_commit(catalogue):
     assert quick.attempts == 2
     assert not leases.renew(catalogue, slow)
     with pytest.raises(leases.LeaseLost):
-        catalogue.finish(A.id, "diarize", "1", turns=[Turn(0.0, 9.0, "x", "")], lease=slow)
+        catalogue.finish(slow, StageResult(turns=[Turn(0.0, 9.0, "x", "")]))
     assert catalogue.turns(A.id)[0].speaker == "anna"
-    catalogue.finish(A.id, "diarize", "1", lease=quick)
+    catalogue.finish(quick, StageResult())
     with pytest.raises(leases.LeaseLost):
-        catalogue.fail(A.id, "diarize", "1", "too late", lease=slow)
+        catalogue.fail(slow, "too late")
     assert catalogue.failed() == []
 
 
@@ -106,7 +106,7 @@ def test_new_results_before_it_take_the_job_from_a_worker(catalogue):
     early = claim(catalogue, "early")
     catalogue.add(A, Source(A.path, 1, 2), [Turn(0.0, 2.0, "ben", "dag")])
     with pytest.raises(leases.LeaseLost):
-        catalogue.finish(A.id, "diarize", "1", lease=early)
+        catalogue.finish(early, StageResult())
     assert claim(catalogue, "late") is not None
 
 

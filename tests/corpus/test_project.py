@@ -16,10 +16,10 @@ import soundfile
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone, turn
 from rosella import audio
 from rosella.corpus.catalogue import leases
-from rosella.corpus.catalogue.store import STAGES
 from rosella.corpus.engines.work import MAX_ATTEMPTS
 from rosella.corpus.project import Corpus
 from rosella.corpus.segment import Cutting
+from rosella.corpus.stage import STAGES
 from rosella.errors import NoSpace, RosellaError, UserError
 from rosella.shards.read import Export
 

@@ -11,9 +11,9 @@ import pytest
 
 from corpus import pipeline
 from rosella.corpus.catalogue.connection import Unavailable
-from rosella.corpus.catalogue.store import STAGES
 from rosella.corpus.engines import queue
 from rosella.corpus.project import Corpus
+from rosella.corpus.stage import STAGES
 from rosella.errors import UserError
 
 pytestmark = pytest.mark.services

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from corpus.fakes import FakeCodec, save_manifest, small_source
+from corpus.fakes import FakeCodec, save_manifest, small_source, taken
 from rosella.corpus.project import Corpus
+from rosella.corpus.stage import StageResult
 from rosella.report.corpus import SAMPLES, write_page
 
 
@@ -46,7 +47,9 @@ def test_the_page_shows_how_much_a_recogniser_guessed(corpus, tmp_path):
     (recording, *_) = corpus.catalogue.done("scan", "")
     utterances = corpus.catalogue.utterances(recording.id)
     guessed = [replace(u, confidence=-0.3, transcript_source="model") for u in utterances]
-    corpus.catalogue.finish(recording.id, "tokenize", corpus.codes, guessed)
+    corpus.catalogue.finish(
+        taken(corpus.catalogue, recording.id, "tokenize", corpus.codes), StageResult(guessed)
+    )
     write_page(corpus, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "log-probability of a byte" in page and f"({len(guessed)} of {len(guessed)})" in page

@@ -113,9 +113,9 @@ def run_local(
         models = load_models(settings, devices[0])
         remember(opened.catalogue, settings, models)
         return opened.run(**models, progress=progress)
-    from rosella.corpus.catalogue.store import STAGES
     from rosella.corpus.engines.local import ran_between
     from rosella.corpus.engines.progress import advances
+    from rosella.corpus.stage import STAGES
 
     before, stages = opened.catalogue.status(), STAGES[1:]
     arguments = [

@@ -12,10 +12,10 @@ from typing import Any, Self
 from rosella.audio import is_url
 from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.status import Status
-from rosella.corpus.catalogue.store import SCAN, TOKENIZE, Catalogue
+from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.diarization.turns import Diarizer
 from rosella.corpus.engines import local
-from rosella.corpus.engines.local import Ran, Stage
+from rosella.corpus.engines.local import Ran
 from rosella.corpus.engines.progress import Advance, Progress
 from rosella.corpus.engines.work import anything_due
 from rosella.corpus.export.balance import Balance
@@ -26,6 +26,7 @@ from rosella.corpus.scan import scanned, source_of, unread
 from rosella.corpus.segment import Cutting, timed
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
+from rosella.corpus.stage import SCAN, TOKENIZE, Stage
 from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
 from rosella.corpus.tokenize import (
     CodesCache,

@@ -10,10 +10,9 @@ import numpy as np
 
 from rosella import dialogue
 from rosella.corpus.ahead import Expected
-from rosella.corpus.catalogue.store import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Catalogue
 from rosella.corpus.diarization.turns import Diarization, Diarizer, SpeakerTurn
-from rosella.corpus.engines.local import Outcome
 from rosella.corpus.segment import FASTEST, SHORTEST, Cutting, cut, quietest
+from rosella.corpus.stage import DIARIZE, SEGMENT, TOKENIZE, TRANSCRIBE, Known, StageResult
 from rosella.corpus.tokenize import CodesCache, Decoded, Encoder, decoded, encoded, version
 from rosella.corpus.transcribe import REPETITIVE, SILENT, Clip, Heard, Transcriber, Transcription
 from rosella.errors import RosellaError, UserError
@@ -29,7 +28,7 @@ MODEL = "model"
 class DiarizeStage:
     """Finds the turns of recordings that came without any, and remembers the voices of everybody."""
 
-    catalogue: Catalogue
+    catalogue: Known
     diarizer: Diarizer | None
     name: str = DIARIZE
 
@@ -37,13 +36,13 @@ class DiarizeStage:
     def version(self) -> str:
         return self.diarizer.version if self.diarizer else NONE
 
-    def run(self, recording: Recording) -> Outcome:
+    def run(self, recording: Recording) -> StageResult:
         if turns := self.catalogue.turns(recording.id):
-            return Outcome(embeddings=self._embedded(recording, turns))
+            return StageResult(embeddings=self._embedded(recording, turns))
         if self.diarizer is None:
             raise UserError("It came without turns: run with a diarizer.")
         found = self.diarizer.diarize(recording.audio)
-        return Outcome(turns=_turns(found), embeddings=found.embeddings)
+        return StageResult(turns=_turns(found), embeddings=found.embeddings)
 
     def _embedded(self, recording: Recording, turns: Sequence[Turn]) -> dict[str, np.ndarray] | None:
         if self.diarizer is None:
@@ -59,7 +58,7 @@ class DiarizeStage:
 class SegmentStage:
     """Cuts turns into utterances; those that are to be transcribed fit the recogniser's `window` of seconds."""
 
-    catalogue: Catalogue
+    catalogue: Known
     cutting: Cutting
     window: float | None = None
     name: str = SEGMENT
@@ -68,19 +67,19 @@ class SegmentStage:
     def version(self) -> str:
         return self.cutting.version + (f":{self.window:g}" if self.window else "")
 
-    def run(self, recording: Recording) -> Outcome:
+    def run(self, recording: Recording) -> StageResult:
         turns = self.catalogue.turns(recording.id, origin=None)
         cutting = self.cutting
         if self.window and not any(turn.text for turn in turns):
             cutting = replace(cutting, max_seconds=min(self.window, cutting.max_seconds))
-        return Outcome(*cut(recording, turns, cutting, partial(quietest, recording.audio)))
+        return StageResult(*cut(recording, turns, cutting, partial(quietest, recording.audio)))
 
 
 @dataclass
 class TranscribeStage:
     """Writes down what is said in utterances that came without a transcript."""
 
-    catalogue: Catalogue
+    catalogue: Known
     transcriber: Transcriber | None
     name: str = TRANSCRIBE
 
@@ -94,11 +93,11 @@ class TranscribeStage:
     def expect(self, recording: Recording | None) -> None:
         self._expected.expect(recording)
 
-    def run(self, recording: Recording) -> Outcome:
+    def run(self, recording: Recording) -> StageResult:
         utterances = self.catalogue.utterances(recording.id)
         clips = _clips(recording, utterances)
         if not clips:
-            return Outcome()
+            return StageResult()
         if self.transcriber is None:
             raise UserError("It came without a transcript: run with a recogniser.")
         with self._expected.take(recording, clips) as batches:
@@ -108,7 +107,7 @@ class TranscribeStage:
         }
         reasons = made.rejects | {name: reason for name, (_, reason) in written.items() if reason}
         rejects = [Reject(u.start, u.end, reasons[u.id]) for u in utterances if u.id in reasons]
-        return Outcome([written[u.id][0] if u.id in written else u for u in utterances], rejects)
+        return StageResult([written[u.id][0] if u.id in written else u for u in utterances], rejects)
 
     def _due(self, recording: Recording) -> list[Clip]:
         return _clips(recording, self.catalogue.utterances(recording.id))
@@ -122,7 +121,7 @@ class TranscribeStage:
 class TokenizeStage:
     """Turns utterances into codes, reusing those whose span is unchanged."""
 
-    catalogue: Catalogue
+    catalogue: Known
     cache: CodesCache
     codec: Encoder
     name: str = TOKENIZE
@@ -137,7 +136,7 @@ class TokenizeStage:
     def expect(self, recording: Recording | None) -> None:
         self._expected.expect(recording)
 
-    def run(self, recording: Recording) -> Outcome:
+    def run(self, recording: Recording) -> StageResult:
         worded, known = self._worded(recording), self._known(recording.id)
         missing, kept = _missing(worded, known), known.intersection(u.id for u in worded)
         rejects: list[Reject] = []
@@ -149,7 +148,7 @@ class TokenizeStage:
                 rejects += without
                 for utterance, codes in fresh.items():
                     add(utterance, codes)
-        return Outcome(None, rejects)
+        return StageResult(None, rejects)
 
     def _worded(self, recording: Recording) -> list[Utterance]:
         return [u for u in self.catalogue.utterances(recording.id) if u.text]

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corpus.fakes import person
+from corpus.fakes import person, taken
 from rosella.corpus.catalogue.speakers import embeddings, heard_in, link_speakers, replace_speakers, voices
 from rosella.corpus.catalogue.store import Catalogue, Source
+from rosella.corpus.stage import StageResult
 from rosella.records import Recording
 
 
@@ -56,7 +57,8 @@ def test_a_voice_does_not_outlive_its_recording(catalogue):
 
 
 def test_what_diarizing_finds_is_stored_with_it(catalogue):
-    catalogue.finish("r0", "diarize", "v7", embeddings={"A": person(0)})
+    found = StageResult(embeddings={"A": person(0)})
+    catalogue.finish(taken(catalogue, "r0", "diarize", "v7"), found)
     assert list(embeddings(catalogue, "r0")) == ["A"]
-    catalogue.finish("r0", "diarize", "v7", embeddings={})
+    catalogue.finish(taken(catalogue, "r0", "diarize", "v7"), StageResult(embeddings={}))
     assert embeddings(catalogue, "r0") == {}

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 import sqlalchemy as sa
 
-from corpus.fakes import FakeCodec, small_source
+from corpus.fakes import FakeCodec, small_source, taken
 from rosella.corpus.catalogue.connection import bring_to, reach
 from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.store import Catalogue
@@ -188,7 +188,9 @@ def test_the_work_ahead_is_counted(corpus, tmp_path):
     assert set(counted().values()) == {(0, 0.0)}
     assert counted("another")["tokenize"] == (2, 24.0)
     assert counted("another")["segment"] == (0, 0.0)
-    corpus.catalogue.fail(corpus.catalogue.done("scan", "")[0].id, "segment", "x", "because")
+    corpus.catalogue.fail(
+        taken(corpus.catalogue, corpus.catalogue.done("scan", "")[0].id, "segment", "x"), "because"
+    )
     ahead = counted()
     ran = corpus.run(FakeCodec())
     assert {stage: number for stage, (number, _) in ahead.items()} == ran.done

@@ -15,10 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from rosella.corpus.catalogue.models import JobRow, RecordingRow
-from rosella.corpus.catalogue.store import Catalogue, due_query
+from rosella.corpus.catalogue.database import Database
+from rosella.corpus.catalogue.models import DONE, PENDING, JobRow, RecordingRow, StateRow
+from rosella.corpus.stage import STAGES
 from rosella.errors import RosellaError
 
 LEASE_SECONDS = 60.0
@@ -31,10 +32,11 @@ class LeaseLost(RosellaError):
 
 @dataclass(frozen=True)
 class Lease:
-    """A stage of a recording in the hands of `holder`; `attempts` workers took it, this one included."""
+    """A version of a stage of a recording in the hands of `holder`; `attempts` workers took it, this one included."""
 
     recording: str
     stage: str
+    version: str
     holder: str
     attempts: int
 
@@ -60,7 +62,7 @@ def holder_name() -> str:
 
 
 def claim(
-    catalogue: Catalogue,
+    database: Database,
     recording: str,
     stage: str,
     version: str,
@@ -69,11 +71,11 @@ def claim(
 ) -> Lease | None:
     """Take a job for `seconds`, or None: it is done, not due yet, or in other hands."""
     try:
-        with catalogue.session() as session:
+        with database.session() as session:
             attempts = _take(session, recording, stage, holder, seconds)
             if attempts is None:
                 return None
-            lease = Lease(recording, stage, holder, attempts)
+            lease = Lease(recording, stage, version, holder, attempts)
             if session.scalar(due_query(stage, version).where(RecordingRow.id == recording)) is None:
                 lease.settle(session)
                 return None
@@ -96,31 +98,31 @@ def _take(session: Session, recording: str, stage: str, holder: str, seconds: fl
     return session.scalar(statement.returning(JobRow.attempts))
 
 
-def renew(catalogue: Catalogue, lease: Lease, seconds: float = LEASE_SECONDS) -> bool:
+def renew(database: Database, lease: Lease, seconds: float = LEASE_SECONDS) -> bool:
     """Keep a job for `seconds` from now. False where it is lost."""
-    with catalogue.session() as session:
+    with database.session() as session:
         statement = sa.update(JobRow).where(*lease.held).values(expires=_now(session) + seconds)
         return _rows(session, statement) == 1
 
 
-def give_back(catalogue: Catalogue, lease: Lease) -> None:
+def give_back(database: Database, lease: Lease) -> None:
     """Let go of a job that was not to blame for its end: the attempt does not count."""
-    with catalogue.session() as session:
+    with database.session() as session:
         values = {"expires": 0.0, "attempts": JobRow.attempts - 1}
         session.execute(sa.update(JobRow).where(*lease.held).values(values))
 
 
-def give_back_all(catalogue: Catalogue, holder: str) -> None:
+def give_back_all(database: Database, holder: str) -> None:
     """Let go of everything in these hands, as `give_back`."""
-    with catalogue.session() as session:
+    with database.session() as session:
         values = {"expires": 0.0, "attempts": JobRow.attempts - 1}
         session.execute(sa.update(JobRow).where(JobRow.holder == holder, JobRow.expires > 0).values(values))
 
 
-def free_the_dead(catalogue: Catalogue) -> None:
+def free_the_dead(database: Database) -> None:
     """End the leases of processes of this machine that are no more, instead of waiting for them to run out."""
     mine = JobRow.holder.startswith(_machine(), autoescape=True)
-    with catalogue.session() as session:
+    with database.session() as session:
         holders = session.scalars(sa.select(JobRow.holder).where(mine, JobRow.expires > 0).distinct()).all()
         for holder in holders:
             if not _lives(int(holder.removeprefix(_machine()).split(":")[0])):
@@ -128,10 +130,10 @@ def free_the_dead(catalogue: Catalogue) -> None:
 
 
 def waiting(
-    catalogue: Catalogue, stage: str, version: str, limit: int, seconds: float = LEASE_SECONDS
+    database: Database, stage: str, version: str, limit: int, seconds: float = LEASE_SECONDS
 ) -> list[str]:
     """Ids of recordings that wait for a stage and are in nobody's hands, at most `limit`."""
-    with catalogue.session() as session:
+    with database.session() as session:
         held = sa.exists().where(
             JobRow.recording == RecordingRow.id, JobRow.stage == stage, ~_is_free(session, seconds)
         )
@@ -139,11 +141,25 @@ def waiting(
         return list(session.scalars(query))
 
 
-def is_due(catalogue: Catalogue, stage: str, version: str) -> bool:
+def is_due(database: Database, stage: str, version: str) -> bool:
     """Whether a stage is to be done for some recording, be it in somebody's hands or not."""
-    with catalogue.session() as session:
+    with database.session() as session:
         query = due_query(stage, version).with_only_columns(RecordingRow.id).limit(1)
         return session.scalar(query) is not None
+
+
+def due_query(stage: str, version: str) -> sa.Select[RecordingRow]:
+    """Selects the recordings a stage of this version is due for."""
+    before = aliased(StateRow)
+    return (
+        sa.select(RecordingRow)
+        .join(
+            before, (before.recording == RecordingRow.id) & (before.stage == STAGES[STAGES.index(stage) - 1])
+        )
+        .outerjoin(StateRow, (StateRow.recording == RecordingRow.id) & (StateRow.stage == stage))
+        .where(before.state == DONE)
+        .where(sa.or_(StateRow.state.is_(None), StateRow.state == PENDING, StateRow.version != version))
+    )
 
 
 def _is_free(session: Session, seconds: float) -> sa.ColumnElement[bool]:
@@ -163,9 +179,9 @@ def _is_postgresql(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
-def spans_machines(catalogue: Catalogue) -> bool:
+def spans_machines(database: Database) -> bool:
     """Whether workers on several machines may share this catalogue: SQLite over a network file system breaks."""
-    with catalogue.session() as session:
+    with database.session() as session:
         return _is_postgresql(session)
 
 

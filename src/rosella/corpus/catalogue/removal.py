@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.connection import explained
+from rosella.corpus.catalogue.database import Database
 from rosella.corpus.catalogue.models import MANIFEST, RecordingRow, RemovedRow, SpeakerRow, TurnRow
 from rosella.corpus.catalogue.speakers import link_speakers
-from rosella.corpus.catalogue.store import Catalogue
 from rosella.errors import UserError
 
 
@@ -45,14 +45,14 @@ class Found:
     heard: list[Heard]
 
 
-def find(catalogue: Catalogue, name: str) -> Found:
+def find(database: Database, name: str) -> Found:
     """The recording of an id, path or file name, or else all in which the speaker of that name talks.
 
     A speaker is a name that a source gave, or a voice linked across recordings; `A` of one diarized recording is not
     `A` of another. Who has a name may be heard elsewhere too: voices are alike by their embeddings, which may be wrong.
     """
-    link_speakers(catalogue)  # a voice heard since the last export would be missed
-    with catalogue.session() as session:
+    link_speakers(database)  # a voice heard since the last export would be missed
+    with database.session() as session:
         if found := _by_place(session, name):
             return Found(found, [])
         named, heard = _by_speaker(session, name), _by_voice(session, name)
@@ -101,9 +101,9 @@ def _named(session: Session, condition: sa.ColumnElement[bool]) -> list[Named]:
     return [Named(id, path) for id, path in session.execute(query)]
 
 
-def check_not_removed(catalogue: Catalogue, id: str, path: str) -> None:
+def check_not_removed(database: Database, id: str, path: str) -> None:
     """Refuse what was removed, under its own hash or, where its content could not be read, that of its path."""
-    with catalogue.session() as session:
+    with database.session() as session:
         day = session.scalar(sa.select(RemovedRow.date).where(RemovedRow.recording == id))
     if day is not None:
         raise Removed(f"{path} was removed from this corpus on {day} and is not taken again: leave it out.")

@@ -6,28 +6,28 @@ from typing import Any
 
 from sqlalchemy import exc
 
+from rosella.corpus.catalogue.database import Database
 from rosella.corpus.catalogue.models import SettingRow
-from rosella.corpus.catalogue.store import Catalogue
 
 
-def read(catalogue: Catalogue, name: str) -> Any:
+def read(database: Database, name: str) -> Any:
     """The value, or None where it was never written."""
-    with catalogue.session() as session:
+    with database.session() as session:
         row = session.get(SettingRow, name)
         return None if row is None else row.value
 
 
-def write(catalogue: Catalogue, name: str, value: Any) -> None:
-    with catalogue.session() as session:
+def write(database: Database, name: str, value: Any) -> None:
+    with database.session() as session:
         session.merge(SettingRow(name=name, value=value))
 
 
-def keep(catalogue: Catalogue, name: str, value: Any) -> Any:
+def keep(database: Database, name: str, value: Any) -> Any:
     """The value written first: of several workers that propose one, all get the same."""
     try:
-        with catalogue.session() as session:
+        with database.session() as session:
             if session.get(SettingRow, name) is None:
                 session.add(SettingRow(name=name, value=value))
     except exc.IntegrityError:
         pass
-    return read(catalogue, name)
+    return read(database, name)

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from rosella.corpus.catalogue.database import Database
 from rosella.corpus.catalogue.models import MANIFEST, SpeakerRow, TurnRow
 from rosella.corpus.diarization.linking import Member, link
 
-if TYPE_CHECKING:
-    from rosella.corpus.catalogue.store import Catalogue
 
-
-def link_speakers(catalogue: Catalogue) -> int:
+def link_speakers(database: Database) -> int:
     """Give every speaker that has none a voice, in one transaction; how many there were.
 
     Embeddings of different versions cannot be compared, so a voice is of one version.
     """
-    with catalogue.session() as session:
+    with database.session() as session:
         _one_at_a_time(session)
         unlinked = sa.select(SpeakerRow.version).where(SpeakerRow.voice.is_(None)).distinct()
         return sum(_link_version(session, version) for version in sorted(session.scalars(unlinked)))
 
 
-def voices(catalogue: Catalogue, recording: str) -> dict[str, str]:
+def voices(database: Database, recording: str) -> dict[str, str]:
     """The voice of each speaker that a diarizer named, by that name; the unlinked are left out.
 
     Names that came with a recording stay.
@@ -36,21 +33,21 @@ def voices(catalogue: Catalogue, recording: str) -> dict[str, str]:
     query = sa.select(SpeakerRow.name, SpeakerRow.voice).where(
         SpeakerRow.recording == recording, SpeakerRow.voice.is_not(None), ~named
     )
-    with catalogue.session() as session:
+    with database.session() as session:
         return {row.name: row.voice for row in session.execute(query)}
 
 
-def heard_in(catalogue: Catalogue, voice: str) -> list[Member]:
+def heard_in(database: Database, voice: str) -> list[Member]:
     """Recordings a voice is heard in, with the name it has there."""
     query = sa.select(SpeakerRow.recording, SpeakerRow.name).where(SpeakerRow.voice == voice)
-    with catalogue.session() as session:
+    with database.session() as session:
         return sorted((recording, name) for recording, name in session.execute(query))
 
 
-def embeddings(catalogue: Catalogue, recording: str) -> dict[str, np.ndarray]:
+def embeddings(database: Database, recording: str) -> dict[str, np.ndarray]:
     """float32 `[D]` by the speaker's name in a recording."""
     query = sa.select(SpeakerRow.name, SpeakerRow.embedding).where(SpeakerRow.recording == recording)
-    with catalogue.session() as session:
+    with database.session() as session:
         return {row.name: row.embedding for row in session.execute(query)}
 
 

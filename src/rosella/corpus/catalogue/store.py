@@ -6,17 +6,16 @@ One method is one transaction; a killed process leaves the state before or after
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from rosella.audio import is_url
-from rosella.corpus.catalogue.connection import connect, explained
+from rosella.corpus.catalogue.database import Database
+from rosella.corpus.catalogue.leases import Lease, due_query
 from rosella.corpus.catalogue.models import (
     DIARIZER,
     DONE,
@@ -32,16 +31,9 @@ from rosella.corpus.catalogue.models import (
 )
 from rosella.corpus.catalogue.speakers import replace_speakers
 from rosella.corpus.catalogue.status import Status, encoded, failures, read_status
+from rosella.corpus.stage import SCAN, STAGES, TOKENIZE, StageResult
 from rosella.failpoints import failpoint
-from rosella.records import Recording, Reject, Turn, Utterance
-from rosella.stopping import undisturbed
-
-if TYPE_CHECKING:
-    from rosella.corpus.catalogue.leases import Lease
-
-SCAN, DIARIZE, SEGMENT, TRANSCRIBE, TOKENIZE = "scan", "diarize", "segment", "transcribe", "tokenize"
-STAGES = (SCAN, DIARIZE, SEGMENT, TRANSCRIBE, TOKENIZE)
-"""In order: a stage needs the one before it, and its new results make those after it stale."""
+from rosella.records import Recording, Turn, Utterance
 
 _RECORDING = [getattr(RecordingRow, field.name) for field in fields(Recording)]
 """Columns alone: a row object for each of many recordings takes seconds."""
@@ -56,37 +48,8 @@ class Source:
     mtime_ns: int
 
 
-class Catalogue:
-    """Open with `Catalogue.open(url)`; close when done."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-
-    @classmethod
-    def open(cls, url: str) -> Self:
-        """Open, and create or upgrade the tables where needed. A UserError says why it cannot be used."""
-        return cls(connect(url))
-
-    @property
-    def engine(self) -> sa.Engine:
-        return self._engine
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    @contextmanager
-    def session(self) -> Iterator[Session]:
-        """One transaction; a crash leaves the state before or after it.
-
-        An interruption waits for its end: in the midst of it, it would leave a connection that holds the database's lock.
-        """
-        with undisturbed(), self._transaction() as session:
-            yield session
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Session]:
-        with explained(self._engine), Session(self._engine) as session, session.begin():
-            yield session
+class Catalogue(Database):
+    """What is known of the recordings of a corpus."""
 
     def find(self, source: Source) -> Recording | None:
         """The recording of an unchanged file that was added and read well before."""
@@ -200,56 +163,38 @@ class Catalogue:
     def encoded(self, codes: str) -> Iterator[Utterance]:
         """Every utterance with a transcript and `codes` of this version, a thousand at a time in memory."""
         query = sa.select(UtteranceRow).where(*encoded(TOKENIZE, codes)).order_by(UtteranceRow.id)
-        with self._transaction() as session:
+        with self.long_session() as session:
             for row in session.scalars(query.execution_options(yield_per=1000)):
                 yield _utterance(row)
 
-    def finish(
-        self,
-        recording: str,
-        stage: str,
-        version: str,
-        utterances: Sequence[Utterance] | None = None,
-        rejects: Sequence[Reject] = (),
-        turns: Sequence[Turn] | None = None,
-        embeddings: Mapping[str, np.ndarray] | None = None,
-        lease: Lease | None = None,
-    ) -> None:
+    def finish(self, lease: Lease, result: StageResult) -> None:
         """Store what a stage found and mark it done; new turns or utterances make later stages stale."""
+        recording, stage = lease.recording, lease.stage
         with self.session() as session:
-            if lease is not None:
-                lease.settle(session)
-            if session.get(RecordingRow, recording) is None:
-                return  # removed meanwhile
-            if turns is not None:
-                _replace_turns(session, recording, turns, DIARIZER)
-            if embeddings is not None:
-                replace_speakers(session, recording, version, embeddings)
-            if utterances is not None:
-                _replace_utterances(session, recording, utterances)
-            if turns is not None or utterances is not None:
+            lease.settle(session)
+            if result.turns is not None:
+                _replace_turns(session, recording, result.turns, DIARIZER)
+            if result.embeddings is not None:
+                replace_speakers(session, recording, lease.version, result.embeddings)
+            if result.utterances is not None:
+                _replace_utterances(session, recording, result.utterances)
+            if result.turns is not None or result.utterances is not None:
                 _make_stale(session, recording, after=stage)
             session.execute(
                 sa.delete(RejectRow).where(RejectRow.recording == recording, RejectRow.stage == stage)
             )
-            unique = {(reject.start, reject.end): reject for reject in rejects}
+            unique = {(reject.start, reject.end): reject for reject in result.rejects}
             session.add_all(
                 RejectRow(recording=recording, stage=stage, **asdict(reject)) for reject in unique.values()
             )
-            session.merge(
-                StateRow(recording=recording, stage=stage, state=DONE, version=version, reason=None)
-            )
+            session.merge(_state(lease, DONE))
             session.flush()
             failpoint("in-commit", stage)
 
-    def fail(self, recording: str, stage: str, version: str, reason: str, lease: Lease | None = None) -> None:
+    def fail(self, lease: Lease, reason: str) -> None:
         with self.session() as session:
-            if lease is not None:
-                lease.settle(session)
-            if session.get(RecordingRow, recording) is not None:
-                session.merge(
-                    StateRow(recording=recording, stage=stage, state=FAILED, version=version, reason=reason)
-                )
+            lease.settle(session)
+            session.merge(_state(lease, FAILED, reason))
 
     def reset(self, recording: str, stage: str) -> None:
         """Make one stage of one recording pending again."""
@@ -278,20 +223,10 @@ def _is_there(path: str) -> bool:
     return is_url(path) or Path(path).exists()
 
 
-def due_query(stage: str, version: str) -> sa.Select[RecordingRow]:
-    """Selects the recordings a stage of this version is due for."""
-    before = aliased(StateRow)
-    return (
-        sa.select(RecordingRow)
-        .join(before, (before.recording == RecordingRow.id) & (before.stage == _before(stage)))
-        .outerjoin(StateRow, (StateRow.recording == RecordingRow.id) & (StateRow.stage == stage))
-        .where(before.state == DONE)
-        .where(sa.or_(StateRow.state.is_(None), StateRow.state == PENDING, StateRow.version != version))
+def _state(lease: Lease, state: str, reason: str | None = None) -> StateRow:
+    return StateRow(
+        recording=lease.recording, stage=lease.stage, state=state, version=lease.version, reason=reason
     )
-
-
-def _before(stage: str) -> str:
-    return STAGES[STAGES.index(stage) - 1]
 
 
 def _make_stale(session: Session, recording: str, after: str) -> None:

@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, runtime_checkable
-
-import numpy as np
 
 from rosella.corpus.catalogue.leases import free_the_dead, holder_name
 from rosella.corpus.catalogue.models import DONE
@@ -19,36 +16,10 @@ from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.engines.progress import Advance, Progress
 from rosella.corpus.engines.work import TAKEN, Terms, give_back_all, work
+from rosella.corpus.stage import AheadStage, Stage
 from rosella.errors import RosellaError
-from rosella.records import Recording, Reject, Turn, Utterance
+from rosella.records import Recording
 from rosella.stopping import last_will
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage found in a recording; None where it does not make any. Embeddings are by speaker, float32 [D]."""
-
-    utterances: list[Utterance] | None = None
-    rejects: list[Reject] = field(default_factory=list)
-    turns: list[Turn] | None = None
-    embeddings: dict[str, np.ndarray] | None = None
-
-
-class Stage(Protocol):
-    """One step of the pipeline. `run` is idempotent: it may be killed and repeated at any point."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    def run(self, recording: Recording) -> Outcome: ...
-
-
-@runtime_checkable
-class AheadStage(Stage, Protocol):
-    """A stage that decodes the next recording while it runs one."""
-
-    def expect(self, recording: Recording | None) -> None: ...
 
 
 @dataclass

@@ -22,9 +22,10 @@ from rosella.corpus.catalogue.connection import Unavailable
 from rosella.corpus.catalogue.models import DONE
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.engines import metrics
-from rosella.corpus.engines.local import Ran, Stage, ran_between
+from rosella.corpus.engines.local import Ran, ran_between
 from rosella.corpus.engines.progress import Progress, advances
 from rosella.corpus.engines.work import TAKEN, Terms, anything_due, give_back_all, work
+from rosella.corpus.stage import Stage
 from rosella.errors import NoSpace, RosellaError, UserError
 
 _log = logging.getLogger(__name__)

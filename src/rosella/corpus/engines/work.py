@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rosella.corpus.catalogue import leases
 from rosella.corpus.catalogue.connection import Unavailable
@@ -16,12 +15,10 @@ from rosella.corpus.catalogue.leases import Lease, LeaseLost
 from rosella.corpus.catalogue.models import DONE, FAILED
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.scan import source_of
+from rosella.corpus.stage import Stage, StageResult
 from rosella.errors import NoSpace, RosellaError
 from rosella.failpoints import failpoint
 from rosella.records import Recording
-
-if TYPE_CHECKING:
-    from rosella.corpus.engines.local import Outcome, Stage
 
 _log = logging.getLogger(__name__)
 
@@ -71,14 +68,14 @@ def work(
     failpoint("after-claim", stage.name)
     try:
         if lease.attempts > MAX_ATTEMPTS:
-            return _failed(catalogue, stage, lease, _parked(lease))
+            return _failed(catalogue, lease, _parked(lease))
         with _kept(catalogue, lease, recording, terms, overdue):
             outcome = _changed(catalogue, recording) or _run(stage, recording)
             outcome = _changed(catalogue, recording) or outcome
         failpoint("after-run", stage.name)
         if isinstance(outcome, str):
-            return _failed(catalogue, stage, lease, outcome)
-        _finish(catalogue, stage, lease, outcome)
+            return _failed(catalogue, lease, outcome)
+        catalogue.finish(lease, outcome)
         failpoint("after-commit", stage.name)
         return Result(DONE)
     except LeaseLost as lost:
@@ -94,7 +91,7 @@ def anything_due(catalogue: Catalogue, stages: Sequence[Stage]) -> bool:
     return any(leases.is_due(catalogue, stage.name, stage.version) for stage in stages)
 
 
-def _run(stage: Stage, recording: Recording) -> Outcome | str:
+def _run(stage: Stage, recording: Recording) -> StageResult | str:
     """What the stage found, or the reason why it could not."""
     try:
         return stage.run(recording)
@@ -116,21 +113,8 @@ def _changed(catalogue: Catalogue, recording: Recording) -> str | None:
     return None
 
 
-def _finish(catalogue: Catalogue, stage: Stage, lease: Lease, outcome: Outcome) -> None:
-    catalogue.finish(
-        lease.recording,
-        stage.name,
-        stage.version,
-        outcome.utterances,
-        outcome.rejects,
-        outcome.turns,
-        outcome.embeddings,
-        lease=lease,
-    )
-
-
-def _failed(catalogue: Catalogue, stage: Stage, lease: Lease, reason: str) -> Result:
-    catalogue.fail(lease.recording, stage.name, stage.version, reason, lease)
+def _failed(catalogue: Catalogue, lease: Lease, reason: str) -> Result:
+    catalogue.fail(lease, reason)
     return Result(FAILED, reason)
 
 

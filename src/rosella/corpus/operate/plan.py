@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from rosella.corpus.catalogue.database import Database
 from rosella.corpus.catalogue.models import DONE, FAILED, PENDING, RecordingRow, StateRow
-from rosella.corpus.catalogue.store import SCAN, Catalogue
-from rosella.corpus.engines.local import Stage
+from rosella.corpus.stage import SCAN, Stage
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Work:
     seconds: float
 
 
-def planned(catalogue: Catalogue, stages: Sequence[Stage]) -> list[Work]:
+def planned(database: Database, stages: Sequence[Stage]) -> list[Work]:
     """The work of a run by stage, at most: what an earlier stage finds just as before leaves later ones done."""
-    with catalogue.session() as session:
+    with database.session() as session:
         counted = []
         ahead: list[sa.ColumnElement[bool]] = []
         for stage in stages:
