@@ -26,8 +26,9 @@ from mini.speech import UNHEARD_VOICES
 from rosella import audio
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.scores import Pair, score
+from rosella.corpus.recogniser import Clip
 from rosella.corpus.sources.read import read_source
-from rosella.corpus.transcribe import Clip, Transcriber
+from rosella.corpus.steps.transcribe import Transcriber
 from rosella.records import LEAST_SURE
 
 GOOD, NONSENSE = 0.3, 0.7

@@ -23,7 +23,7 @@ import soundfile
 from _machine import row
 
 from rosella import audio
-from rosella.corpus.segment import Cutting, cut, quietest
+from rosella.corpus.steps.segment import Cutting, cut, quietest
 from rosella.records import Recording, Turn
 
 SECONDS, RATE, TARGET, TIMES = 1200, 44_100, 16_000, 3

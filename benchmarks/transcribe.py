@@ -19,7 +19,8 @@ from _machine import row
 from rosella import audio, mini
 from rosella.asr.examples import read_examples
 from rosella.asr.recogniser import Recogniser
-from rosella.corpus.transcribe import Clip, Kind, Transcriber
+from rosella.corpus.recogniser import Clip, Kind
+from rosella.corpus.steps.transcribe import Transcriber
 from rosella.evaluate.sentences import read_sentences
 
 CLIPS = 64

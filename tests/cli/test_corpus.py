@@ -10,7 +10,7 @@ import soundfile
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from corpus.pipeline import FakeDiarizer, FakeTranscriber
 from rosella import cli
-from rosella.corpus.transcribe import Outcome
+from rosella.corpus.recogniser import Transcribed
 from support import python
 
 
@@ -222,7 +222,7 @@ def guesses(monkeypatch):
                     one.transcripts["verbatim"] = replace(
                         one.transcripts["verbatim"], log_probability=confidence
                     )
-                return Outcome(made)
+                return Transcribed(made)
 
         monkeypatch.setattr("rosella.asr.recogniser.load_transcriber", lambda *_: Guesses())
         monkeypatch.setattr("rosella.corpus.diarization.load.load_diarizer", lambda *_: FakeDiarizer())

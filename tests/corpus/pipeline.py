@@ -17,8 +17,7 @@ from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.engines import queue
 from rosella.corpus.engines.work import Terms
 from rosella.corpus.project import Corpus
-from rosella.corpus.stages import Transcription
-from rosella.corpus.transcribe import Outcome, Transcript
+from rosella.corpus.recogniser import Transcribed, Transcript, Transcription
 
 
 class FakeDiarizer:
@@ -52,7 +51,7 @@ class FakeTranscriber:
         for clip in chain.from_iterable(batches):
             text = "[S1] eh hoi [S2] dag" if clip.start < 5 else "[S1] tot ziens"
             said[clip.id] = Transcription("nl", 0.1, {"verbatim": Transcript(text, -0.1, 1.0)})
-        return Outcome(said)
+        return Transcribed(said)
 
 
 def source(folder: Path, recordings: int = 3) -> Path:

@@ -179,17 +179,17 @@ class WaitsForTheNext(FakeCodec):
 
 
 def test_the_next_recording_is_decoded_while_this_one_is_encoded(corpus, monkeypatch):
-    from rosella.corpus import stages
+    from rosella.corpus.steps import tokenize
 
-    decoded, begun, second_begun = stages.decoded, [], threading.Event()
+    decode, begun, second_begun = tokenize.decode, [], threading.Event()
 
     def noting(of, utterances, rate):
         begun.append(of.id)
         if len(begun) == 2:
             second_begun.set()
-        yield from decoded(of, utterances, rate)
+        yield from decode(of, utterances, rate)
 
-    monkeypatch.setattr(stages, "decoded", noting)
+    monkeypatch.setattr(tokenize, "decode", noting)
     assert corpus.run(WaitsForTheNext(second_begun)).failed == []
     assert sorted(begun) == sorted(r.id for r in corpus.catalogue.done("scan", "")), "each was decoded once"
 

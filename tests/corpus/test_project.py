@@ -18,8 +18,8 @@ from rosella import audio
 from rosella.corpus.catalogue import leases
 from rosella.corpus.engines.work import MAX_ATTEMPTS
 from rosella.corpus.project import Corpus
-from rosella.corpus.segment import Cutting
 from rosella.corpus.stage import STAGES
+from rosella.corpus.steps.segment import Cutting
 from rosella.errors import NoSpace, RosellaError, UserError
 from rosella.shards.read import Export
 

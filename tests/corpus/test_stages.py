@@ -18,9 +18,9 @@ from rosella.corpus.catalogue.speakers import embeddings
 from rosella.corpus.catalogue.status import GUESSED, LeftOut
 from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.project import Corpus
-from rosella.corpus.segment import Cutting
+from rosella.corpus.recogniser import Transcribed, Transcript, Transcription
 from rosella.corpus.sources.entries import Entry
-from rosella.corpus.transcribe import Outcome, Transcript, Transcription
+from rosella.corpus.steps.segment import Cutting
 from rosella.errors import UserError
 from rosella.records import Turn
 from rosella.shards.read import Export
@@ -58,7 +58,7 @@ class Writes:
     def read(self, clips):
         yield clips
 
-    def transcribed(self, batches) -> Outcome:
+    def transcribed(self, batches) -> Transcribed:
         clips = [clip for batch in batches for clip in batch]
         self.asked += [(clip.start, clip.end) for clip in clips]
         made = {}
@@ -67,7 +67,7 @@ class Writes:
             if self.clean:
                 transcripts["clean"] = Transcript(self.clean, -0.3, 1.0)
             made[clip.id] = Transcription("nl", self.no_speech, transcripts)
-        return Outcome(made, {clip.id: "cannot be read" for clip in clips if clip.id not in made})
+        return Transcribed(made, {clip.id: "cannot be read" for clip in clips if clip.id not in made})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from codec.copying import Copy
 from evaluate.synthetic_speech import RATE, sentence, sentences
 from rosella import audio
-from rosella.corpus.transcribe import Transcript, Transcription
+from rosella.corpus.recogniser import Transcript, Transcription
 from rosella.evaluate.sentences import Sentence
 from rosella.evaluate.speaking import (
     ModelEvaluation,

@@ -15,7 +15,8 @@ from rosella.asr.examples import SPLITS, Example, read_examples
 from rosella.asr.noise import noise
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.scores import Pair, score, word_errors
-from rosella.corpus.transcribe import REPETITIVE, Clip, Kind, Transcriber, Transcription
+from rosella.corpus.recogniser import Clip, Kind, Transcription
+from rosella.corpus.steps.transcribe import REPETITIVE, Transcriber
 from rosella.errors import UserError
 from rosella.files import write_text
 from rosella.progress import Progress, unheard

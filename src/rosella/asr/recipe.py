@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rosella.corpus.transcribe import Kind
+from rosella.corpus.recogniser import Kind
 from rosella.recipes import OptimizerRecipe, Part, Positive, RunRecipe, Share
 
 

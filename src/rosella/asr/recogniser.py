@@ -27,7 +27,8 @@ from transformers import (
 )
 
 from rosella import devices
-from rosella.corpus.transcribe import KINDS, Kind, Transcriber, Written
+from rosella.corpus.recogniser import KINDS, Kind, Written
+from rosella.corpus.steps.transcribe import Transcriber
 from rosella.errors import UserError
 
 FRAMES_PER_STATE = 2

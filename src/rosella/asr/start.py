@@ -10,7 +10,7 @@ import torch
 from rosella.asr.recipe import AsrRecipe
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import new_recogniser
-from rosella.corpus.transcribe import Kind
+from rosella.corpus.recogniser import Kind
 from rosella.errors import UserError
 
 

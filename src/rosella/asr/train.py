@@ -27,7 +27,7 @@ from rosella.asr.recogniser import Recogniser, encode
 from rosella.asr.run import AsrRun
 from rosella.asr.scores import score
 from rosella.asr.start import adapt, start
-from rosella.corpus.transcribe import Kind
+from rosella.corpus.recogniser import Kind
 from rosella.errors import RosellaError, UserError
 from rosella.progress import Report, unread
 from rosella.runs import stop_signals

@@ -50,7 +50,7 @@ def prepare(
     from rosella.asr.prepare.run import Preparation
     from rosella.asr.prepare.run import prepare as run
     from rosella.cli.progress import progress
-    from rosella.corpus.segment import Cutting
+    from rosella.corpus.steps.segment import Cutting
     from rosella.progress import unseen
 
     how = Preparation(Cutting(max_seconds=max_seconds), language, clean, notation)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rosella.corpus.engines.local import Ran
     from rosella.corpus.engines.progress import Progress
     from rosella.corpus.project import Corpus
-    from rosella.corpus.segment import Cutting
+    from rosella.corpus.steps.segment import Cutting
 
 SETTING = "run"
 """Under which the catalogue keeps what the workers run."""
@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def cutting(self) -> Cutting:
-        from rosella.corpus.segment import Cutting
+        from rosella.corpus.steps.segment import Cutting
 
         return Cutting(max_seconds=self.max_seconds, skip=self.skip)
 

@@ -13,7 +13,7 @@ import typer
 from rosella.numbers import percent
 
 if TYPE_CHECKING:
-    from rosella.corpus.transcribe import Transcriber
+    from rosella.corpus.steps.transcribe import Transcriber
     from rosella.evaluate.speaking import ModelEvaluation, Yardstick
     from rosella.speak import Speaker
 
@@ -62,7 +62,7 @@ def evaluate(
 def reader(recogniser: str) -> Transcriber:
     """What writes down every word that is said, fillers included, if the recogniser can."""
     from rosella.asr.recogniser import Recogniser
-    from rosella.corpus.transcribe import Transcriber
+    from rosella.corpus.steps.transcribe import Transcriber
 
     loaded = Recogniser.load(recogniser)
     return Transcriber({loaded.kinds[0]: loaded})

@@ -13,6 +13,7 @@ from rosella.audio import is_url
 from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.codes import CodesCache, cached_codes, remember_codec, remembered_codec, version
 from rosella.corpus.diarization.turns import Diarizer
 from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Ran
@@ -22,21 +23,14 @@ from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition
 from rosella.corpus.export.write import Exported, export
 from rosella.corpus.operate.plan import Work, planned
-from rosella.corpus.scan import scanned, source_of, unread
-from rosella.corpus.segment import Cutting, timed
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
 from rosella.corpus.stage import SCAN, TOKENIZE, Stage
-from rosella.corpus.stages import DiarizeStage, SegmentStage, TokenizeStage, TranscribeStage
-from rosella.corpus.tokenize import (
-    CodesCache,
-    Encoder,
-    cached_codes,
-    remember_codec,
-    remembered_codec,
-    version,
-)
-from rosella.corpus.transcribe import Transcriber
+from rosella.corpus.steps.diarize import DiarizeStage
+from rosella.corpus.steps.scan import scan, source_of, unread
+from rosella.corpus.steps.segment import Cutting, SegmentStage, timed
+from rosella.corpus.steps.tokenize import Encoder, TokenizeStage
+from rosella.corpus.steps.transcribe import Transcriber, TranscribeStage
 from rosella.errors import UserError
 from rosella.failpoints import failpoint
 from rosella.files import write_bytes
@@ -217,7 +211,7 @@ class Corpus:
             if path != place:
                 raise UserError(f"The file name {path} holds unprintable characters: rename it.")
             known = self.catalogue.find(source)
-            recording = replace(known, **facts) if known else scanned(path, facts)
+            recording = replace(known, **facts) if known else scan(path, facts)
             check_not_removed(self.catalogue, recording.id, path)
             turns = timed(entry.turns, recording.duration)
             check_turns(turns, recording.duration)

@@ -17,6 +17,9 @@ SCAN, DIARIZE, SEGMENT, TRANSCRIBE, TOKENIZE = "scan", "diarize", "segment", "tr
 STAGES = (SCAN, DIARIZE, SEGMENT, TRANSCRIBE, TOKENIZE)
 """In order: a stage needs the one before it, and its new results make those after it stale."""
 
+NONE = "none"
+"""The version of a stage that was given nothing to work with."""
+
 
 @dataclass(frozen=True)
 class StageResult:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rosella.asr.scores import Pair, plain_words, score
-from rosella.corpus.transcribe import Clip, Transcriber
+from rosella.corpus.recogniser import Clip
+from rosella.corpus.steps.transcribe import Transcriber
 from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import numpy as np
 from rosella import audio
 from rosella.codec import Codec
 from rosella.codec.quality import stoi
-from rosella.corpus.transcribe import Transcriber
+from rosella.corpus.steps.transcribe import Transcriber
 from rosella.errors import UserError
 from rosella.evaluate import intelligibility, pace
 from rosella.evaluate.intelligibility import Retrieval, Wave

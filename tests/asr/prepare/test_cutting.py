@@ -5,7 +5,7 @@ import random
 import pytest
 
 from rosella.asr.prepare.cutting import Heard, cut
-from rosella.corpus.segment import Cutting
+from rosella.corpus.steps.segment import Cutting
 from rosella.records import OVERLAP_TOLERANCE, Turn
 
 

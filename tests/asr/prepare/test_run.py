@@ -11,7 +11,7 @@ from corpus.fakes import save_manifest, save_tone, turn
 from rosella.asr.examples import read_examples
 from rosella.asr.prepare.run import Preparation, assign_splits, prepare
 from rosella.cli import main
-from rosella.corpus.segment import Cutting
+from rosella.corpus.steps.segment import Cutting
 from rosella.errors import UserError
 from rosella.progress import unseen
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rosella import dialogue
-from rosella.corpus.segment import Cutting, span, transcribed
+from rosella.corpus.steps.segment import Cutting, span, to_utterance
 from rosella.records import END_TOLERANCE, OVERLAP_TOLERANCE, Reject, Segment, Turn, Utterance
 
 _SENTENCE_ENDS = (".", "?", "!", "…")
@@ -48,7 +48,7 @@ def cut(
     for first, last in _groups(islands, cutting):
         start, end = span(frame, first, last, duration, cutting)
         turns = tuple(turn for island in islands[first : last + 1] for turn in island.turns)
-        utterances.append(transcribed(Segment(recording, start, end, turns), language))
+        utterances.append(to_utterance(Segment(recording, start, end, turns), language))
     return utterances, rejects
 
 

@@ -11,9 +11,9 @@ from rosella.asr.prepare import cgn, elan, textgrid
 from rosella.asr.prepare.annotated import Annotated
 from rosella.asr.prepare.notation import CGN, PLAIN, Notation, Tally
 from rosella.audio import probe
-from rosella.corpus.segment import timed
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
+from rosella.corpus.steps.segment import timed
 from rosella.errors import UserError
 from rosella.records import Turn
 

@@ -11,7 +11,7 @@ from rosella import dialogue
 from rosella.asr.examples import SPLITS, Example
 from rosella.asr.prepare.notation import Notation, Tally
 from rosella.corpus.disfluencies import events
-from rosella.corpus.segment import Cutting
+from rosella.corpus.steps.segment import Cutting
 from rosella.records import Reject
 
 MARKDOWN = "report.md"

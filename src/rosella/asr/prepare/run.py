@@ -16,7 +16,7 @@ from rosella.asr.prepare.notation import Notation, Tally, load_notation
 from rosella.asr.prepare.report import MARKDOWN, Log, markdown, report, rules
 from rosella.audio import probe
 from rosella.corpus.disfluencies import fillers, remove_disfluencies
-from rosella.corpus.segment import Cutting
+from rosella.corpus.steps.segment import Cutting
 from rosella.errors import UserError
 from rosella.files import write_text
 from rosella.progress import Progress, ShowProgress

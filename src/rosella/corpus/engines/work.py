@@ -14,8 +14,8 @@ from rosella.corpus.catalogue.connection import Unavailable
 from rosella.corpus.catalogue.leases import Lease, LeaseLost
 from rosella.corpus.catalogue.models import DONE, FAILED
 from rosella.corpus.catalogue.store import Catalogue
-from rosella.corpus.scan import source_of
 from rosella.corpus.stage import Stage, StageResult
+from rosella.corpus.steps.scan import source_of
 from rosella.errors import NoSpace, RosellaError
 from rosella.failpoints import failpoint
 from rosella.records import Recording

@@ -16,10 +16,10 @@ from rosella.corpus.catalogue.speakers import link_speakers
 from rosella.corpus.catalogue.speakers import voices as voices_of
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.codes import CodesCache, version
 from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition, choose, implied_conditions
 from rosella.corpus.stage import TOKENIZE
-from rosella.corpus.tokenize import CodesCache, version
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance, fraction
 from rosella.shards.format import Weight, read_manifest, shard_name, text_columns, write_export, write_shard

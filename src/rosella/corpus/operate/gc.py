@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rosella.corpus.codes import CodesCache, cached_codes, remembered_codec
 from rosella.corpus.project import Corpus
 from rosella.corpus.stage import SCAN
-from rosella.corpus.tokenize import CodesCache, cached_codes, remembered_codec
 from rosella.errors import UserError
 from rosella.files import TEMPORARY
 from rosella.shards.format import read_manifest

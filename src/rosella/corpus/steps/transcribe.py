@@ -8,100 +8,28 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
-from os import PathLike
-from typing import Any, Literal, Protocol, get_args
+from typing import Any
 
 import numpy as np
 
-from rosella import audio
-from rosella.corpus.ahead import Ahead
+from rosella import audio, dialogue
+from rosella.corpus.ahead import Ahead, Expected
 from rosella.corpus.disfluencies import fillers, remove_disfluencies
+from rosella.corpus.recogniser import Clip, Kind, Recogniser, Transcribed, Transcript, Transcription, Written
+from rosella.corpus.stage import NONE, TRANSCRIBE, Known, StageResult
+from rosella.corpus.steps.segment import FASTEST
 from rosella.errors import UserError
-
-Kind = Literal["verbatim", "clean"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from rosella.records import Recording, Reject, Utterance
 
 VERSION = "2"
+MODEL = "model"
 SILENT, REPETITIVE = 0.6, 2.4
 """No-speech probability and compression above which Whisper's authors distrust a transcript (Radford 2022)."""
+
 TOLERANCE = 0.01
 """Seconds by which a clip may exceed the window (times are rounded); it is cut there."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """Token ids a recogniser wrote, without prompt and end, and the sum of their log-probabilities, the end included.
-
-    Not `ended` means that the positions ran out.
-    """
-
-    ids: tuple[int, ...]
-    log_probability: float
-    ended: bool
-
-
-class Recogniser(Protocol):
-    """What is needed of `rosella.asr.recogniser.Recogniser`; features and states are its own affair."""
-
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def sample_rate(self) -> int: ...
-    @property
-    def window(self) -> float: ...
-    @property
-    def languages(self) -> Mapping[str, int]: ...
-    def hears_like(self, other: Any) -> bool: ...
-    def prompt(self, kind: Kind, language: str) -> list[int]: ...
-    def features(self, waves: Sequence[np.ndarray]) -> Any: ...
-    def encode(self, features: Any) -> Any: ...
-    def listen(self, states: Any) -> tuple[list[str], list[float]]: ...
-    def write(self, states: Any, prompts: Sequence[Sequence[int]]) -> list[Written]: ...
-    def text(self, ids: Sequence[int]) -> str: ...
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A span of a recording (a file, or a URL), seconds; a language of None is found out."""
-
-    id: str
-    audio: str | PathLike[str]
-    start: float
-    end: float
-    language: str | None = None
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """`log_probability` is that of a byte of the text; `compression` is text over compressed text, high where text repeats.
-
-    Tokens are bytes to one recogniser and words to another: a mean over tokens would mean something else with each.
-    """
-
-    text: str
-    log_probability: float
-    compression: float
-
-
-@dataclass(frozen=True)
-class Transcription:
-    """What a clip says. `no_speech` is the probability that it says nothing."""
-
-    language: str
-    no_speech: float
-    transcripts: dict[Kind, Transcript]
-
-
-@dataclass
-class Outcome:
-    """Transcriptions and reasons for what has none, both by the clip's id."""
-
-    transcriptions: dict[str, Transcription] = field(default_factory=dict)
-    rejects: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,7 +81,9 @@ class Transcriber:
         ]
         return ":".join([VERSION, *sorted(writers), *(["rules"] if self.rules else [])])
 
-    def transcribe(self, clips: Iterable[Clip], report: Callable[[int], None] = lambda done: None) -> Outcome:
+    def transcribe(
+        self, clips: Iterable[Clip], report: Callable[[int], None] = lambda done: None
+    ) -> Transcribed:
         """Transcribe clips in any order; those without a transcript have a reason. `report` hears how many are done."""
         with Ahead(self.read(clips)) as batches:
             return self.transcribed(batches, report)
@@ -171,14 +101,14 @@ class Transcriber:
 
     def transcribed(
         self, batches: Iterable[Heard], report: Callable[[int], None] = lambda done: None
-    ) -> Outcome:
+    ) -> Transcribed:
         """What `transcribe` gives, of clips that were read."""
-        outcome = Outcome()
+        made = Transcribed()
         for batch in batches:
-            outcome.rejects |= batch.rejects
-            outcome.transcriptions |= self.write(batch.clips, batch.waves)
-            report(len(outcome.transcriptions) + len(outcome.rejects))
-        return outcome
+            made.rejects |= batch.rejects
+            made.transcriptions |= self.write(batch.clips, batch.waves)
+            report(len(made.transcriptions) + len(made.rejects))
+        return made
 
     def write(self, clips: Sequence[Clip], waves: Sequence[np.ndarray]) -> dict[str, Transcription]:
         """Transcribe one batch of clips whose audio, mono at the recogniser's rate, is at hand."""
@@ -233,6 +163,15 @@ class Transcriber:
         return Heard(readable, [waves[clip.id] for clip in readable], faults)
 
 
+def _clips(recording: Recording, utterances: Sequence[Utterance]) -> list[Clip]:
+    """What a recogniser is to write down."""
+    return [
+        Clip(u.id, recording.audio, u.start, u.end, recording.language)
+        for u in utterances
+        if u.transcript_source == MODEL
+    ]
+
+
 def unique(clips: Iterable[Clip]) -> list[Clip]:
     """The clips; UserError where two have one id, whose results could not be told apart."""
     clips = list(clips)
@@ -279,3 +218,89 @@ def _transcript(recogniser: Recogniser, row: Written) -> Transcript:
     text = recogniser.text(row.ids)
     length = max(1, len(text.encode()) + row.ended)
     return Transcript(text, row.log_probability / length, compression_ratio(text))
+
+
+@dataclass
+class TranscribeStage:
+    """Writes down what is said in utterances that came without a transcript."""
+
+    catalogue: Known
+    transcriber: Transcriber | None
+    name: str = TRANSCRIBE
+
+    @property
+    def version(self) -> str:
+        return self.transcriber.version if self.transcriber else NONE
+
+    def __post_init__(self) -> None:
+        self._expected = Expected(self._due, self._read)
+
+    def expect(self, recording: Recording | None) -> None:
+        self._expected.expect(recording)
+
+    def run(self, recording: Recording) -> StageResult:
+        utterances = self.catalogue.utterances(recording.id)
+        clips = _clips(recording, utterances)
+        if not clips:
+            return StageResult()
+        if self.transcriber is None:
+            raise UserError("It came without a transcript: run with a recogniser.")
+        with self._expected.take(recording, clips) as batches:
+            made = self.transcriber.transcribed(batches)
+        written = {
+            u.id: _judged(u, made.transcriptions[u.id]) for u in utterances if u.id in made.transcriptions
+        }
+        reasons = made.rejects | {name: reason for name, (_, reason) in written.items() if reason}
+        rejects = [Reject(u.start, u.end, reasons[u.id]) for u in utterances if u.id in reasons]
+        return StageResult([written[u.id][0] if u.id in written else u for u in utterances], rejects)
+
+    def _due(self, recording: Recording) -> list[Clip]:
+        return _clips(recording, self.catalogue.utterances(recording.id))
+
+    def _read(self, _: Recording, clips: list[Clip]) -> Generator[Heard]:
+        assert self.transcriber
+        return self.transcriber.read(clips)
+
+
+def _judged(utterance: Utterance, made: Transcription) -> tuple[Utterance, str | None]:
+    """The utterance with its transcript, or without one and the reason."""
+    clean, verbatim = (made.transcripts.get(kind) for kind in ("clean", "verbatim"))
+    best = verbatim or made.transcripts["clean"]
+    heard = replace(
+        utterance,
+        text="",
+        text_clean=None,
+        language=made.language,
+        confidence=None,
+        no_speech=made.no_speech,
+        compression=best.compression,
+    )
+    if made.no_speech > SILENT or not best.text.strip():
+        return heard, "the recogniser heard no speech"
+    if best.compression > REPETITIVE:
+        return heard, "the transcript repeats itself"
+    if len(best.text) > FASTEST * (utterance.end - utterance.start):
+        return heard, "the transcript is longer than anybody could say in its time"
+    try:
+        said = _tagged(best.text, len(utterance.speakers))
+        tidy = _tidy(clean.text, len(utterance.speakers)) if clean and clean.text.strip() else None
+    except UserError as error:
+        return heard, str(error)
+    return replace(heard, text=said, text_clean=tidy, confidence=best.log_probability), None
+
+
+def _tidy(written: str, speakers: int) -> str:
+    """The clean transcript; an ordinary Whisper writes none of the tags of several speakers, and need not."""
+    said = dialogue.normalise(written).strip()
+    return _tagged(said, speakers) if speakers == 1 or dialogue.speaker_tags(said) else said
+
+
+def _tagged(written: str, speakers: int) -> str:
+    """The transcript, with the one speaker's tag where it has none; refused where it names others than were heard."""
+    said = dialogue.normalise(written).strip()
+    tags = list(dict.fromkeys(dialogue.speaker_tags(said)))
+    if not tags and speakers == 1:
+        return f"{dialogue.TAGS[0]} {said}"
+    if len(tags) > speakers or tags != list(dialogue.TAGS[: len(tags)]) or not tags:
+        raise UserError(f"The transcript names {len(tags)} speakers where {speakers} were heard.")
+    return said

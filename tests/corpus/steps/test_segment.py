@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from corpus.fakes import tone
 from rosella import dialogue
-from rosella.corpus import segment
-from rosella.corpus.segment import Cutting, quietest, timed
+from rosella.corpus.steps import segment
+from rosella.corpus.steps.segment import Cutting, quietest, timed
 from rosella.errors import UserError
 from rosella.records import Recording, Turn
 

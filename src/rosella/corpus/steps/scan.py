@@ -41,7 +41,7 @@ def _remote_source(url: str) -> Source:
         return Source(url, 0, 0)
 
 
-def scanned(path: str, facts: Mapping[str, str | None]) -> Recording:
+def scan(path: str, facts: Mapping[str, str | None]) -> Recording:
     """The recording in a file; a UserError says why it cannot be used, or that it changed meanwhile."""
     before = source_of(path)
     with _twice_readable(path) as file:

@@ -7,9 +7,9 @@ import pytest
 
 from corpus.fakes import FakeCodec, save_tone
 from rosella import audio
-from rosella.corpus import tokenize as module
 from rosella.corpus.ahead import Ahead
-from rosella.corpus.tokenize import decoded, encoded
+from rosella.corpus.steps import tokenize as module
+from rosella.corpus.steps.tokenize import decode, encode
 from rosella.errors import UserError
 from rosella.records import Recording, Utterance
 
@@ -21,8 +21,8 @@ def recording(tmp_path):
 
 def tokenize(recording, utterances, codec):
     codes, rejects = {}, []
-    with Ahead(decoded(recording, utterances, codec.sample_rate)) as batches:
-        for some, without in encoded(batches, codec):
+    with Ahead(decode(recording, utterances, codec.sample_rate)) as batches:
+        for some, without in encode(batches, codec):
             codes |= some
             rejects += without
     return codes, rejects

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 
 import numpy as np
 
 from rosella import audio, dialogue
+from rosella.corpus.stage import SEGMENT, Known, StageResult
 from rosella.errors import UserError
 from rosella.records import Recording, Reject, Segment, Turn, Utterance, check_turns, utterance_id
 
@@ -49,6 +51,27 @@ class Cutting:
         )
 
 
+@dataclass(frozen=True)
+class SegmentStage:
+    """Cuts turns into utterances; those that are to be transcribed fit the recogniser's `window` of seconds."""
+
+    catalogue: Known
+    cutting: Cutting
+    window: float | None = None
+    name: str = SEGMENT
+
+    @property
+    def version(self) -> str:
+        return self.cutting.version + (f":{self.window:g}" if self.window else "")
+
+    def run(self, recording: Recording) -> StageResult:
+        turns = self.catalogue.turns(recording.id, origin=None)
+        cutting = self.cutting
+        if self.window and not any(turn.text for turn in turns):
+            cutting = replace(cutting, max_seconds=min(self.window, cutting.max_seconds))
+        return StageResult(*cut(recording, turns, cutting, partial(quietest, recording.audio)))
+
+
 Quietest = Callable[[float, float], float]
 """The moment between two (seconds) at which a recording is quietest."""
 
@@ -75,7 +98,7 @@ def cut(
     for first, last in _groups(inside, reasons, cutting):
         start, end = span(inside, first, last, recording.duration, cutting)
         segment = Segment(recording.id, start, end, tuple(inside[first : last + 1]))
-        utterances.append(transcribed(segment, recording.language))
+        utterances.append(to_utterance(segment, recording.language))
     return utterances, rejects
 
 
@@ -141,7 +164,7 @@ def span(
     return math.ceil(low * 1000 - 1e-6) / 1000, math.floor(high * 1000 + 1e-6) / 1000
 
 
-def transcribed(segment: Segment, language: str | None) -> Utterance:
+def to_utterance(segment: Segment, language: str | None) -> Utterance:
     """The utterance of a segment: speaker tags restart at `[S1]`, in order of appearance."""
     turns = segment.turns
     speakers = tuple(dict.fromkeys(turn.speaker for turn in turns))

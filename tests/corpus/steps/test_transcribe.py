@@ -10,7 +10,8 @@ import torch
 from rosella import audio, mini
 from rosella.asr.recogniser import Recogniser
 from rosella.asr.whisper import new_recogniser
-from rosella.corpus.transcribe import Clip, Kind, Outcome, Transcriber, Written
+from rosella.corpus.recogniser import Clip, Kind, Transcribed, Written
+from rosella.corpus.steps.transcribe import Transcriber
 from rosella.errors import UserError
 from rosella.evaluate.sentences import read_sentences
 from rosella.records import LEAST_SURE
@@ -53,7 +54,7 @@ def clips(tmp_path_factory) -> list[Clip]:
     return made
 
 
-def readings(outcome: Outcome) -> dict[str, list[tuple[str, float]]]:
+def readings(outcome: Transcribed) -> dict[str, list[tuple[str, float]]]:
     """Texts with their confidence, which tells clips apart even where their texts are alike."""
     return {
         name: [(made.text, round(made.log_probability, 3)) for made in one.transcripts.values()]
