@@ -18,6 +18,7 @@ import soundfile
 from _machine import row
 
 from rosella.corpus.engines import local
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 
 RECORDINGS, SECONDS, RATE, TURN = 40, 180, 44_100, 20.0
@@ -60,7 +61,7 @@ def source(folder: Path) -> Path:
 def busy_share(corpus: Corpus, speed: float) -> float:
     """Of the time of the last stage; the ones before it are done."""
     device = Device(speed)
-    *before, tokenizing = corpus.stages(device)
+    *before, tokenizing = corpus.stages(Models(device))
     local.run(corpus.catalogue, before, lambda advance: None)
     start = time.perf_counter()
     assert not local.run(corpus.catalogue, [tokenizing], lambda advance: None).failed

@@ -22,6 +22,7 @@ from ahead import Device
 from catalogue import fill
 
 from rosella.corpus.catalogue.models import DONE, FAILED, StateRow
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.stage import TOKENIZE
 
@@ -51,14 +52,14 @@ def source(folder: Path, times: int) -> Path:
 def worker(folder: Path) -> None:
     with Corpus.open(folder / "corpus") as corpus:
         assert corpus.add(folder / "manifest.jsonl").failed == []
-        assert corpus.run(Device(float("inf"))).failed == []
+        assert corpus.run(Models(Device(float("inf")))).failed == []
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def settle(corpus: Corpus) -> None:
     """Leave nothing due of the recordings there are, whose files nobody has."""
     with corpus.catalogue.session() as session:
-        for stage in corpus.stages(Device(float("inf"))):
+        for stage in corpus.stages(Models(Device(float("inf")))):
             state = FAILED if stage.name == TOKENIZE else DONE
             of_stage = sa.update(StateRow).where(StateRow.stage == stage.name)
             session.execute(of_stage.values(state=state, version=stage.version))

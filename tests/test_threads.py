@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from rosella import threads
-from rosella.cli.processes import side_by_side
+from rosella.corpus.workers.processes import side_by_side
 from support import environment
 
 SLEEPS, SPINS = "OMP_WAIT_POLICY = 'PASSIVE'", "OMP_WAIT_POLICY = 'ACTIVE'"

@@ -11,6 +11,7 @@ from pathlib import Path
 from corpus.fakes import FakeCodec
 from rosella import cli, stopping
 from rosella.cli import corpus_work
+from rosella.corpus.models import Models
 
 
 class SlowCodec(FakeCodec):
@@ -37,11 +38,7 @@ class Deaf:
         return {}
 
 
-corpus_work.load_models = lambda settings, device: {  # type: ignore[assignment]
-    "codec": SlowCodec(),
-    "diarizer": Deaf(),
-    "transcriber": None,
-}
+corpus_work.load_models = lambda settings, device: Models(SlowCodec(), diarizer=Deaf())  # type: ignore
 
 if __name__ == "__main__":
     stopping.PATIENCE = float(os.environ.get("PATIENCE", stopping.PATIENCE))

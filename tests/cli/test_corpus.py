@@ -169,7 +169,7 @@ def test_what_may_have_changed_is_looked_at(rosella, tmp_path, source, loaded, m
     assert "segment: 3 done" in rosella(*command, "--max-seconds", 3)[1]
     next((tmp_path / "c" / "cache" / "codes").rglob("*.npz")).unlink()
     assert "tokenize: 1 done" in rosella(*command, "--max-seconds", 3)[1]
-    monkeypatch.setattr("rosella.cli.known.PROGRAM", codec)
+    monkeypatch.setattr("rosella.corpus.workers.known.PROGRAM", codec)
     assert "tokenize: 0 done, 0 failed" in rosella(*command, "--max-seconds", 3)[1]
     assert len(loaded) == 5
 

@@ -14,6 +14,7 @@ import pytest
 
 from corpus.fakes import FakeCodec, small_source
 from rosella.corpus.catalogue.models import JobRow
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.stopping import SENTENCE
 from support import environment
@@ -63,7 +64,7 @@ def test_what_tells_a_run_to_stop_costs_no_attempt(folder, number):
     assert "Traceback" not in errors
     assert attempts(folder) == (0, False)
     with Corpus.open(folder) as corpus:
-        assert corpus.run(FakeCodec()).failed == []
+        assert corpus.run(Models(FakeCodec())).failed == []
 
 
 def test_native_code_that_hangs_is_left_after_a_while(folder):

@@ -16,6 +16,7 @@ from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
 from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.engines import queue
 from rosella.corpus.engines.work import Terms
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.recogniser import Transcribed, Transcript, Transcription
 
@@ -69,7 +70,7 @@ def everything(folder: Path, manifest: Path, environment: dict[str, str]) -> Non
     os.environ.update(environment)
     with Corpus.open(folder, create=True) as corpus:
         corpus.add(manifest)
-        corpus.run(FakeCodec(), diarizer=FakeDiarizer(), transcriber=FakeTranscriber())  # type: ignore[arg-type]
+        corpus.run(Models(FakeCodec(), diarizer=FakeDiarizer(), transcriber=FakeTranscriber()))  # type: ignore[arg-type]
         corpus.export()
 
 
@@ -80,8 +81,8 @@ def take_jobs(folder: Path, environment: dict[str, str], seconds: float = 60.0) 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     terms = Terms(lease=1.5, limit=seconds, limit_per_second=0.0)
     with Corpus.open(folder) as corpus:
-        models = {"diarizer": FakeDiarizer(), "transcriber": FakeTranscriber()}
-        stages = corpus.stages(FakeCodec(), **models)  # type: ignore[arg-type]
+        models = Models(FakeCodec(), diarizer=FakeDiarizer(), transcriber=FakeTranscriber())  # type: ignore[arg-type]
+        stages = corpus.stages(models)
         try:
             queue.run(corpus.catalogue, stages, os.environ["ROSELLA_REDIS"], lambda *_: None, terms)
         except SystemExit:

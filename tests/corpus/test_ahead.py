@@ -13,6 +13,7 @@ from rosella.corpus.ahead import Ahead, Expected
 from rosella.corpus.catalogue.leases import claim
 from rosella.corpus.engines import local
 from rosella.corpus.engines.work import Terms
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError
 from rosella.records import Recording
@@ -190,12 +191,12 @@ def test_the_next_recording_is_decoded_while_this_one_is_encoded(corpus, monkeyp
         yield from decode(of, utterances, rate)
 
     monkeypatch.setattr(tokenize, "decode", noting)
-    assert corpus.run(WaitsForTheNext(second_begun)).failed == []
+    assert corpus.run(Models(WaitsForTheNext(second_begun))).failed == []
     assert sorted(begun) == sorted(r.id for r in corpus.catalogue.done("scan", "")), "each was decoded once"
 
 
 def test_what_another_process_took_is_left_to_it_though_it_was_decoded(corpus):
-    *before, stage = corpus.stages(FakeCodec())
+    *before, stage = corpus.stages(Models(FakeCodec()))
     local.run(corpus.catalogue, before, lambda advance: None)
     first, second, third = [r.id for r in corpus.catalogue.due(stage.name, stage.version)]
     assert claim(corpus.catalogue, second, stage.name, stage.version, "another", 60.0)
@@ -205,7 +206,7 @@ def test_what_another_process_took_is_left_to_it_though_it_was_decoded(corpus):
 
 
 def test_a_decoder_that_hangs_fails_its_recording_and_the_rest_goes_on(corpus, monkeypatch):
-    *before, stage = corpus.stages(FakeCodec())
+    *before, stage = corpus.stages(Models(FakeCodec()))
     local.run(corpus.catalogue, before, lambda advance: None)
     first, second, third = corpus.catalogue.due(stage.name, stage.version)
     decode = audio.Reader.decode

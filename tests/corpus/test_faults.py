@@ -21,6 +21,7 @@ import soundfile
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone, turn
 from rosella.corpus import scan
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
@@ -133,7 +134,7 @@ def test_bad_audio_fails_with_its_reason_and_the_rest_is_done(corpus, tmp_path):
         lines.append({"audio": name, "turns": [turn(0.5, 4.5)]})
     save_manifest(source, lines)
     added = corpus.add(source)
-    ran = corpus.run(FakeCodec())
+    ran = corpus.run(Models(FakeCodec()))
     reasons = {Path(path).name: reason for path, reason in added.failed + ran.failed}
     assert reasons.keys() == BAD_AUDIO.keys()
     for name, (_, reason) in BAD_AUDIO.items():
@@ -147,7 +148,7 @@ def test_bad_audio_fails_with_its_reason_and_the_rest_is_done(corpus, tmp_path):
 def test_all_zeros_are_a_reject(corpus, tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros(80000), 16000)
     corpus.add(save_manifest(tmp_path / "m.jsonl", [{"audio": "x.wav", "turns": [turn(0.5, 4.5)]}]))
-    assert corpus.run(FakeCodec()).failed == []
+    assert corpus.run(Models(FakeCodec())).failed == []
     assert corpus.status().rejects == {"digital silence where speech should be": 1}
 
 
@@ -176,11 +177,11 @@ def test_a_file_that_changes_after_it_was_added_fails_until_it_is_added_again(co
     source = small_source(tmp_path / "source")
     corpus.add(source)
     changed = save_tone(source.parent / "r1.wav", 12.0, seed=7)
-    ran = corpus.run(FakeCodec())
+    ran = corpus.run(Models(FakeCodec()))
     assert ran.failed == [(str(changed), f"{changed} changed since it was added: add it again.")]
     assert ran.done["tokenize"] == 2
     assert corpus.add(source).added == 1
-    assert corpus.run(FakeCodec()).failed == [] and corpus.status().failed == []
+    assert corpus.run(Models(FakeCodec())).failed == [] and corpus.status().failed == []
 
 
 def test_duplicate_bytes_under_two_names_are_one_recording(corpus, tmp_path):
@@ -213,7 +214,7 @@ class Talkative(FakeCodec):
 
 with Corpus.open(sys.argv[1], create=True) as corpus:
     assert corpus.add(sys.argv[3]).failed == []
-    assert corpus.run(Talkative()).failed == []
+    assert corpus.run(Models(Talkative())).failed == []
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
@@ -246,7 +247,7 @@ def twins() -> list[str]:
 def test_odd_names_are_names(corpus, tmp_path, name):
     save_tone(tmp_path / "in" / name, 5.0)
     corpus.add(save_manifest(tmp_path / "in" / "m.jsonl", [{"audio": name, "turns": [turn(0.5, 4.5)]}]))
-    assert corpus.run(FakeCodec()).failed == []
+    assert corpus.run(Models(FakeCodec())).failed == []
     assert corpus.export().utterances == 1
 
 

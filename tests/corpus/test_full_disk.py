@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.errors import NoSpace
 from rosella.shards.read import Export
@@ -17,14 +18,14 @@ def test_wherever_the_disk_fills_up_nothing_done_is_lost(small_disk, tmp_path, l
     big = save_manifest(tmp_path / "big.jsonl", [{"audio": "big.wav", "turns": turns}])
     with Corpus.open(small_disk, create=True) as corpus:
         corpus.add(source)
-        corpus.run(FakeCodec())
+        corpus.run(Models(FakeCodec()))
         corpus.export()
     fill(small_disk, leave)
 
     def everything():
         with Corpus.open(small_disk) as corpus:
             corpus.add(big)
-            corpus.run(FakeCodec())
+            corpus.run(Models(FakeCodec()))
             return corpus.export()
 
     with pytest.raises(NoSpace, match="No space left") as error:

@@ -17,6 +17,7 @@ from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone
 from rosella import audio
 from rosella.corpus.catalogue import leases
 from rosella.corpus.engines.work import MAX_ATTEMPTS
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.stage import STAGES
 from rosella.corpus.steps.segment import Cutting
@@ -49,7 +50,7 @@ def snapshot(folder):
 def test_from_manifest_to_training_data(corpus, source):
     assert corpus.add(source).added == 3
     codec = FakeCodec()
-    ran = corpus.run(codec)
+    ran = corpus.run(Models(codec))
     assert (ran.done, ran.failed) == (counts(3), [])
     exported = corpus.export()
     assert (exported.shards, exported.utterances, exported.validation) == (1, 6, 2)
@@ -69,11 +70,11 @@ def test_running_everything_twice_changes_nothing(corpus, source):
     codec = FakeCodec()
     for _ in range(2):
         corpus.add(source)
-        corpus.run(codec)
+        corpus.run(Models(codec))
         corpus.export()
         before = snapshot(corpus.directory)
     assert corpus.add(source).unchanged == 3
-    assert corpus.run(codec).done == counts(0)
+    assert corpus.run(Models(codec)).done == counts(0)
     assert len(codec.encoded) == 6
     assert corpus.export().written == 0
     assert snapshot(corpus.directory) == before
@@ -83,20 +84,20 @@ def test_the_same_input_gives_the_same_bytes_elsewhere(tmp_path, source):
     for name in ("one", "two"):
         with Corpus.open(tmp_path / name, create=True) as corpus:
             corpus.add(source)
-            corpus.run(FakeCodec())
+            corpus.run(Models(FakeCodec()))
             corpus.export()
     assert snapshot(tmp_path / "one") == snapshot(tmp_path / "two")
 
 
 def test_new_recordings_add_a_shard_and_leave_the_old_one(corpus, source, tmp_path):
     corpus.add(source)
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     corpus.export()
     old = set(os.listdir(corpus.directory / "shards"))
     save_tone(tmp_path / "more" / "x.wav", 6.0, seed=9)
     corpus.add(save_manifest(tmp_path / "more" / "m.jsonl", [{"audio": "x.wav", "turns": [turn(1, 5)]}]))
     codec = FakeCodec()
-    corpus.run(codec)
+    corpus.run(Models(codec))
     exported = corpus.export()
     assert (exported.shards, exported.written, exported.utterances, len(codec.encoded)) == (2, 1, 7, 1)
     assert old < set(os.listdir(corpus.directory / "shards"))
@@ -106,12 +107,12 @@ def test_new_recordings_add_a_shard_and_leave_the_old_one(corpus, source, tmp_pa
 def test_a_corrected_text_keeps_the_codes_and_replaces_its_shard(corpus, source):
     codec = FakeCodec()
     corpus.add(source)
-    corpus.run(codec)
+    corpus.run(Models(codec))
     corpus.export()
     source.write_text(source.read_text().replace("eh hallo 1", "eh, hallo!"))
     added = corpus.add(source)
     assert (added.updated, added.unchanged) == (1, 2)
-    assert corpus.run(codec).done == counts(1)
+    assert corpus.run(Models(codec)).done == counts(1)
     assert len(codec.encoded) == 6, "spans are unchanged, so nothing is encoded again"
     assert corpus.export().written == 1
     texts = Export.open(corpus.directory).index(["text"]).column("text").to_pylist()
@@ -122,7 +123,7 @@ def test_a_corrected_text_keeps_the_codes_and_replaces_its_shard(corpus, source)
 def test_another_codec_makes_codes_stale_not_gone(corpus, source):
     corpus.add(source)
     for codec in (FakeCodec("one"), FakeCodec("two"), FakeCodec("one")):
-        corpus.run(codec)
+        corpus.run(Models(codec))
         corpus.export()
         assert len(Export.open(corpus.directory, expect_fingerprint=codec.fingerprint)) == 6
     assert codec.encoded == [], "the codes of the first codec were still there"
@@ -130,8 +131,8 @@ def test_another_codec_makes_codes_stale_not_gone(corpus, source):
 
 def test_other_lengths_cut_again(corpus, source):
     corpus.add(source)
-    corpus.run(FakeCodec())
-    corpus.run(FakeCodec(), Cutting(max_seconds=2.1))
+    corpus.run(Models(FakeCodec()))
+    corpus.run(Models(FakeCodec(), cutting=Cutting(max_seconds=2.1)))
     status = corpus.status()
     assert status.utterances == 9
     assert status.rejects == {"turn of … s is longer than … s and has no times inside": 3}
@@ -162,7 +163,7 @@ def test_a_bad_recording_is_failed_with_its_reason_and_the_rest_goes_on(corpus, 
     lines = source.read_text() + json.dumps({"audio": name, "turns": [turn(0.5, 3.5)]}) + "\n"
     source.write_text(lines)
     added = corpus.add(source)
-    ran = corpus.run(FakeCodec())
+    ran = corpus.run(Models(FakeCodec()))
     assert added.added + len(added.failed) == 4
     ((path, why),) = added.failed + ran.failed
     assert path.endswith(name)
@@ -175,7 +176,7 @@ def test_a_bad_recording_is_failed_with_its_reason_and_the_rest_goes_on(corpus, 
 def test_eight_channels_at_192_khz_with_a_wrong_extension(corpus, tmp_path):
     save_tone(tmp_path / "x.wav", 3.0, rate=192000, channels=8).rename(tmp_path / "x.mp3")
     corpus.add(save_manifest(tmp_path / "m.jsonl", [{"audio": "x.mp3", "turns": [turn(0.5, 2.5)]}]))
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     assert corpus.export().utterances == 1
 
 
@@ -185,7 +186,7 @@ def test_digital_silence_is_a_reject(corpus, tmp_path):
     soundfile.write(tmp_path / "x.wav", x, 16000)
     turns = [turn(0, 2), turn(5, 6, "ben")]
     corpus.add(save_manifest(tmp_path / "m.jsonl", [{"audio": "x.wav", "turns": turns}]))
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     assert corpus.status().rejects == {"digital silence where speech should be": 1}
     assert corpus.export().utterances == 1
 
@@ -200,7 +201,7 @@ def test_a_repaired_file_replaces_its_failure(corpus, source):
     path.write_bytes(good)
     corpus.retry("r1.wav")
     assert corpus.status().failed == []
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     assert corpus.export().utterances == 6
     assert corpus.status().recordings == 3
 
@@ -211,10 +212,12 @@ def test_a_failed_stage_is_not_repeated_until_retried(corpus, source):
             raise ValueError("no such luck")
 
     corpus.add(source)
-    assert [why for _, why in corpus.run(Broken()).failed] == ["Unexpected ValueError: no such luck"] * 3
-    assert corpus.run(FakeCodec()).done == counts(0)
+    assert [why for _, why in corpus.run(Models(Broken())).failed] == [
+        "Unexpected ValueError: no such luck"
+    ] * 3
+    assert corpus.run(Models(FakeCodec())).done == counts(0)
     assert corpus.retry("r2.wav") == [str(source.parent / "r2.wav")]
-    assert corpus.run(FakeCodec()).done == counts(0, tokenize=1)
+    assert corpus.run(Models(FakeCodec())).done == counts(0, tokenize=1)
     assert len(corpus.retry()) == 2
     with pytest.raises(UserError, match="No failed recording goes by nonsense"):
         corpus.retry("nonsense")
@@ -239,7 +242,7 @@ def test_a_file_with_new_content_replaces_its_recording(corpus, source):
 def test_a_vanished_file_fails_alone(corpus, source):
     corpus.add(source)
     (source.parent / "r1.wav").unlink()
-    ((path, why),) = corpus.run(FakeCodec()).failed
+    ((path, why),) = corpus.run(Models(FakeCodec())).failed
     assert path.endswith("r1.wav")
     assert "does not exist" in why
 
@@ -263,7 +266,7 @@ def test_untimed_text_for_a_long_recording_is_refused_with_the_way_forward(corpu
 @pytest.mark.parametrize("damage", ["missing", "flipped"])
 def test_lost_codes_are_made_again(corpus, source, damage):
     corpus.add(source)
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     for path in (corpus.directory / "cache" / "codes" / "fake-codec").iterdir():
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
@@ -274,13 +277,13 @@ def test_lost_codes_are_made_again(corpus, source, damage):
         if damage == "flipped":
             path.write_bytes(data)
             corpus.catalogue.reset(path.stem, "tokenize")
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     assert corpus.export().utterances == 6
 
 
 def test_a_deleted_shard_is_written_again(corpus, source):
     corpus.add(source)
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     corpus.export()
     before = snapshot(corpus.directory)
     for shard in (corpus.directory / "shards").iterdir():
@@ -294,7 +297,7 @@ def test_what_is_not_there_yet_says_what_to_run(tmp_path, corpus, source):
         Corpus.open(tmp_path / "absent")
     with pytest.raises(UserError, match="run `rosella corpus run` first"):
         corpus.export()
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     with pytest.raises(UserError, match="No utterance"):
         corpus.export()
 
@@ -322,7 +325,7 @@ class Stopping(FakeCodec):
         return super().encode(waveforms)
 
 with Corpus.open(sys.argv[1]) as corpus:
-    corpus.run(Stopping())
+    corpus.run(Models(Stopping()))
 """
 
 
@@ -339,7 +342,7 @@ def test_stopped_at_any_moment_it_goes_on_where_it_was(corpus, source, name):
     )
     assert corpus.status().stages["tokenize"] == {"done": 1, "pending": 2}
     codec = FakeCodec()
-    assert corpus.run(codec).done == counts(0, tokenize=2)
+    assert corpus.run(Models(codec)).done == counts(0, tokenize=2)
     assert len(codec.encoded) == 4
     assert corpus.export().utterances == 6
 
@@ -354,14 +357,14 @@ def test_an_interruption_between_taking_and_knowing_it_is_no_attempt(corpus, sou
     monkeypatch.setattr(leases, "claim", interrupted)
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(KeyboardInterrupt):
-            corpus.run(FakeCodec())
+            corpus.run(Models(FakeCodec()))
     monkeypatch.undo()
-    assert corpus.run(FakeCodec()).failed == []
+    assert corpus.run(Models(FakeCodec())).failed == []
 
 
 def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(corpus, source):
     corpus.add(source)
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     corpus.export()
     save_tone(source.parent / "big.wav", 120.0, seed=5)
     turns = [turn(i, i + 1) for i in range(0, 118, 4)]
@@ -371,13 +374,13 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(corpus, source):
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
     try:
         with pytest.raises(NoSpace, match="No space left") as error:
-            corpus.run(FakeCodec())
+            corpus.run(Models(FakeCodec()))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(error.value)
     assert snapshot(corpus.directory) == before
     assert not list(corpus.directory.rglob("*.tmp"))
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     assert corpus.status().failed == []
     assert corpus.export().utterances == 6 + len(turns)
 
@@ -385,7 +388,7 @@ def test_a_full_disk_ends_in_one_sentence_and_loses_nothing(corpus, source):
 def test_progress_reaches_its_total(corpus, source):
     seen = []
     corpus.add(source, seen.append)
-    corpus.run(FakeCodec(), progress=seen.append)
+    corpus.run(Models(FakeCodec()), progress=seen.append)
     ended = [(step.stage, step.done, step.total) for step in seen if step.done == step.total]
     assert ended == [(stage, 3, 3) for stage in STAGES]
     audio = corpus.status().seconds

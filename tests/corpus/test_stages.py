@@ -17,6 +17,7 @@ from rosella.corpus.catalogue.removal import find
 from rosella.corpus.catalogue.speakers import embeddings
 from rosella.corpus.catalogue.status import GUESSED, LeftOut
 from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.recogniser import Transcribed, Transcript, Transcription
 from rosella.corpus.sources.entries import Entry
@@ -79,7 +80,9 @@ def corpus(tmp_path):
 
 
 def run(corpus, transcriber, diarizer=None, **cutting):
-    return corpus.run(FakeCodec(), Cutting(**cutting), None, diarizer or Hears(), transcriber)
+    return corpus.run(
+        Models(FakeCodec(), cutting=Cutting(**cutting), diarizer=diarizer or Hears(), transcriber=transcriber)
+    )
 
 
 def said(corpus):
@@ -212,9 +215,9 @@ def test_another_diarizer_begins_anew(corpus):
 
 
 def test_without_a_diarizer_or_recogniser_audio_alone_fails_and_says_so(corpus):
-    ran = corpus.run(FakeCodec())
+    ran = corpus.run(Models(FakeCodec()))
     assert [why for _, why in ran.failed] == ["It came without turns: run with a diarizer."]
-    ran = corpus.run(FakeCodec(), None, None, Hears())
+    ran = corpus.run(Models(FakeCodec(), diarizer=Hears()))
     assert [why for _, why in ran.failed] == ["It came without a transcript: run with a recogniser."]
     assert run(corpus, Writes(["[S1] een"] * 3)).failed == []
 
@@ -255,7 +258,7 @@ def test_codes_of_all_channels_are_not_kept_where_one_is_heard_now(tmp_path):
             session.execute(sa.update(RecordingRow).values(channel=None))
         codes = []
         for _ in range(2):
-            corpus.run(FakeCodec())
+            corpus.run(Models(FakeCodec()))
             corpus.export()
             codes.append(Export.open(corpus.directory).codes(0))
             os.utime(tmp_path / "a.wav", ns=(0, 0))
@@ -288,5 +291,5 @@ def test_digital_silence_is_not_for_training(tmp_path):
     turns = (Turn(0.5, 4.5, "a", "hoi"), Turn(8.0, 9.0, "a", "dag"))
     with Corpus.open(tmp_path / "c", create=True) as corpus:
         corpus.add_entries([Entry(tmp_path / "x.wav", turns, "x")])
-        corpus.run(FakeCodec())
+        corpus.run(Models(FakeCodec()))
         assert (corpus.status().utterances, corpus.status().usable, corpus.export().utterances) == (2, 1, 1)

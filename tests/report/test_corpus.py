@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, small_source, taken
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.stage import StageResult
 from rosella.report.corpus import SAMPLES, write_page
@@ -24,7 +25,7 @@ def test_the_page_shows_what_there_is_and_what_was_left_out(corpus, tmp_path):
     lines = [*map(json.loads, source.read_text().splitlines()), {"audio": "bad.wav", "text": "<b>nee</b>"}]
     lines[0]["turns"].append({"start": 11.6, "end": 11.65, "speaker": "anna", "text": "<i>ja</i>"})
     corpus.add(save_manifest(tmp_path / "source" / "manifest.jsonl", lines))
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     write_page(corpus, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "<h1>Corpus talks</h1>" in page and "0.6 min" in page
@@ -43,7 +44,7 @@ def test_a_corpus_without_utterances_has_a_page_too(corpus, tmp_path):
 
 def test_the_page_shows_how_much_a_recogniser_guessed(corpus, tmp_path):
     corpus.add(small_source(tmp_path / "source"))
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     (recording, *_) = corpus.catalogue.done("scan", "")
     utterances = corpus.catalogue.utterances(recording.id)
     guessed = [replace(u, confidence=-0.3, transcript_source="model") for u in utterances]

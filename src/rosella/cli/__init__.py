@@ -16,9 +16,9 @@ import typer
 
 import rosella
 from rosella import stopping, threads
-from rosella.cli.streams import outlive_readers
 from rosella.errors import INTERRUPTED, UserError, explain
 from rosella.shown import lines_shown
+from rosella.streams import outlive_readers
 
 VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "parity", "evaluate", "doctor")
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rosella.cli import corpus_operate
+from rosella.cli.corpus_options import CatalogueUrl, Directory
 from rosella.cli.corpus_work import work
 from rosella.cli.progress import corpus_progress
 from rosella.shown import shown
@@ -18,37 +20,13 @@ from rosella.shown import shown
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.status import Status
     from rosella.corpus.engines.local import Ran
-    from rosella.corpus.operate.plan import Work
+    from rosella.corpus.plan import Planned
 
-Directory = Annotated[Path, typer.Option("--corpus", help="The corpus directory.", metavar="DIR")]
-CatalogueUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--catalogue",
-        help="Database URL of the catalogue instead of DIR/catalogue.sqlite.",
-        callback=lambda url: url and without_password(url),
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 SHOWN = 10
 
 
-def without_password(url: str) -> str:
-    """The URL; refused with a password, which others see among the arguments of running programs."""
-    from urllib.parse import urlsplit
-
-    from rosella.errors import UserError
-
-    if urlsplit(url).password:
-        raise UserError(
-            "Passwords do not belong among arguments: put the URL into ROSELLA_CATALOGUE or .env."
-        )
-    return url
-
-
 def register(app: typer.Typer) -> None:
-    from rosella.cli import corpus_operate
-
     group = typer.Typer(help="Collect recordings and turn them into training data.", no_args_is_help=True)
     for name, verb in (
         ("add", add),
@@ -133,9 +111,12 @@ def run(
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
-    from rosella.cli.corpus_work import Settings, last_recognisers, load_models, run_local, run_queue
-    from rosella.cli.known import known_models
+    from rosella.cli.corpus_work import exiting_as_workers, load_models
     from rosella.corpus.project import Corpus
+    from rosella.corpus.workers.devices import run_local
+    from rosella.corpus.workers.known import known_models
+    from rosella.corpus.workers.settings import Settings, last_recognisers
+    from rosella.corpus.workers.worker import run_queue
 
     with Corpus.open(corpus, catalogue) as opened:
         wordless = opened.catalogue.untranscribed()
@@ -146,17 +127,17 @@ def run(
         settings = Settings(codec, max_seconds, skip, recogniser, clean_recogniser, diarizer, wordless)
         devices, known = device or [None], known_models(opened.catalogue, settings)
         if dry_run:
-            _print_planned(opened.planned(**(known or load_models(settings, devices[0]))))
+            _print_planned(opened.plan(known or load_models(settings, devices[0])))
             return
-        if known and not opened.is_due(**known):
+        if known and not opened.is_due(known):
             print("Nothing to do: what can be done is done.")
             _print_still_failed(opened.catalogue.failed())
             return
-        with corpus_progress() as progress:
+        with exiting_as_workers(), corpus_progress() as progress:
             if engine == "queue":
-                ran = run_queue(opened, settings, devices, progress)
+                ran = run_queue(opened, settings, devices, load_models, progress)
             else:
-                ran = run_local(opened, catalogue, settings, devices, progress)
+                ran = run_local(opened, catalogue, settings, devices, load_models, progress)
         after = opened.catalogue.status()
     _print_ran(ran, after)
 
@@ -256,7 +237,7 @@ def _print_other(files: list[str]) -> None:
     print(f"{some} {first} (what has sound can be added by its own name, or in a list)")
 
 
-def _print_planned(work: Sequence[Work]) -> None:
+def _print_planned(work: Sequence[Planned]) -> None:
     for part in work:
         print(f"{part.stage}: {part.recordings} recordings, {part.seconds / 3600:.2f} hours of audio")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rosella.cli.corpus import CatalogueUrl, Directory
+from rosella.cli.corpus_options import CatalogueUrl, Directory
 
 if TYPE_CHECKING:
     from rosella.corpus.catalogue.removal import Found

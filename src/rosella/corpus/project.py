@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from rosella.audio import is_url
 from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.codes import CodesCache, cached_codes, remember_codec, remembered_codec, version
-from rosella.corpus.diarization.turns import Diarizer
 from rosella.corpus.engines import local
 from rosella.corpus.engines.local import Ran
 from rosella.corpus.engines.progress import Advance, Progress
@@ -22,15 +21,16 @@ from rosella.corpus.engines.work import anything_due
 from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition
 from rosella.corpus.export.write import Exported, export
-from rosella.corpus.operate.plan import Work, planned
+from rosella.corpus.models import Models
+from rosella.corpus.plan import Planned, plan
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
 from rosella.corpus.stage import SCAN, TOKENIZE, Stage
 from rosella.corpus.steps.diarize import DiarizeStage
 from rosella.corpus.steps.scan import scan, source_of, unread
-from rosella.corpus.steps.segment import Cutting, SegmentStage, timed
-from rosella.corpus.steps.tokenize import Encoder, TokenizeStage
-from rosella.corpus.steps.transcribe import Transcriber, TranscribeStage
+from rosella.corpus.steps.segment import SegmentStage, timed
+from rosella.corpus.steps.tokenize import TokenizeStage
+from rosella.corpus.steps.transcribe import TranscribeStage
 from rosella.errors import UserError
 from rosella.failpoints import failpoint
 from rosella.files import write_bytes
@@ -101,66 +101,35 @@ class Corpus:
         report(Advance(SCAN, len(entries), len(entries), failed=len(result.failed)))
         return result
 
-    def run(
-        self,
-        codec: Encoder,
-        cutting: Cutting | None = None,
-        progress: Progress | None = None,
-        diarizer: Diarizer | None = None,
-        transcriber: Transcriber | None = None,
-        begin: float = 0.0,
-    ) -> Ran:
+    def run(self, models: Models, progress: Progress | None = None, begin: float = 0.0) -> Ran:
         """Run all stages over whatever is due; `begin` as in `engines.local.run`. Stopped at any moment, it goes on."""
-        stages = self.stages(codec, cutting, diarizer, transcriber)
-        return local.run(self.catalogue, stages, progress or _silent, begin=begin)
+        return local.run(self.catalogue, self.stages(models), progress or _silent, begin=begin)
 
-    def stages(
-        self,
-        codec: Encoder,
-        cutting: Cutting | None = None,
-        diarizer: Diarizer | None = None,
-        transcriber: Transcriber | None = None,
-    ) -> list[Stage]:
-        """All stages in order, for an engine to run. What has codes that were deleted is due again.
-
-        Recordings that came without turns need a diarizer and a transcriber; without these they fail, saying so.
-        """
-        cache = CodesCache(self.directory, codec.fingerprint)
-        stages = self._stages(codec, cutting, diarizer, transcriber)
+    def stages(self, models: Models) -> list[Stage]:
+        """All stages in order, for an engine to run. What has codes that were deleted is due again."""
+        cache = CodesCache(self.directory, models.codec.fingerprint)
+        stages = self._stages(models)
         for recording in self.catalogue.done(TOKENIZE, stages[-1].version):
             if not cache.path(recording.id).exists():
                 self.catalogue.reset(recording.id, TOKENIZE)
-        remember_codec(self.directory, codec)
+        remember_codec(self.directory, models.codec)
         return stages
 
-    def is_due(self, **models: Any) -> bool:
+    def is_due(self, models: Models) -> bool:
         """Whether `run`, given these, finds anything to do; of a model no more than its version is asked for."""
-        return anything_due(self.catalogue, self.stages(**models))
+        return anything_due(self.catalogue, self.stages(models))
 
-    def planned(
-        self,
-        codec: Encoder,
-        cutting: Cutting | None = None,
-        diarizer: Diarizer | None = None,
-        transcriber: Transcriber | None = None,
-    ) -> list[Work]:
+    def plan(self, models: Models) -> list[Planned]:
         """What `run` would do, by stage; nothing is changed."""
-        return planned(self.catalogue, self._stages(codec, cutting, diarizer, transcriber))
+        return plan(self.catalogue, self._stages(models))
 
-    def _stages(
-        self,
-        codec: Encoder,
-        cutting: Cutting | None,
-        diarizer: Diarizer | None,
-        transcriber: Transcriber | None,
-    ) -> list[Stage]:
-        cache = CodesCache(self.directory, codec.fingerprint)
-        window = transcriber.window if transcriber else None
+    def _stages(self, models: Models) -> list[Stage]:
+        window = models.transcriber.window if models.transcriber else None
         return [
-            DiarizeStage(self.catalogue, diarizer),
-            SegmentStage(self.catalogue, cutting or Cutting(), window),
-            TranscribeStage(self.catalogue, transcriber),
-            TokenizeStage(self.catalogue, cache, codec),
+            DiarizeStage(self.catalogue, models.diarizer),
+            SegmentStage(self.catalogue, models.cutting, window),
+            TranscribeStage(self.catalogue, models.transcriber),
+            TokenizeStage(self.catalogue, CodesCache(self.directory, models.codec.fingerprint), models.codec),
         ]
 
     def status(self) -> Status:

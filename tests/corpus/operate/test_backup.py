@@ -9,6 +9,7 @@ from corpus.fakes import FakeCodec, small_source, taken
 from rosella.corpus.catalogue.connection import bring_to, reach
 from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.models import Models
 from rosella.corpus.operate.backup import backup, migrate, restore
 from rosella.corpus.project import Corpus, catalogue_url
 from rosella.errors import UserError
@@ -31,7 +32,7 @@ def rows(engine):
 def test_a_backup_brings_everything_back(corpus, tmp_path):
     source = small_source(tmp_path / "source")
     corpus.add(source)
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     before, url = rows(corpus.catalogue.engine), catalogue_url(corpus.directory)
     saved = backup(corpus.directory, url)
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
@@ -40,14 +41,14 @@ def test_a_backup_brings_everything_back(corpus, tmp_path):
     assert rows(corpus.catalogue.engine) != before
     assert restore(url, saved) == 3
     assert rows(corpus.catalogue.engine) == before
-    assert corpus.run(FakeCodec()).done["tokenize"] == 0
+    assert corpus.run(Models(FakeCodec())).done["tokenize"] == 0
 
 
 @pytest.mark.services
 def test_a_catalogue_moves_between_databases(tmp_path, postgres_url):
     with Corpus.open(tmp_path / "one", create=True) as corpus:
         corpus.add(small_source(tmp_path / "source"))
-        corpus.run(FakeCodec())
+        corpus.run(Models(FakeCodec()))
         before = rows(corpus.catalogue.engine)
     restore(postgres_url, backup(tmp_path / "one", catalogue_url(tmp_path / "one")))
     with Corpus.open(tmp_path / "one", postgres_url) as corpus:
@@ -181,10 +182,10 @@ def test_the_work_ahead_is_counted(corpus, tmp_path):
     corpus.add(source)
 
     def counted(codec="fake-codec"):
-        return {work.stage: (work.recordings, work.seconds) for work in corpus.planned(FakeCodec(codec))}
+        return {work.stage: (work.recordings, work.seconds) for work in corpus.plan(Models(FakeCodec(codec)))}
 
     assert set(counted().values()) == {(2, 24.0)}
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     assert set(counted().values()) == {(0, 0.0)}
     assert counted("another")["tokenize"] == (2, 24.0)
     assert counted("another")["segment"] == (0, 0.0)
@@ -192,5 +193,5 @@ def test_the_work_ahead_is_counted(corpus, tmp_path):
         taken(corpus.catalogue, corpus.catalogue.done("scan", "")[0].id, "segment", "x"), "because"
     )
     ahead = counted()
-    ran = corpus.run(FakeCodec())
+    ran = corpus.run(Models(FakeCodec()))
     assert {stage: number for stage, (number, _) in ahead.items()} == ran.done

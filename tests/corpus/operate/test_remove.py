@@ -9,6 +9,7 @@ import pytest
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from rosella import runs
 from rosella.corpus.catalogue.removal import find
+from rosella.corpus.models import Models
 from rosella.corpus.operate.backup import backup, restore
 from rosella.corpus.operate.gc import collect
 from rosella.corpus.operate.remove import Removal, remove
@@ -40,11 +41,11 @@ def source(tmp_path):
 def filled(corpus, source):
     """Run, exported, exported again after a change, backed up, and with what a killed process leaves."""
     corpus.add(source)
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     corpus.export()
     source.write_text(source.read_text().replace("eh hallo 1", "eh, hallo!"))
     corpus.add(source)
-    corpus.run(FakeCodec())
+    corpus.run(Models(FakeCodec()))
     corpus.export()
     backup(corpus.directory, catalogue_url(corpus.directory))
     (private,) = find(corpus.catalogue, "private.wav").named
@@ -180,7 +181,7 @@ def test_names_that_mean_nothing_or_too_much(filled, tmp_path):
 
 
 def test_gc_deletes_what_nobody_needs_and_nothing_else(filled):
-    filled.run(FakeCodec("other"))
+    filled.run(Models(FakeCodec("other")))
     filled.export()
     stale = len(list(filled.directory.glob("cache/codes/fake-codec/*.npz")))
     before = Export.open(filled.directory).index().to_pylist()

@@ -11,6 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
 from rosella import audio
 from rosella.corpus import scan
+from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.sources.read import read_source
 from rosella.errors import UserError
@@ -112,12 +113,12 @@ def test_transcripts_in_a_bucket_are_not_overlooked(bucket):
 def test_remote_and_local_audio_become_the_same_codes(corpus, bucket, folder, tmp_path):
     turns = [turn(0.5, 2.5)]
     corpus.add(save_manifest(tmp_path / "m.jsonl", [{"audio": f"{bucket}/a.wav", "turns": turns}]))
-    assert corpus.run(FakeCodec()).failed == []
+    assert corpus.run(Models(FakeCodec())).failed == []
     (recording,) = corpus.catalogue.done("scan", "")
     assert recording.path == f"{bucket}/a.wav"
     with Corpus.open(tmp_path / "other", create=True) as other:
         other.add(save_manifest(tmp_path / "l.jsonl", [{"audio": "audio/a.wav", "turns": turns}]))
-        other.run(FakeCodec())
+        other.run(Models(FakeCodec()))
         (same,) = other.catalogue.done("scan", "")
         assert (same.id, same.duration) == (recording.id, recording.duration)
         assert other.catalogue.utterances(same.id) == corpus.catalogue.utterances(same.id)

@@ -71,7 +71,9 @@ def test_a_span_that_cannot_be_decoded_ends_it_and_nothing_hangs(recording):
 def test_a_recording_is_opened_once_by_each_thread(recording, monkeypatch):
     opened, open_source = [], audio.open_source
     readers, new_reader = [], audio.Reader
-    monkeypatch.setattr(audio, "open_source", lambda path: opened.append(open_source(path)) or opened[-1])
+    monkeypatch.setattr(
+        "rosella.audio.decoding.open_source", lambda path: opened.append(open_source(path)) or opened[-1]
+    )
     monkeypatch.setattr(audio, "Reader", lambda path: readers.append(new_reader(path)) or readers[-1])
     monkeypatch.setattr(module, "DECODERS", 2)
     tokenize(recording, spans(*range(2, 26, 2)), FakeCodec())

@@ -197,7 +197,9 @@ def test_progress_counts_every_clip(both, clips, tmp_path: Path):
 
 def test_a_batch_opens_each_recording_once(both, clips, monkeypatch):
     opened, open_source = [], audio.open_source
-    monkeypatch.setattr(audio, "open_source", lambda path: opened.append(path) or open_source(path))
+    monkeypatch.setattr(
+        "rosella.audio.decoding.open_source", lambda path: opened.append(path) or open_source(path)
+    )
     late = [clip for clip in clips if clip.start > 1.0]
     Transcriber({"verbatim": both}, batch_size=20).transcribe(late)
     assert len(late) > 5 and len(opened) == 1

@@ -189,6 +189,13 @@ def run(
     return ran_between(before, catalogue.status(), names)
 
 
+def redis_url() -> str:
+    """Where the queue is: from the environment alone, since it may hold a password."""
+    if not (url := os.environ.get(URL_VARIABLE)):
+        raise UserError(f"The queue needs a Redis: set {URL_VARIABLE}=redis://host:6379/0.")
+    return url
+
+
 def corpus_name(catalogue: Catalogue) -> str:
     """Tells the queues of corpora apart that share a Redis."""
     return settings.keep(catalogue, "name", os.urandom(8).hex())

@@ -13,7 +13,7 @@ from rosella.corpus.stage import SCAN, Stage
 
 
 @dataclass(frozen=True)
-class Work:
+class Planned:
     """Recordings a stage is due for, or will be once the stages before it are done; seconds of their audio."""
 
     stage: str
@@ -21,7 +21,7 @@ class Work:
     seconds: float
 
 
-def planned(database: Database, stages: Sequence[Stage]) -> list[Work]:
+def plan(database: Database, stages: Sequence[Stage]) -> list[Planned]:
     """The work of a run by stage, at most: what an earlier stage finds just as before leaves later ones done."""
     with database.session() as session:
         counted = []
@@ -34,7 +34,7 @@ def planned(database: Database, stages: Sequence[Stage]) -> list[Work]:
                 .where(*(~_failed(before) for before in stages[: len(ahead)]))
             )
             recordings, seconds = session.execute(query).one()
-            counted.append(Work(stage.name, recordings, float(seconds or 0)))
+            counted.append(Planned(stage.name, recordings, float(seconds or 0)))
         return counted
 
 

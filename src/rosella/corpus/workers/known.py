@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import rosella
-
-if TYPE_CHECKING:
-    from rosella.cli.corpus_work import Settings
-    from rosella.corpus.catalogue.store import Catalogue
+from rosella.codec.facts import CodecFacts
+from rosella.corpus.catalogue import settings as kept
+from rosella.corpus.catalogue.database import Database
+from rosella.corpus.models import Models
+from rosella.corpus.workers import settings as asked
+from rosella.corpus.workers.settings import Settings
 
 SETTING = "models"
 """Under which the catalogue keeps what a run's models were."""
 
-PROGRAM = Path(rosella.__file__).parent
+PROGRAM = Path(__file__).parents[2]
 """Holds the embedded models, and the code that says what a version is."""
 
 
@@ -28,36 +29,29 @@ class Known:
     window: float | None = None
 
 
-def note(catalogue: Catalogue, settings: Settings, models: dict[str, Any]) -> None:
-    """Keep what the models of these settings are."""
-    from rosella.codec.facts import CodecFacts
-    from rosella.corpus.catalogue import settings as kept
-
-    transcriber = models["transcriber"]
+def remember(database: Database, settings: Settings, models: Models) -> None:
+    """For workers, and for later runs that do not name a recogniser again, or have nothing to do."""
+    transcriber = models.transcriber
     facts = {
         "from": _origin(settings),
-        "codec": asdict(CodecFacts.of(models["codec"])),
-        "diarizer": models["diarizer"].version,
+        "codec": asdict(CodecFacts.of(models.codec)),
+        "diarizer": models.diarizer and models.diarizer.version,
         "transcriber": transcriber and [transcriber.version, transcriber.window],
     }
-    kept.write(catalogue, SETTING, facts)
+    kept.write(database, asked.SETTING, asdict(settings))
+    kept.write(database, SETTING, facts)
 
 
-def known_models(catalogue: Catalogue, settings: Settings) -> dict[str, Any] | None:
-    """As `load_models`, with what stands for the models; None where only loading them can tell what they are."""
-    from rosella.codec.facts import CodecFacts
-    from rosella.corpus.catalogue import settings as kept
-
-    facts = kept.read(catalogue, SETTING)
+def known_models(database: Database, settings: Settings) -> Models | None:
+    """What stands for the models of these settings; None where only loading them can tell what they are."""
+    facts = kept.read(database, SETTING)
     origin = _origin(settings)
     if facts is None or origin is None or facts["from"] != origin:
         return None
-    return {
-        "codec": CodecFacts(**facts["codec"]),
-        "cutting": settings.cutting,
-        "diarizer": Known(facts["diarizer"]),
-        "transcriber": Known(*facts["transcriber"]) if facts["transcriber"] else None,
-    }
+    codec: Any = CodecFacts(**facts["codec"])
+    diarizer: Any = Known(facts["diarizer"]) if facts["diarizer"] else None
+    transcriber: Any = Known(*facts["transcriber"]) if facts["transcriber"] else None
+    return Models(codec, settings.cutting, diarizer, transcriber)
 
 
 def _origin(settings: Settings) -> list[Any] | None:

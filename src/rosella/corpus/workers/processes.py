@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
 
-import typer
-
 from rosella import threads
-from rosella.errors import RosellaError
+from rosella.errors import RosellaError, explain
+from rosella.shown import lines_shown
 
 TERMINAL = (signal.SIGINT, signal.SIGHUP)
 
@@ -26,6 +25,14 @@ GRACE_SECONDS = 30.0
 """How long a process that is told to stop may give back what it has."""
 
 
+class WorkerFailed(RosellaError):
+    """A process ended with the user's mistake (2) or a failed run (1), and has said so."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__("A worker failed: it says why on standard error.")
+        self.code = code
+
+
 @contextmanager
 def side_by_side(
     target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]
@@ -33,8 +40,8 @@ def side_by_side(
     """Call `target` with each of `arguments`, and what to give to `loading`, in a process of its own.
 
     They share the cores. All are ended with the block. Yields what is to be asked often: whether some are still at work.
-    It starts those again that were killed, crashed or hung, and exits with the status of one that ended with the user's
-    mistake or a failed run. A RosellaError says that one cannot even load its models.
+    It starts those again that were killed, crashed or hung. A WorkerFailed says that one ended with the user's mistake or a
+    failed run, another RosellaError that one cannot even load its models.
     """
     places = [_Place(target, values) for values in arguments]
 
@@ -88,7 +95,7 @@ class _Place:
         """Whether it is, or is again, at work."""
         code = self.process.exitcode
         if code in (1, 2):
-            raise typer.Exit(code)
+            raise WorkerFailed(code)
         if code:
             self._deaths = self._deaths + 1 if self._loading.value else 0
             if self._deaths == MAX_DEATHS:
@@ -123,3 +130,10 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def tell(error: Exception) -> int:
+    """Say what went wrong in this process, as the command line does; the exit code."""
+    sentence, code = explain(error)
+    print(f"rosella: {lines_shown(sentence)}", file=sys.stderr, flush=True)
+    return code

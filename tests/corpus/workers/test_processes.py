@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rosella.cli.processes import MAX_DEATHS, loading, side_by_side
+from rosella.corpus.workers.processes import MAX_DEATHS, loading, side_by_side
 from rosella.errors import RosellaError
 
 
