@@ -225,7 +225,7 @@ def peak_megabytes(folder: Path, seconds: int) -> int:
     hours_long(folder / "x.wav", seconds)
     turns = [turn(start, start + 18.0) for start in range(0, seconds, 20)]
     manifest = save_manifest(folder / "m.jsonl", [{"audio": "x.wav", "turns": turns}])
-    command = [sys.executable, "-c", ONE_WORKER, folder / "corpus", Path(__file__).parent.parent, manifest]
+    command = [sys.executable, "-c", ONE_WORKER, folder / "corpus", Path(__file__).parents[2], manifest]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
     assert ran.returncode == 0, ran.stderr

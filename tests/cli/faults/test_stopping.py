@@ -19,7 +19,7 @@ from rosella.corpus.project import Corpus
 from rosella.stopping import SENTENCE
 from support import environment
 
-PROGRAM = str(Path(__file__).with_name("at_work.py"))
+PROGRAM = str(Path(__file__).parents[1] / "at_work.py")
 
 
 @pytest.fixture
