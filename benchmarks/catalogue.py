@@ -14,8 +14,8 @@ from itertools import islice
 import sqlalchemy as sa
 from _machine import row
 
-from rosella.corpus.catalogue.models import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.tables import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
 from rosella.corpus.stage import STAGES, TOKENIZE
 
 RECORDINGS, EACH, FAILURES = 20_000, 50, 1000

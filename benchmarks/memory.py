@@ -21,7 +21,7 @@ from _machine import row
 from ahead import Device
 from catalogue import fill
 
-from rosella.corpus.catalogue.models import DONE, FAILED, StateRow
+from rosella.corpus.catalogue.tables import DONE, FAILED, StateRow
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.stage import TOKENIZE

@@ -8,7 +8,7 @@ import pytest
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, turn
 from rosella import cli
-from rosella.corpus.catalogue.speakers import replace_speakers
+from rosella.corpus.catalogue.voices import replace_speakers
 from rosella.corpus.project import Corpus
 
 

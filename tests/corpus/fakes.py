@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from rosella.corpus.catalogue.leases import Lease
-from rosella.corpus.catalogue.models import JobRow
+from rosella.corpus.catalogue.tables import JobRow
 
 RATE = 16000
 

@@ -15,7 +15,7 @@ import numpy as np
 from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
 from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.engines import queue
-from rosella.corpus.engines.work import Terms
+from rosella.corpus.engines.job import Terms
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.recogniser import Transcribed, Transcript, Transcription

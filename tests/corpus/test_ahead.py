@@ -12,7 +12,7 @@ from rosella import audio
 from rosella.corpus.ahead import Ahead, Expected
 from rosella.corpus.catalogue.leases import claim
 from rosella.corpus.engines import local
-from rosella.corpus.engines.work import Terms
+from rosella.corpus.engines.job import Terms
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError

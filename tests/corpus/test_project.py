@@ -16,7 +16,7 @@ import soundfile
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone, turn
 from rosella import audio
 from rosella.corpus.catalogue import leases
-from rosella.corpus.engines.work import MAX_ATTEMPTS
+from rosella.corpus.engines.job import MAX_ATTEMPTS
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.stage import STAGES

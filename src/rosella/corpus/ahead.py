@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 from rosella.records import Recording
 
 T = TypeVar("T")
-Work = TypeVar("Work")
+Due = TypeVar("Due")
 
 _END: Any = object()
 
@@ -75,21 +75,21 @@ class Ahead(Generic[T]):
         self._next.add_done_callback(lambda _: self._items.close())
 
 
-class Expected(Generic[Work, T]):
+class Expected(Generic[Due, T]):
     """Decodes the recording that comes next while one is at work. `due` says what of it; `decode` does it."""
 
     def __init__(
-        self, due: Callable[[Recording], Work], decode: Callable[[Recording, Work], Generator[T]]
+        self, due: Callable[[Recording], Due], decode: Callable[[Recording, Due], Generator[T]]
     ) -> None:
         self._due, self._decode = due, decode
         self._next: Recording | None = None
-        self._begun: tuple[str, Work, Ahead[T]] | None = None
+        self._begun: tuple[str, Due, Ahead[T]] | None = None
 
     def expect(self, recording: Recording | None) -> None:
         """This one comes after the next that is taken: only who has work in hand decodes ahead."""
         self._next = recording
 
-    def take(self, recording: Recording, work: Work) -> Ahead[T]:
+    def take(self, recording: Recording, work: Due) -> Ahead[T]:
         """The decoding of a recording, which begins now unless it was expected with the same work."""
         taken = self._expected(recording, work) or Ahead(self._decode(recording, work))
         if self._next:
@@ -97,7 +97,7 @@ class Expected(Generic[Work, T]):
             self._begun = self._next.id, due, Ahead(self._decode(self._next, due))
         return taken
 
-    def _expected(self, recording: Recording, work: Work) -> Ahead[T] | None:
+    def _expected(self, recording: Recording, work: Due) -> Ahead[T] | None:
         begun, self._begun = self._begun, None
         if begun and begun[:2] == (recording.id, work):
             return begun[2]

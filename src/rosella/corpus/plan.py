@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from rosella.corpus.catalogue.database import Database
-from rosella.corpus.catalogue.models import DONE, FAILED, PENDING, RecordingRow, StateRow
+from rosella.corpus.catalogue.tables import DONE, FAILED, PENDING, RecordingRow, StateRow
 from rosella.corpus.stage import SCAN, Stage
 
 

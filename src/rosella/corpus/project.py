@@ -15,9 +15,9 @@ from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.codes import CodesCache, cached_codes, remember_codec, remembered_codec, version
 from rosella.corpus.engines import local
+from rosella.corpus.engines.job import anything_due
 from rosella.corpus.engines.local import Ran
 from rosella.corpus.engines.progress import Advance, Progress
-from rosella.corpus.engines.work import anything_due
 from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition
 from rosella.corpus.export.write import Exported, export

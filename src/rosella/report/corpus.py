@@ -10,9 +10,9 @@ from itertools import groupby
 from pathlib import Path
 
 from rosella import audio
-from rosella.corpus.catalogue.speakers import voices
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.voices import voices
 from rosella.corpus.export.balance import speaker_of
 from rosella.corpus.project import Corpus
 from rosella.errors import UserError

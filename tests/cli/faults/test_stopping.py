@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from corpus.fakes import FakeCodec, small_source
-from rosella.corpus.catalogue.models import JobRow
+from rosella.corpus.catalogue.tables import JobRow
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.stopping import SENTENCE

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from rosella.corpus.catalogue import leases, settings
 from rosella.corpus.catalogue.connection import Unavailable
-from rosella.corpus.catalogue.models import JobRow
 from rosella.corpus.catalogue.store import Catalogue, Source
+from rosella.corpus.catalogue.tables import JobRow
 from rosella.corpus.engines import local
-from rosella.corpus.engines.work import MAX_ATTEMPTS, Terms, work
+from rosella.corpus.engines.job import MAX_ATTEMPTS, Terms, run_job
 from rosella.corpus.stage import StageResult
 from rosella.records import Recording, Turn
 
@@ -129,8 +129,8 @@ def test_a_database_that_goes_away_costs_no_attempt_and_no_failure(catalogue):
 
     for _ in range(MAX_ATTEMPTS + 2):
         with pytest.raises(Unavailable):
-            work(catalogue, Diarize(gone), A, "one")
-    assert work(catalogue, Diarize(), A, "one").state == "done"
+            run_job(catalogue, Diarize(gone), A, "one")
+    assert run_job(catalogue, Diarize(), A, "one").state == "done"
 
 
 def test_a_connection_lost_after_the_commit_does_nothing_twice(catalogue, monkeypatch):
@@ -142,10 +142,10 @@ def test_a_connection_lost_after_the_commit_does_nothing_twice(catalogue, monkey
 
     monkeypatch.setattr(catalogue, "finish", lost)
     with pytest.raises(Unavailable):
-        work(catalogue, Diarize(), A, "one")
+        run_job(catalogue, Diarize(), A, "one")
     monkeypatch.undo()
     again = Diarize()
-    assert work(catalogue, again, A, "one").state == "taken"
+    assert run_job(catalogue, again, A, "one").state == "taken"
     assert again.ran == []
     assert held(catalogue) == 0
 
@@ -180,7 +180,7 @@ def test_heartbeats_keep_long_work(catalogue):
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert work(catalogue, stage, A, "one", Terms(lease=0.6)).state == "done"
+    assert run_job(catalogue, stage, A, "one", Terms(lease=0.6)).state == "done"
     thread.join()
     assert others == [None]
 

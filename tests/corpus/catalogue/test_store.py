@@ -13,9 +13,9 @@ from corpus.fakes import taken
 from rosella import stopping
 from rosella.corpus.catalogue import settings
 from rosella.corpus.catalogue.leases import LeaseLost
-from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.removal import purge
 from rosella.corpus.catalogue.store import Catalogue, Source
+from rosella.corpus.catalogue.tables import Base
 from rosella.corpus.stage import StageResult
 from rosella.errors import UserError
 from rosella.records import Recording, Reject, Turn, Utterance

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from corpus.fakes import FakeCodec, small_source, taken
 from rosella.corpus.catalogue.connection import bring_to, reach
-from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.tables import Base
 from rosella.corpus.models import Models
 from rosella.corpus.operate.backup import backup, migrate, restore
 from rosella.corpus.project import Corpus, catalogue_url

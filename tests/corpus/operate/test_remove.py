@@ -84,7 +84,7 @@ def holding(folder, *secrets):
 def rows_with(corpus, *secrets):
     import sqlalchemy as sa
 
-    from rosella.corpus.catalogue.models import Base
+    from rosella.corpus.catalogue.tables import Base
 
     with corpus.catalogue.engine.connect() as connection:
         rows = [

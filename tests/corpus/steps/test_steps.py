@@ -12,10 +12,10 @@ import soundfile
 import sqlalchemy as sa
 
 from corpus.fakes import FakeCodec, save_tone, tone
-from rosella.corpus.catalogue.models import RecordingRow
 from rosella.corpus.catalogue.removal import find
-from rosella.corpus.catalogue.speakers import embeddings
 from rosella.corpus.catalogue.status import GUESSED, LeftOut
+from rosella.corpus.catalogue.tables import RecordingRow
+from rosella.corpus.catalogue.voices import embeddings
 from rosella.corpus.diarization.turns import Diarization, SpeakerTurn
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from rosella.corpus.catalogue.database import Database
-from rosella.corpus.catalogue.models import DONE, PENDING, JobRow, RecordingRow, StateRow
+from rosella.corpus.catalogue.tables import DONE, PENDING, JobRow, RecordingRow, StateRow
 from rosella.corpus.stage import STAGES
 from rosella.errors import RosellaError
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.connection import explained
 from rosella.corpus.catalogue.database import Database
-from rosella.corpus.catalogue.models import MANIFEST, RecordingRow, RemovedRow, SpeakerRow, TurnRow
-from rosella.corpus.catalogue.speakers import link_speakers
+from rosella.corpus.catalogue.tables import MANIFEST, RecordingRow, RemovedRow, SpeakerRow, TurnRow
+from rosella.corpus.catalogue.voices import link_speakers
 from rosella.errors import UserError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import exc
 
 from rosella.corpus.catalogue.database import Database
-from rosella.corpus.catalogue.models import SettingRow
+from rosella.corpus.catalogue.tables import SettingRow
 
 
 def read(database: Database, name: str) -> Any:

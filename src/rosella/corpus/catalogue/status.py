@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rosella.corpus.catalogue.models import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
+from rosella.corpus.catalogue.tables import DONE, FAILED, RecordingRow, RejectRow, StateRow, UtteranceRow
 from rosella.records import LEAST_SURE
 
 GUESSED = "the recogniser guessed"

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from rosella.audio import is_url
 from rosella.corpus.catalogue.database import Database
 from rosella.corpus.catalogue.leases import Lease, due_query
-from rosella.corpus.catalogue.models import (
+from rosella.corpus.catalogue.status import Status, encoded, failures, read_status
+from rosella.corpus.catalogue.tables import (
     DIARIZER,
     DONE,
     FAILED,
@@ -29,8 +30,7 @@ from rosella.corpus.catalogue.models import (
     TurnRow,
     UtteranceRow,
 )
-from rosella.corpus.catalogue.speakers import replace_speakers
-from rosella.corpus.catalogue.status import Status, encoded, failures, read_status
+from rosella.corpus.catalogue.voices import replace_speakers
 from rosella.corpus.stage import SCAN, STAGES, TOKENIZE, StageResult
 from rosella.failpoints import failpoint
 from rosella.records import Recording, Turn, Utterance

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from rosella.corpus.catalogue.leases import free_the_dead, holder_name
-from rosella.corpus.catalogue.models import DONE
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.tables import DONE
+from rosella.corpus.engines.job import TAKEN, Terms, give_back_all, run_job
 from rosella.corpus.engines.progress import Advance, Progress
-from rosella.corpus.engines.work import TAKEN, Terms, give_back_all, work
 from rosella.corpus.stage import AheadStage, Stage
 from rosella.errors import RosellaError
 from rosella.records import Recording
@@ -52,7 +52,7 @@ def run(
                 progress(Advance(stage.name, number, len(due), seconds, failed, recording.path))
                 if isinstance(stage, AheadStage):
                     stage.expect(due[number + 1] if number + 1 < len(due) else None)
-                result = work(catalogue, stage, recording, holder, terms or Terms(), overdue)
+                result = run_job(catalogue, stage, recording, holder, terms or Terms(), overdue)
                 done += result.state == DONE
                 seconds += 0.0 if result.state == TAKEN else recording.duration
                 if result.reason is not None:

@@ -36,7 +36,7 @@ def serve(port: int) -> None:
     start_http_server(port)
 
 
-def worked(stage: str, outcome: str, seconds: float, audio_seconds: float) -> None:
+def count(stage: str, outcome: str, seconds: float, audio_seconds: float) -> None:
     """One recording came to an end in a stage: `done` or `failed`."""
     if _metrics is not None:
         _metrics.recordings.labels(stage, outcome).inc()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rosella.corpus.catalogue.models import DONE, FAILED
 from rosella.corpus.catalogue.status import Status
+from rosella.corpus.catalogue.tables import DONE, FAILED
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from sqlalchemy import exc
 
 from rosella.corpus.catalogue import leases, settings
 from rosella.corpus.catalogue.connection import Unavailable
-from rosella.corpus.catalogue.models import DONE
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.tables import DONE
 from rosella.corpus.engines import metrics
+from rosella.corpus.engines.job import TAKEN, Terms, anything_due, give_back_all, run_job
 from rosella.corpus.engines.local import Ran, ran_between
 from rosella.corpus.engines.progress import Progress, advances
-from rosella.corpus.engines.work import TAKEN, Terms, anything_due, give_back_all, work
 from rosella.corpus.stage import Stage
 from rosella.errors import NoSpace, RosellaError, UserError
 
@@ -133,26 +133,26 @@ class Worker:
             _log.warning("%s %s is not what this worker runs", stage_name, version)
             return
         try:
-            self._work(recording, stage)
+            self._run(recording, stage)
         except (NoSpace, Unavailable) as error:
             _log.error("%s", error)
             time.sleep(SWEEP_SECONDS)  # it is no use to take the next at once
         except Exception:
             _log.exception("%s of %s", stage_name, recording)
 
-    def _work(self, recording: str, stage: Stage) -> None:
+    def _run(self, recording: str, stage: Stage) -> None:
         try:
             row = self.catalogue.get(recording)
         except exc.NoResultFound:
             return  # removed meanwhile
         began = time.monotonic()
-        result = work(self.catalogue, stage, row, self.holder, self.terms, _end_process)
+        result = run_job(self.catalogue, stage, row, self.holder, self.terms, _end_process)
         seconds = time.monotonic() - began
         if result.state == TAKEN:
             return
         facts = {"recording": recording, "path": row.path, "stage": stage.name, "seconds": round(seconds, 3)}
         _log.info(result.state, extra=facts | ({"reason": result.reason} if result.reason else {}))
-        metrics.worked(stage.name, result.state, seconds, row.duration)
+        metrics.count(stage.name, result.state, seconds, row.duration)
         if result.state == DONE:
             self._follow(recording, stage)
 

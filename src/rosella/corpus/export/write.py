@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from rosella.codec.facts import CodecFacts
-from rosella.corpus.catalogue.speakers import link_speakers
-from rosella.corpus.catalogue.speakers import voices as voices_of
 from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.voices import link_speakers
+from rosella.corpus.catalogue.voices import voices as voices_of
 from rosella.corpus.codes import CodesCache, version
 from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition, choose, implied_conditions

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 
 from rosella.corpus.catalogue.connection import bring_to, connect, explained, one_file, reach, revisions
-from rosella.corpus.catalogue.models import Base
 from rosella.corpus.catalogue.removal import purge, removed
+from rosella.corpus.catalogue.tables import Base
 from rosella.errors import UserError
 from rosella.files import replacing
 

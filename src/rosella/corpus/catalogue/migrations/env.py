@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from rosella.corpus.catalogue.models import Base
+from rosella.corpus.catalogue.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True

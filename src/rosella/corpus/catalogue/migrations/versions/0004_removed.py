@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from rosella.corpus.catalogue.models import kind_of
+from rosella.corpus.catalogue.tables import kind_of
 
 revision = "0004"
 down_revision = "0003"

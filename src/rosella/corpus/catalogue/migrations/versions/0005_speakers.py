@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from rosella.corpus.catalogue.models import Embedding
+from rosella.corpus.catalogue.tables import Embedding
 
 revision = "0005"
 down_revision = "0004"

@@ -10,7 +10,7 @@ from pathlib import PurePath
 import sqlalchemy as sa
 from alembic import op
 
-from rosella.corpus.catalogue.models import DIARIZER, MANIFEST
+from rosella.corpus.catalogue.tables import DIARIZER, MANIFEST
 from rosella.corpus.sources.entries import UNNAMED
 
 revision = "0007"

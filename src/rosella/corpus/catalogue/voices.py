@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.database import Database
-from rosella.corpus.catalogue.models import MANIFEST, SpeakerRow, TurnRow
+from rosella.corpus.catalogue.tables import MANIFEST, SpeakerRow, TurnRow
 from rosella.corpus.diarization.linking import Member, link
 
 
@@ -35,13 +35,6 @@ def voices(database: Database, recording: str) -> dict[str, str]:
     )
     with database.session() as session:
         return {row.name: row.voice for row in session.execute(query)}
-
-
-def heard_in(database: Database, voice: str) -> list[Member]:
-    """Recordings a voice is heard in, with the name it has there."""
-    query = sa.select(SpeakerRow.recording, SpeakerRow.name).where(SpeakerRow.voice == voice)
-    with database.session() as session:
-        return sorted((recording, name) for recording, name in session.execute(query))
 
 
 def embeddings(database: Database, recording: str) -> dict[str, np.ndarray]:

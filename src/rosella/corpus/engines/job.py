@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from rosella.corpus.catalogue import leases
 from rosella.corpus.catalogue.connection import Unavailable
 from rosella.corpus.catalogue.leases import Lease, LeaseLost
-from rosella.corpus.catalogue.models import DONE, FAILED
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.tables import DONE, FAILED
 from rosella.corpus.stage import Stage, StageResult
 from rosella.corpus.steps.scan import source_of
 from rosella.errors import NoSpace, RosellaError
@@ -29,7 +29,7 @@ TAKEN = "taken"
 
 
 @dataclass(frozen=True)
-class Result:
+class JobResult:
     """`done`, `failed` with a reason, or `taken`: it is another worker's, or not due any more."""
 
     state: str
@@ -49,14 +49,14 @@ class Terms:
         return self.limit + self.limit_per_second * recording.duration
 
 
-def work(
+def run_job(
     catalogue: Catalogue,
     stage: Stage,
     recording: Recording,
     holder: str,
     terms: Terms = Terms(),
     overdue: Callable[[], None] | None = None,
-) -> Result:
+) -> JobResult:
     """Run a stage of a recording, if it is due and free, and commit its outcome or the reason of its failure.
 
     `overdue` is called from another thread when the work takes longer than its terms allow. What is no fault
@@ -64,7 +64,7 @@ def work(
     """
     lease = leases.claim(catalogue, recording.id, stage.name, stage.version, holder, terms.lease)
     if lease is None:
-        return Result(TAKEN)
+        return JobResult(TAKEN)
     failpoint("after-claim", stage.name)
     try:
         if lease.attempts > MAX_ATTEMPTS:
@@ -77,10 +77,10 @@ def work(
             return _failed(catalogue, lease, outcome)
         catalogue.finish(lease, outcome)
         failpoint("after-commit", stage.name)
-        return Result(DONE)
+        return JobResult(DONE)
     except LeaseLost as lost:
         _log.warning("%s", lost)
-        return Result(TAKEN)
+        return JobResult(TAKEN)
     except BaseException:
         _let_go(catalogue, lease)
         raise
@@ -113,9 +113,9 @@ def _changed(catalogue: Catalogue, recording: Recording) -> str | None:
     return None
 
 
-def _failed(catalogue: Catalogue, lease: Lease, reason: str) -> Result:
+def _failed(catalogue: Catalogue, lease: Lease, reason: str) -> JobResult:
     catalogue.fail(lease, reason)
-    return Result(FAILED, reason)
+    return JobResult(FAILED, reason)
 
 
 def _parked(lease: Lease) -> str:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from corpus.fakes import person, taken
-from rosella.corpus.catalogue.speakers import embeddings, heard_in, link_speakers, replace_speakers, voices
 from rosella.corpus.catalogue.store import Catalogue, Source
+from rosella.corpus.catalogue.voices import embeddings, link_speakers, replace_speakers, voices
 from rosella.corpus.stage import StageResult
 from rosella.records import Recording
 
@@ -31,7 +31,7 @@ def test_speakers_in_the_catalogue(catalogue):
     np.testing.assert_array_equal(embeddings(catalogue, "r1")["A"], person(1, 2))
     assert voices(catalogue, "r0") == {} and link_speakers(catalogue) == 3 and link_speakers(catalogue) == 0
     linked = voices(catalogue, "r0")
-    assert heard_in(catalogue, linked["B"]) == [("r0", "B"), ("r1", "A")]
+    assert voices(catalogue, "r1") == {"A": linked["B"]}
 
     store(catalogue, "r0", {"A": person(0, 1), "B": person(1, 1)})  # found again, just so
     assert voices(catalogue, "r0") == linked
@@ -45,7 +45,7 @@ def test_speakers_in_the_catalogue(catalogue):
 def test_a_voice_does_not_outlive_its_recording(catalogue):
     from sqlalchemy import delete
 
-    from rosella.corpus.catalogue.models import RecordingRow
+    from rosella.corpus.catalogue.tables import RecordingRow
 
     store(catalogue, "r0", {"A": person(0)})
     link_speakers(catalogue)
@@ -53,7 +53,7 @@ def test_a_voice_does_not_outlive_its_recording(catalogue):
     assert "r0" not in voice
     with catalogue.session() as session:
         session.execute(delete(RecordingRow).where(RecordingRow.id == "r0"))
-    assert heard_in(catalogue, voice) == []
+    assert voices(catalogue, "r0") == {}
 
 
 def test_what_diarizing_finds_is_stored_with_it(catalogue):
