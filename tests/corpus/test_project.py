@@ -23,6 +23,7 @@ from rosella.corpus.stage import STAGES
 from rosella.corpus.steps.segment import Cutting
 from rosella.errors import NoSpace, RosellaError, UserError
 from rosella.shards.read import Export
+from support import ROOT
 
 
 def counts(number: int, **others: int) -> dict[str, int]:
@@ -400,3 +401,15 @@ def test_facts_hold_where_the_source_says_nothing(corpus, source):
     corpus.add(source, language="en", licence="CC0", show=None)
     recordings = corpus.catalogue.due("diarize", "x")
     assert {(r.language, r.licence, r.show) for r in recordings} == {("nl", "CC0", "demo")}
+
+
+def test_the_example_of_the_documentation(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "corpus.md").read_text("utf-8")
+    example = re.search(r"## From Python\n```python\n(.*?)```", page, re.S)
+    assert example is not None
+    small_source(tmp_path / "recordings")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rosella.codec.load_codec", lambda name: FakeCodec())
+    exec(example[1], {})
+    assert capsys.readouterr().out == "6\n"
+    assert Corpus.open("podcasts").catalogue.done("scan", "")[0].licence == "CC-BY-4.0"
