@@ -20,11 +20,11 @@ import pytest
 import soundfile
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, small_source, tone, turn
-from rosella.corpus import scan
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
+from rosella.corpus.steps import scan
 from rosella.errors import UserError
 from rosella.records import Turn
 

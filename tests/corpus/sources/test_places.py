@@ -10,10 +10,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
 from rosella import audio
-from rosella.corpus import scan
 from rosella.corpus.models import Models
 from rosella.corpus.project import Corpus
 from rosella.corpus.sources.read import read_source
+from rosella.corpus.steps import scan
 from rosella.errors import UserError
 
 
