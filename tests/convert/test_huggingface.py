@@ -18,6 +18,7 @@ from rosella.convert.conversion import convert
 from rosella.convert.huggingface import complete
 from rosella.errors import UserError
 from rosella.inference.generate import generate
+from rosella.inference.sampling import Sampling
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.speak import Voice, load
 from rosella.weights import load_model, save_model
@@ -269,7 +270,7 @@ def test_a_model_that_attends_to_padding_gets_it_back(attending):
 def test_a_model_that_attends_to_padding_speaks_as_rosella_does(attending):
     processor, dia = attending
     ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in (*TEXTS[:2], "[S1] zeven")])
-    made = generate(model(ATTEND), ids, lengths, max_frames=30, **GREEDY)
+    made = generate(model(ATTEND), ids, lengths, max_frames=30, sampling=Sampling(**GREEDY))
     inputs = processor.attend(dia, processor(text=TEXTS), guidance_scale=3.0)
     theirs, _ = speech(processor, dia, inputs, frames=30)
     for codes, row in zip(made.codes, theirs.numpy(), strict=True):
