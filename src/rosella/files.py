@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ MANIFEST = "manifest.json"
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Generator[Path]:
     """A temporary file beside `path` that takes its place, synced, when the block succeeds; folders above are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_directory(path: Path) -> Iterator[Path]:
+def replacing_directory(path: Path) -> Generator[Path]:
     """The same for a directory, which the block makes; one that is there gives way to it."""
     temporary, made = _beside(path), missing(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def _digests(directory: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _room_for(path: Path) -> Iterator[None]:
+def _room_for(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ def unheard(done: int, note: str = "", /) -> None:
 
 
 @contextmanager
-def unseen(title: str, total: int) -> Iterator[Progress]:
+def unseen(title: str, total: int) -> Generator[Progress]:
     """Progress that nobody is shown."""
     yield unheard
 

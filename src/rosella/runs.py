@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -42,7 +42,7 @@ class Run:
 
     @classmethod
     @contextmanager
-    def locked(cls, path: str | Path) -> Iterator[Self]:
+    def locked(cls, path: str | Path) -> Generator[Self]:
         """Create the directory if need be and keep every other run out of it; the first of several processes does."""
         run = cls(path)
         if os.environ.get("RANK", "0") != "0":
@@ -74,7 +74,7 @@ class Run:
         return bool(saved) and saved[0] >= steps and saved[0] == self._model_step()
 
     @contextmanager
-    def new_model(self, step: int) -> Iterator[Path]:
+    def new_model(self, step: int) -> Generator[Path]:
         """A directory that becomes `model/`, the model after `step`, when the block succeeds."""
         with replacing_directory(self.model) as temporary:
             yield temporary
@@ -163,7 +163,7 @@ def _leave_nothing(lock: Path, made: Sequence[Path]) -> None:
 
 
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
+def stop_signals() -> Generator[threading.Event]:
     """An event that the signals of `stopping` set; a second SIGINT interrupts at once."""
     stop = threading.Event()
 

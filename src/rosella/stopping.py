@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,7 +29,7 @@ def exit_code() -> int:
 
 
 @contextmanager
-def heeding(act: Callable[[int], None]) -> Iterator[frozenset[int]]:
+def heeding(act: Callable[[int], None]) -> Generator[frozenset[int]]:
     """Have each of `NUMBERS` call `act` with itself; yields which do: those that are ignored, as by `nohup`, stay so."""
     if threading.current_thread() is not threading.main_thread():
         yield frozenset()
@@ -50,7 +50,7 @@ def heeding(act: Callable[[int], None]) -> Iterator[frozenset[int]]:
 
 
 @contextmanager
-def interrupting() -> Iterator[None]:
+def interrupting() -> Generator[None]:
     """Have each of `NUMBERS` raise KeyboardInterrupt, as Ctrl-C does, but not while one is being obeyed."""
     global _interrupting
     obeyed = -PATIENCE
@@ -74,7 +74,7 @@ def interrupting() -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def undisturbed() -> Generator[None]:
     """For what must not be broken off: an interruption waits for its end, or for the next one PATIENCE later."""
     global _undisturbed, _waiting
     if threading.current_thread() is not threading.main_thread():
@@ -91,7 +91,7 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def last_will(act: Callable[[], None]) -> Iterator[None]:
+def last_will(act: Callable[[], None]) -> Generator[None]:
     """Where native code hangs, no signal gets through: then, PATIENCE seconds after one that interrupts this block,
     another thread calls `act` and ends the process."""
     if not _interrupting or threading.current_thread() is not threading.main_thread():

@@ -8,7 +8,7 @@ on free cores (benchmarks/busy.py). OpenMP reads its settings once, from the env
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 WAITING, COUNT = "OMP_WAIT_POLICY", "OMP_NUM_THREADS"
@@ -25,7 +25,7 @@ def wait_asleep() -> None:
 
 
 @contextmanager
-def shared_by(processes: int) -> Iterator[None]:
+def shared_by(processes: int) -> Generator[None]:
     """Let processes started in the block, as many as are said, have an equal share of the cores each."""
     before = os.environ.get(COUNT)
     os.environ.setdefault(COUNT, str(max(1, cores() // processes)))

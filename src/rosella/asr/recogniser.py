@@ -88,7 +88,11 @@ class Recogniser:
     @property
     def settings(self) -> Settings:
         values = getattr(self.model.config, "rosella", {})
-        defaults = {"prompts": {"clean": _TRANSCRIBE}, "languages": {}, "short_windows": False}
+        defaults: dict[str, Any] = {
+            "prompts": {"clean": _TRANSCRIBE},
+            "languages": {},
+            "short_windows": False,
+        }
         return Settings(**{**defaults, **values})
 
     def change(self, **values: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -152,7 +152,7 @@ def train(recipe: AsrRecipe, run: AsrRun, report: Report = unread) -> Outcome:
 
 
 @contextmanager
-def _same_sums(device: torch.device) -> Iterator[None]:
+def _same_sums(device: torch.device) -> Generator[None]:
     """On a CPU, have every sum added up in the same order each time; several threads else race to gradients they share.
 
     Of GPUs this is not asked: the connectionist loss has no such gradient there.

@@ -6,7 +6,7 @@ Only plain containers are allowed: playlists and whatever else would make FFmpeg
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -58,7 +58,7 @@ class Stream:
 
 
 @contextmanager
-def opened(source: BinaryIO, name: str) -> Iterator[Stream]:
+def opened(source: BinaryIO, name: str) -> Generator[Stream]:
     """Open what a file object holds; a UserError, in which `name` stands for it, says why it has no audio."""
     import av
     from av.error import FFmpegError

@@ -190,7 +190,7 @@ def _whole(source: str | PathLike[str] | BinaryIO, sample_rate: int) -> Iterator
 
 
 @contextmanager
-def _open(source: str | PathLike[str] | BinaryIO) -> Iterator[container.Stream]:
+def _open(source: str | PathLike[str] | BinaryIO) -> Generator[container.Stream]:
     if isinstance(source, OneChannel):
         with _open(source.path) as audio:
             audio.channel = source.channel

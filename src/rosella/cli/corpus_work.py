@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +32,7 @@ def load_models(settings: Settings, device: str | None) -> Models:
 
 
 @contextmanager
-def exiting_as_workers() -> Iterator[None]:
+def exiting_as_workers() -> Generator[None]:
     """Without a sentence where a process of several has said it."""
     from rosella.corpus.workers.processes import WorkerFailed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ PLAIN_INTERVAL = 15.0  # seconds between lines where there is no terminal
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Progress]:
+def progress(title: str, total: int) -> Generator[Progress]:
     """Show `title` and how far of `total`; yields `update(done, note)`."""
     from rich.console import Console
 
@@ -55,7 +55,7 @@ def training_report(
 
 
 @contextmanager
-def _bar(title: str, total: int, console: Console) -> Iterator[Progress]:
+def _bar(title: str, total: int, console: Console) -> Generator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -83,7 +83,7 @@ def _lines(title: str, total: int) -> Progress:
 
 
 @contextmanager
-def corpus_progress() -> Iterator[Callable[[Advance], None]]:
+def corpus_progress() -> Generator[Callable[[Advance], None]]:
     """Each stage's recordings, speed and failures: bars on a terminal, some lines elsewhere; on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

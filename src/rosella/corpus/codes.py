@@ -9,7 +9,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +44,7 @@ class CodesCache:
         return self.folder / f"{recording}.npz"
 
     @contextmanager
-    def writing(self, recording: str) -> Iterator[Callable[[str, np.ndarray], None]]:
+    def writing(self, recording: str) -> Generator[Callable[[str, np.ndarray], None]]:
         """What stores codes, uint16 `[frames, codebooks]`, by utterance id, in a file that is there when the block ends."""
         with replacing(self.path(recording)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -177,7 +177,7 @@ def _array(tensor: Any) -> np.ndarray:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Without Transformers' progress bars and its advice on settings that are meant."""
     from transformers.utils import logging as notes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ class ShardFiles:
         return {**self.__dict__, "_open": OrderedDict()}
 
     @contextmanager
-    def opened(self, name: str) -> Iterator[pq.ParquetFile]:
+    def opened(self, name: str) -> Generator[pq.ParquetFile]:
         """A shard to read from within the block; a UserError where it is missing or turns out to be damaged."""
         try:
             yield self._file(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,7 +86,7 @@ def write_safetensors(path: Path, tensors: Tensors) -> None:
 
 
 @contextmanager
-def _safetensors(path: Path) -> Iterator[Any]:
+def _safetensors(path: Path) -> Generator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 
 
 @contextmanager
-def explained(engine: sa.Engine) -> Iterator[None]:
+def explained(engine: sa.Engine) -> Generator[None]:
     """Turn what the database says into one sentence."""
     try:
         yield

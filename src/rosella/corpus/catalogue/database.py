@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Self
 
@@ -28,7 +28,7 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self) -> Generator[Session]:
         """One transaction; a crash leaves the state before or after it.
 
         An interruption waits for its end: in the midst of it, it would leave a connection that holds the database's lock.
@@ -37,7 +37,7 @@ class Database:
             yield session
 
     @contextmanager
-    def long_session(self) -> Iterator[Session]:
+    def long_session(self) -> Generator[Session]:
         """A transaction that only reads, for as long as its reader takes: it may be broken off."""
         with explained(self.engine), Session(self.engine) as session, session.begin():
             yield session

@@ -119,9 +119,7 @@ class Catalogue(Database):
         """Recordings whose stage is pending or by another version, and whose stage before is done."""
         query = due_query(stage, version).order_by(RecordingRow.path)
         with self.session() as session:
-            return [
-                Recording(**row._asdict()) for row in session.execute(query.with_only_columns(*_RECORDING))
-            ]
+            return _recordings(session, query)
 
     def done(self, stage: str, version: str) -> list[Recording]:
         """Recordings whose stage this version has done, by id."""
@@ -132,9 +130,7 @@ class Catalogue(Database):
             .order_by(RecordingRow.id)
         )
         with self.session() as session:
-            return [
-                Recording(**row._asdict()) for row in session.execute(query.with_only_columns(*_RECORDING))
-            ]
+            return _recordings(session, query)
 
     def turns(self, recording: str, origin: str | None = MANIFEST) -> list[Turn]:
         """In order of time; those of one origin, or, with None, all."""
@@ -264,6 +260,10 @@ def _recording_row(recording: Recording, source: Source) -> RecordingRow:
 
 def _columns(row: Any) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in sa.inspect(row).mapper.column_attrs}
+
+
+def _recordings(session: Session, query: sa.Select[RecordingRow]) -> list[Recording]:
+    return [Recording(**row) for row in session.execute(query.with_only_columns(*_RECORDING)).mappings()]
 
 
 def _recording(row: RecordingRow) -> Recording:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -149,7 +149,7 @@ def _kept(
     recording: Recording,
     terms: Terms,
     overdue: Callable[[], None] | None,
-) -> Iterator[None]:
+) -> Generator[None]:
     """Renew the lease while the block runs and is not overdue."""
     ended = threading.Event()
     deadline = time.monotonic() + terms.limit_of(recording)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -77,7 +77,7 @@ def ran_between(before: Status, after: Status, stages: Sequence[str]) -> Ran:
 
 
 @contextmanager
-def _giving_back(catalogue: Catalogue, holder: str) -> Iterator[None]:
+def _giving_back(catalogue: Catalogue, holder: str) -> Generator[None]:
     """Whatever ends the block, nothing stays in these hands: an interruption may come between taking and knowing it."""
     with last_will(partial(give_back_all, catalogue, holder)):
         try:
@@ -88,7 +88,7 @@ def _giving_back(catalogue: Catalogue, holder: str) -> Iterator[None]:
 
 
 @contextmanager
-def _alarm() -> Iterator[Callable[[], None] | None]:
+def _alarm() -> Generator[Callable[[], None] | None]:
     """Yields what another thread calls to stop a stage that hangs; None where signals cannot be handled."""
     if threading.current_thread() is not threading.main_thread():
         yield None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
@@ -61,7 +61,7 @@ def unread(path: str, facts: Mapping[str, str | None]) -> Recording:
 
 
 @contextmanager
-def _twice_readable(path: str) -> Iterator[BinaryIO]:
+def _twice_readable(path: str) -> Generator[BinaryIO]:
     """The file opened; what is remote is fetched once, into a temporary file."""
     with audio.open_source(path) as file:
         if not audio.is_url(path):
@@ -75,7 +75,7 @@ def _twice_readable(path: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _blaming(path: str) -> Iterator[None]:
+def _blaming(path: str) -> Generator[None]:
     """A read that breaks off is the file's fault, or its store's; a full disk here is not."""
     try:
         yield

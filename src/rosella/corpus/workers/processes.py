@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
@@ -36,7 +36,7 @@ class WorkerFailed(RosellaError):
 @contextmanager
 def side_by_side(
     target: Callable[..., None], arguments: Sequence[tuple[Any, ...]]
-) -> Iterator[Callable[[], bool]]:
+) -> Generator[Callable[[], bool]]:
     """Call `target` with each of `arguments`, and what to give to `loading`, in a process of its own.
 
     They share the cores. All are ended with the block. Yields what is to be asked often: whether some are still at work.
@@ -65,7 +65,7 @@ def side_by_side(
 
 
 @contextmanager
-def loading(flag: Any) -> Iterator[None]:
+def loading(flag: Any) -> Generator[None]:
     """While a process of `side_by_side` loads its models: killed here, it would be killed again."""
     flag.value = True
     try:
@@ -81,12 +81,12 @@ class _Place:
         self._context = get_context("spawn")
         # Raw: a lock would stay locked by a process that is killed with it.
         self._loading = self._context.RawValue(ctypes.c_bool, False)
-        self._call = {"target": target, "args": (*values, self._loading)}
+        self._target, self._arguments = target, (*values, self._loading)
         self._deaths = 0
         self.process: Any = None
 
     def start(self) -> None:
-        process = self._context.Process(**self._call, daemon=True)
+        process = self._context.Process(target=self._target, args=self._arguments, daemon=True)
         with _meant_for_this_process():
             process.start()
         self.process = process
@@ -110,7 +110,7 @@ class _Place:
 
 
 @contextmanager
-def _meant_for_this_process() -> Iterator[None]:
+def _meant_for_this_process() -> Generator[None]:
     """Processes started in this block never get what a terminal sends to all: this one ends them with SIGTERM."""
     resource_tracker.ensure_running()  # starting it with the first process would unblock SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)

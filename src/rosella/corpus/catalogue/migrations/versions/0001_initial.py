@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 
-def _recording(primary_key: bool = True) -> sa.Column:
+def _recording(primary_key: bool = True) -> sa.Column[str]:
     return sa.Column("recording", sa.String(32), nullable=False, primary_key=primary_key)
 
 
