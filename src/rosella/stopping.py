@@ -17,6 +17,7 @@ PATIENCE = 5.0
 SENTENCE = "Interrupted; run the same command again to resume."
 
 _LEFT = 0
+# Kept here and in no object: a process has one set of signal handlers, and all that runs in it shares them.
 _last: int = signal.SIGINT
 _interrupting: frozenset[int] = frozenset()
 _undisturbed = 0

@@ -216,8 +216,8 @@ def guesses(monkeypatch):
         class Guesses(FakeTranscriber):
             version = f"guesses-{confidence}"
 
-            def transcribed(self, batches):
-                made = super().transcribed(batches).transcriptions
+            def write_down(self, batches):
+                made = super().write_down(batches).transcriptions
                 for one in made.values():
                     one.transcripts["verbatim"] = replace(
                         one.transcripts["verbatim"], log_probability=confidence

@@ -47,7 +47,7 @@ class FakeTranscriber:
     def read(self, clips):
         yield clips
 
-    def transcribed(self, batches):
+    def write_down(self, batches):
         said = {}
         for clip in chain.from_iterable(batches):
             text = "[S1] eh hoi [S2] dag" if clip.start < 5 else "[S1] tot ziens"

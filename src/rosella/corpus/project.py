@@ -28,7 +28,7 @@ from rosella.corpus.sources.read import read_source
 from rosella.corpus.stage import SCAN, TOKENIZE, Stage
 from rosella.corpus.steps.diarize import DiarizeStage
 from rosella.corpus.steps.scan import scan, source_of, unread
-from rosella.corpus.steps.segment import SegmentStage, timed
+from rosella.corpus.steps.segment import SegmentStage, set_end
 from rosella.corpus.steps.tokenize import TokenizeStage
 from rosella.corpus.steps.transcribe import TranscribeStage
 from rosella.errors import UserError
@@ -182,7 +182,7 @@ class Corpus:
             known = self.catalogue.find(source)
             recording = replace(known, **facts) if known else scan(path, facts)
             check_not_removed(self.catalogue, recording.id, path)
-            turns = timed(entry.turns, recording.duration)
+            turns = set_end(entry.turns, recording.duration)
             check_turns(turns, recording.duration)
         except Removed as removed:
             result.failed.append((path, str(removed)))

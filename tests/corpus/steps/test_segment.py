@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from corpus.fakes import tone
 from rosella import dialogue
 from rosella.corpus.steps import segment
-from rosella.corpus.steps.segment import Cutting, quietest, timed
+from rosella.corpus.steps.segment import Cutting, quietest, set_end
 from rosella.errors import UserError
 from rosella.records import Recording, Turn
 
@@ -94,15 +94,15 @@ def test_turns_outside_the_recording_are_refused():
 
 def test_untimed_text_needs_a_short_recording():
     untimed = [say(0.0, math.inf, "anna", "[S1] hoi [S2] dag")]
-    assert timed(untimed, 12.5)[0].end == 12.5
+    assert set_end(untimed, 12.5)[0].end == 12.5
     with pytest.raises(UserError, match="align it first"):
-        timed(untimed, 31.0)
+        set_end(untimed, 31.0)
 
 
 def test_untimed_dialogue_keeps_its_own_tags():
     recording = Recording("rec", "/r.wav", 12.5, 16000, 1)
     (utterance,), _ = cut(
-        recording, timed([say(0.0, math.inf, "clip", "[S1] hoi [S2] dag")], 12.5), Cutting()
+        recording, set_end([say(0.0, math.inf, "clip", "[S1] hoi [S2] dag")], 12.5), Cutting()
     )
     assert utterance.text == "[S1] hoi [S2] dag"
     assert utterance.speakers == ("clip S1", "clip S2")

@@ -59,7 +59,7 @@ class Writes:
     def read(self, clips):
         yield clips
 
-    def transcribed(self, batches) -> Transcribed:
+    def write_down(self, batches) -> Transcribed:
         clips = [clip for batch in batches for clip in batch]
         self.asked += [(clip.start, clip.end) for clip in clips]
         made = {}

@@ -13,7 +13,7 @@ from rosella.asr.prepare.notation import CGN, PLAIN, Notation, Tally
 from rosella.audio import probe
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
-from rosella.corpus.steps.segment import timed
+from rosella.corpus.steps.segment import set_end
 from rosella.errors import UserError
 from rosella.records import Turn
 
@@ -70,5 +70,5 @@ def _entry(entry: Entry, tally: Tally) -> tuple[Path, list[Turn]]:
     if not entry.turns:
         raise UserError("it has no transcript to learn from: put .srt or .vtt beside it, or give turns")
     untimed = entry.turns and entry.turns[-1].end == float("inf")
-    turns = timed(entry.turns, probe(entry.audio).duration) if untimed else entry.turns
+    turns = set_end(entry.turns, probe(entry.audio).duration) if untimed else entry.turns
     return entry.audio, list(turns)

@@ -213,7 +213,7 @@ def _dialogue(turns: Sequence[Turn], texts: Sequence[str], speakers: tuple[str, 
     return " ".join(parts)
 
 
-def timed(turns: Sequence[Turn], duration: float) -> tuple[Turn, ...]:
+def set_end(turns: Sequence[Turn], duration: float) -> tuple[Turn, ...]:
     """Give text for a whole recording its end; refused where the recording is too long for one utterance."""
     if not turns or turns[-1].end != math.inf:
         return tuple(turns)

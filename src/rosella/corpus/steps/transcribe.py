@@ -86,7 +86,7 @@ class Transcriber:
     ) -> Transcribed:
         """Transcribe clips in any order; those without a transcript have a reason. `report` hears how many are done."""
         with Ahead(self.read(clips)) as batches:
-            return self.transcribed(batches, report)
+            return self.write_down(batches, report)
 
     def read(self, clips: Iterable[Clip]) -> Generator[Heard]:
         """Decode clips in batches of alike lengths, the longest first."""
@@ -99,7 +99,7 @@ class Transcriber:
         for first in range(0, len(ordered), self.batch_size):
             yield self._heard(ordered[first : first + self.batch_size])
 
-    def transcribed(
+    def write_down(
         self, batches: Iterable[Heard], report: Callable[[int], None] = lambda done: None
     ) -> Transcribed:
         """What `transcribe` gives, of clips that were read."""
@@ -246,7 +246,7 @@ class TranscribeStage:
         if self.transcriber is None:
             raise UserError("It came without a transcript: run with a recogniser.")
         with self._expected.take(recording, clips) as batches:
-            made = self.transcriber.transcribed(batches)
+            made = self.transcriber.write_down(batches)
         written = {
             u.id: _judged(u, made.transcriptions[u.id]) for u in utterances if u.id in made.transcriptions
         }

@@ -22,7 +22,7 @@ PROGRAM = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
-class Known:
+class StandIn:
     """Stands for a diarizer or a transcriber where only its version is asked for."""
 
     version: str
@@ -49,8 +49,8 @@ def known_models(database: Database, settings: Settings) -> Models | None:
     if facts is None or origin is None or facts["from"] != origin:
         return None
     codec: Any = CodecFacts(**facts["codec"])
-    diarizer: Any = Known(facts["diarizer"]) if facts["diarizer"] else None
-    transcriber: Any = Known(*facts["transcriber"]) if facts["transcriber"] else None
+    diarizer: Any = StandIn(facts["diarizer"]) if facts["diarizer"] else None
+    transcriber: Any = StandIn(*facts["transcriber"]) if facts["transcriber"] else None
     return Models(codec, settings.cutting, diarizer, transcriber)
 
 
