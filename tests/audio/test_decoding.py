@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
-from test_audio import FORMATS, RATE, Counting, encode, sweep
 
+from audio.test_audio import FORMATS, RATE, Counting, encode, sweep
 from rosella import audio
 from rosella.errors import UserError
 

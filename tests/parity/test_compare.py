@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
-from test_production import write_dia
 
 import tiny_dia
 from parity.learnt import CONFIG, FRAMES, quiet
+from project.test_production import write_dia
 from rosella.cli import main
 from rosella.convert import huggingface
 from rosella.errors import UserError

@@ -185,14 +185,11 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the shards that training reads, with weights by speaker."""
-    from rosella.corpus.engines.progress import Advance
     from rosella.corpus.export.balance import Balance
     from rosella.corpus.project import Corpus
 
     with Corpus.open(corpus, catalogue) as opened, corpus_progress() as progress:
-        exported = opened.export(
-            lambda done, total: progress(Advance("export", done, total)), where or (), Balance(temper, beta)
-        )
+        exported = opened.export(progress, where or (), Balance(temper, beta))
         found = opened.status()
     if exported.doubtful:
         _warn_of_guesses(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,7 @@ from rosella.corpus.codes import CodesCache, cached_codes, remember_codec, remem
 from rosella.corpus.engines import local
 from rosella.corpus.engines.job import anything_due
 from rosella.corpus.engines.local import Ran
-from rosella.corpus.engines.progress import Advance, Progress
+from rosella.corpus.engines.progress import Advance, ShowAdvance, unshown
 from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition
 from rosella.corpus.export.write import Exported, export
@@ -81,7 +81,7 @@ class Corpus:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, source: str | Path, progress: Progress | None = None, **facts: str | None) -> Added:
+    def add(self, source: str | Path, progress: ShowAdvance = unshown, **facts: str | None) -> Added:
         """Add the recordings of a source (see `sources.read`).
 
         `facts` (see `records.Facts`) hold where the source itself says nothing.
@@ -90,20 +90,19 @@ class Corpus:
         return self.add_entries(read_source(source), progress, **facts)
 
     def add_entries(
-        self, entries: Sequence[Entry], progress: Progress | None = None, **facts: str | None
+        self, entries: Sequence[Entry], progress: ShowAdvance = unshown, **facts: str | None
     ) -> Added:
         """Add validated entries. One that cannot be read is recorded as failed, and the rest goes on."""
-        report = progress or _silent
         result = Added()
         for number, entry in enumerate(entries):
-            report(Advance(SCAN, number, len(entries), failed=len(result.failed), path=entry.place))
+            progress(Advance(SCAN, number, len(entries), failed=len(result.failed), path=entry.place))
             self._add(entry, {k: getattr(entry, k) or facts.get(k) for k in FACTS}, result)
-        report(Advance(SCAN, len(entries), len(entries), failed=len(result.failed)))
+        progress(Advance(SCAN, len(entries), len(entries), failed=len(result.failed)))
         return result
 
-    def run(self, models: Models, progress: Progress | None = None, begin: float = 0.0) -> Ran:
+    def run(self, models: Models, progress: ShowAdvance = unshown, begin: float = 0.0) -> Ran:
         """Run all stages over whatever is due; `begin` as in `engines.local.run`. Stopped at any moment, it goes on."""
-        return local.run(self.catalogue, self.stages(models), progress or _silent, begin=begin)
+        return local.run(self.catalogue, self.stages(models), progress, begin=begin)
 
     def stages(self, models: Models) -> list[Stage]:
         """All stages in order, for an engine to run. What has codes that were deleted is due again."""
@@ -158,7 +157,7 @@ class Corpus:
 
     def export(
         self,
-        progress: Callable[[int, int], None] | None = None,
+        progress: ShowAdvance = unshown,
         where: Sequence[str] = (),
         balance: Balance = Balance(),
     ) -> Exported:
@@ -241,7 +240,3 @@ def _standing(path: str) -> str:
     """Where the file is that the catalogue knows by this path, which is escaped where it cannot be printed."""
     escaped = meant(path)
     return escaped if is_url(path) or (os.path.lexists(escaped) and not os.path.lexists(path)) else path
-
-
-def _silent(advance: Advance) -> None:
-    pass

@@ -15,7 +15,7 @@ from rosella.corpus.catalogue.status import Status
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.catalogue.tables import DONE
 from rosella.corpus.engines.job import TAKEN, Terms, give_back_all, run_job
-from rosella.corpus.engines.progress import Advance, Progress
+from rosella.corpus.engines.progress import Advance, ShowAdvance
 from rosella.corpus.stage import AheadStage, Stage
 from rosella.errors import RosellaError
 from rosella.records import Recording
@@ -33,7 +33,7 @@ class Ran:
 def run(
     catalogue: Catalogue,
     stages: Sequence[Stage],
-    progress: Progress,
+    progress: ShowAdvance,
     terms: Terms | None = None,
     begin: float = 0.0,
 ) -> Ran:

@@ -24,7 +24,14 @@ class Advance:
     path: str = ""
 
 
-Progress = Callable[[Advance], None]
+ShowAdvance = Callable[[Advance], None]
+
+EXPORT = "export"
+"""What an export calls itself where stages have their names."""
+
+
+def unshown(advance: Advance) -> None:
+    """What nobody is shown."""
 
 
 def advances(status: Status, stages: Sequence[str]) -> Iterator[Advance]:

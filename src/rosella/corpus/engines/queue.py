@@ -24,7 +24,7 @@ from rosella.corpus.catalogue.tables import DONE
 from rosella.corpus.engines import metrics
 from rosella.corpus.engines.job import TAKEN, Terms, anything_due, give_back_all, run_job
 from rosella.corpus.engines.local import Ran, ran_between
-from rosella.corpus.engines.progress import Progress, advances
+from rosella.corpus.engines.progress import ShowAdvance, advances
 from rosella.corpus.stage import Stage
 from rosella.errors import NoSpace, RosellaError, UserError
 
@@ -166,7 +166,7 @@ class Worker:
 
 
 def run(
-    catalogue: Catalogue, stages: Sequence[Stage], url: str, progress: Progress, terms: Terms | None = None
+    catalogue: Catalogue, stages: Sequence[Stage], url: str, progress: ShowAdvance, terms: Terms | None = None
 ) -> Ran:
     """Work beside whatever other workers there are until nothing is due any more."""
     worker = Worker(catalogue, stages, url, terms or Terms())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.catalogue.voices import link_speakers
 from rosella.corpus.catalogue.voices import voices as voices_of
 from rosella.corpus.codes import CodesCache, version
+from rosella.corpus.engines.progress import EXPORT, Advance, ShowAdvance, unshown
 from rosella.corpus.export.balance import Balance
 from rosella.corpus.export.where import Condition, choose, implied_conditions
 from rosella.corpus.stage import TOKENIZE
@@ -62,7 +63,7 @@ def export(
     corpus: Path,
     catalogue: Catalogue,
     codec: CodecFacts,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ShowAdvance = unshown,
     where: Sequence[Condition] = (),
     balance: Balance = Balance(),
 ) -> Exported:
@@ -86,7 +87,7 @@ def export(
     kept = _kept_shards(corpus, codec, contents)
     covered = {recording for shard in kept for recording in shard["recordings"]}
     missing = [content for id, content in contents.items() if id not in covered]
-    written = list(_write(corpus, cache, missing, codec, progress or (lambda done, total: None)))
+    written = list(_write(corpus, cache, missing, codec, progress))
     shards = sorted([*kept, *written], key=lambda shard: shard["file"])
     if not shards:
         raise UserError(_nothing(corpus, bool(where), doubtful, catalogue))
@@ -167,7 +168,7 @@ def _write(
     cache: CodesCache,
     contents: Sequence[_Content],
     codec: CodecFacts,
-    progress: Callable[[int, int], None],
+    progress: ShowAdvance,
 ) -> Iterator[dict[str, Any]]:
     done = 0
     for group in _groups(contents, cache):
@@ -177,7 +178,7 @@ def _write(
             entry = write_shard(corpus / "shards" / shard_name(recordings), rows, codec)
             yield {**entry, "recordings": recordings}
         done += len(group)
-        progress(done, len(contents))
+        progress(Advance(EXPORT, done, len(contents)))
 
 
 def _groups(

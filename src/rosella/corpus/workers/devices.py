@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rosella.corpus.engines.local import Ran, ran_between
-from rosella.corpus.engines.progress import Progress, advances
+from rosella.corpus.engines.progress import ShowAdvance, advances
 from rosella.corpus.project import Corpus
 from rosella.corpus.stage import STAGES
 from rosella.corpus.workers.processes import side_by_side
@@ -24,7 +24,7 @@ def run_local(
     settings: Settings,
     devices: Sequence[str | None],
     load: Loader,
-    progress: Progress,
+    progress: ShowAdvance,
 ) -> Ran:
     """The local engine, in this process, or in one for each of several devices.
 

@@ -17,7 +17,7 @@ from rosella.corpus.catalogue.connection import Unavailable
 from rosella.corpus.catalogue.database import Database
 from rosella.corpus.engines import logs, metrics
 from rosella.corpus.engines.local import Ran
-from rosella.corpus.engines.progress import Progress
+from rosella.corpus.engines.progress import ShowAdvance
 from rosella.corpus.project import Corpus
 from rosella.corpus.workers.known import remember
 from rosella.corpus.workers.processes import end_with_parent, loading, tell
@@ -29,7 +29,9 @@ LOOK_SECONDS = 2.0
 """How often a worker looks whether it is asked for something else."""
 
 
-def run_here(corpus: Corpus, settings: Settings, device: str | None, load: Loader, progress: Progress) -> Ran:
+def run_here(
+    corpus: Corpus, settings: Settings, device: str | None, load: Loader, progress: ShowAdvance
+) -> Ran:
     """The local engine in this process."""
     models = load(settings, device)
     remember(corpus.catalogue, settings, models)
@@ -37,7 +39,7 @@ def run_here(corpus: Corpus, settings: Settings, device: str | None, load: Loade
 
 
 def run_queue(
-    corpus: Corpus, settings: Settings, devices: Sequence[str | None], load: Loader, progress: Progress
+    corpus: Corpus, settings: Settings, devices: Sequence[str | None], load: Loader, progress: ShowAdvance
 ) -> Ran:
     """Tell all workers what to run, and work with them until it is done."""
     from rosella.corpus.engines import queue
