@@ -317,7 +317,7 @@ INTERRUPTED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[3])
 from corpus.fakes import FakeCodec
-from rosella.corpus.project import Corpus
+from rosella.corpus import Corpus, Models
 
 class Stopping(FakeCodec):
     def encode(self, waveforms):
