@@ -12,29 +12,41 @@ from flax import nnx
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.transformer import Dia
 
-CONFIG = DiaConfig(
-    encoder=EncoderConfig(16, 2, 2, 2, 8, intermediate_size=24, max_position_embeddings=64),
-    decoder=DecoderConfig(
-        hidden_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        cross_num_attention_heads=4,
-        cross_num_key_value_heads=2,
-        cross_head_dim=4,
-        cross_hidden_size=16,
-        intermediate_size=40,
-        max_position_embeddings=128,
-        vocab_size=20,
-        num_channels=3,
-        eos_token_id=16,
-        pad_token_id=17,
-        bos_token_id=18,
-    ),
-    delay_pattern=(0, 2, 3),
-    codec="mini",
-)
+
+def shaped(
+    codebooks: int = 3,
+    entries: int = 16,
+    delays: tuple[int, ...] = (0, 2, 3),
+    steps: int = 128,
+    codec: str = "mini",
+) -> DiaConfig:
+    """For codes of so many codebooks and entries, with room for so many decoder steps."""
+    return DiaConfig(
+        encoder=EncoderConfig(16, 2, 2, 2, 8, intermediate_size=24, max_position_embeddings=64),
+        decoder=DecoderConfig(
+            hidden_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            cross_num_attention_heads=4,
+            cross_num_key_value_heads=2,
+            cross_head_dim=4,
+            cross_hidden_size=16,
+            intermediate_size=40,
+            max_position_embeddings=steps,
+            vocab_size=entries + 4,
+            num_channels=codebooks,
+            eos_token_id=entries,
+            pad_token_id=entries + 1,
+            bos_token_id=entries + 2,
+        ),
+        delay_pattern=delays,
+        codec=codec,
+    )
+
+
+CONFIG = shaped()
 ATTEND = replace(CONFIG, cross_attention_padding="attend", trained_text_length=32)
 
 

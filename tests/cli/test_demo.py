@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+import tiny_dia
 from evaluate.synthetic_speech import RATE, sentence
 from rosella import audio
 from rosella.cli import main
 from rosella.cli.demo import command, digest
+from rosella.weights import save_model
 
 ENTRIES, CODEBOOKS = 16, 2
 TURNS = ("aeioua", "uoiyea", "yaoeia")
@@ -48,25 +50,8 @@ def _codec(folder: Path) -> None:
 
 
 def _model(folder: Path) -> None:
-    import jax
-    import jax.numpy as jnp
-    from flax import nnx
-
-    from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
-    from rosella.model.transformer import Dia
-    from rosella.weights import save_model
-
-    encoder = EncoderConfig(16, 1, 2, 2, 8, intermediate_size=24, max_position_embeddings=64)
-    decoder = DecoderConfig(
-        16, 1, 2, 1, 8, 2, 2, 8, 16, intermediate_size=24, max_position_embeddings=256,
-        vocab_size=ENTRIES + 4, num_channels=CODEBOOKS, eos_token_id=ENTRIES, pad_token_id=ENTRIES + 1,
-        bos_token_id=ENTRIES + 2,
-    )  # fmt: skip
-    config = DiaConfig(encoder, decoder, delay_pattern=tuple(range(CODEBOOKS)), codec="mini")
-    graph, shapes = nnx.split(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))))
-    random = np.random.default_rng(0)  # filled here, since an initialiser is compiled for every shape
-    filled = jax.tree.map(lambda leaf: jnp.asarray(random.normal(0, 0.1, leaf.shape), jnp.float32), shapes)
-    save_model(folder, nnx.merge(graph, filled), config)
+    config = tiny_dia.shaped(CODEBOOKS, ENTRIES, tuple(range(CODEBOOKS)), 256)
+    save_model(folder, tiny_dia.model(config), config)
 
 
 def _recogniser(folder: Path) -> None:

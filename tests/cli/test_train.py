@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rosella import cli, codec
+from rosella import cli
 from rosella.model import config as configs
+from rosella.training import start
 from training import tiny
 
 
@@ -19,7 +20,7 @@ class Codec:
 def recipe(tmp_path, monkeypatch):
     tiny.write(tmp_path / "corpus")
     monkeypatch.setattr(configs, "mini", tiny.config)
-    monkeypatch.setattr(codec, "load_codec", lambda name: Codec())
+    monkeypatch.setattr(start, "load_codec", lambda name: Codec())
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "little.yaml"
     path.write_text(yaml.safe_dump(tiny.recipe("corpus").model_dump()))

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
 
-import tiny_dia
 from rosella import dialogue
 from rosella.model.transformer import Dia
 from rosella.parity import trace
 from rosella.parity.rosella_trace import pad
 from rosella.parity.trace import Inputs
 from rosella.training.loss import codebook_sums
+from tiny_dia import model, shaped
 
 FRAMES = 8
-CONFIG = replace(
-    tiny_dia.CONFIG,
-    decoder=replace(
-        tiny_dia.CONFIG.decoder,
-        vocab_size=260,
-        num_channels=8,
-        eos_token_id=256,
-        pad_token_id=257,
-        bos_token_id=258,
-    ),
-    delay_pattern=(0, 2, 3, 4, 5, 6, 7, 8),
-)
-
-
+CONFIG = shaped(8, 256, (0, 2, 3, 4, 5, 6, 7, 8))
 LEARNT = (2, 6, 4, 1)  # frames of each text
 
 
@@ -45,7 +30,7 @@ def learn(inputs: Inputs) -> Dia:
     tokens = pad([CONFIG.delayed(row, end=True) for row in rows], CONFIG)
     ids, lengths = dialogue.pad_batch([dialogue.encode(each) for each in inputs.texts])
     ids[trace.DROPPED] = 0
-    graph, weights = nnx.split(tiny_dia.model(CONFIG))
+    graph, weights = nnx.split(model(CONFIG))
     optimizer = optax.adam(1e-2)
 
     def loss(weights):

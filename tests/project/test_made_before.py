@@ -13,13 +13,19 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rosella.corpus.project import Corpus
+from rosella.convert.conversion import convert
+from rosella.corpus.operate.backup import migrate
+from rosella.corpus.project import Corpus, catalogue_url
+from rosella.errors import UserError
 from rosella.recipes import load_recipe
 from rosella.runs import read_metrics
 from rosella.shards.read import Export
 from rosella.training import Recipe, TrainingRun, train
 from rosella.weights import load_model
 from support import ROOT
+
+UNINTERRUPTED = 5.551924228668213
+"""The loss of the third step, where that Rosella went on by itself."""
 
 
 @pytest.fixture
@@ -33,6 +39,9 @@ def made(tmp_path, monkeypatch):
 def test_a_corpus_is_counted_and_published_again_as_it_was(made):
     before = json.loads((made / "corpus" / "export.json").read_text())
     texts = Export.open(made / "corpus").index(["text"]).column("text").to_pylist()
+    with pytest.raises(UserError, match="run `rosella corpus migrate`"):
+        Corpus.open(made / "corpus")
+    assert migrate(made / "corpus", catalogue_url(made / "corpus")).backup
     with Corpus.open(made / "corpus") as corpus:
         status = corpus.status()
         assert (status.recordings, status.usable, status.failed) == (2, 6, [])
@@ -46,9 +55,11 @@ def test_a_run_goes_on_and_its_checkpoint_is_the_model_it_wrote(made):
     one, other = (load_model(path)[0] for path in (checkpoint, made / "run" / "model"))
     for left, right in zip(*(jax.tree.leaves(nnx.state(model)) for model in (one, other)), strict=True):
         np.testing.assert_array_equal(left, right)
+    convert(checkpoint, made / "nari", "nari")
     recipe = load_recipe(Recipe, "recipe.yaml", ["steps=3"])
     with TrainingRun.locked("run") as run:
         outcome = train(recipe, run)
     assert (outcome.step, outcome.trained, outcome.finished) == (3, 1, True)
-    steps = [line["step"] for line in read_metrics("run/metrics.jsonl") if line["split"] == "train"]
-    assert steps == [1, 2, 3]
+    lines = [line for line in read_metrics("run/metrics.jsonl") if line["split"] == "train"]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["loss"] == pytest.approx(UNINTERRUPTED, rel=1e-5)

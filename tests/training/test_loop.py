@@ -134,7 +134,7 @@ def test_nothing_to_train_on_is_said_with_reasons(tmp_path, export):
 def test_too_many_bad_steps_end_the_run_in_one_sentence(tmp_path, export, monkeypatch):
     monkeypatch.setattr(hooks, "BAD_STEPS_IN_ROW", 3)
     model = tiny.model()
-    model.decoder.norm.scale[...] = jnp.full(16, jnp.nan, jnp.float32)
+    model.decoder.norm.scale[...] = jnp.full(24, jnp.nan, jnp.float32)
     notes = []
     with pytest.raises(
         RosellaError, match=r"not finite for 3 steps in a row, up to step 3: lower optimizer\.lr"

@@ -26,7 +26,7 @@ def step_and_batch(export, **changes):
 
 def test_a_step_that_is_not_finite_changes_only_the_counters(export):
     step, state, batch = step_and_batch(export)
-    broken = state._replace(params={**state.params, "decoder.norm.scale": jnp.full(16, jnp.inf, jnp.float32)})
+    broken = state._replace(params={**state.params, "decoder.norm.scale": jnp.full(24, jnp.inf, jnp.float32)})
     before = {name: np.asarray(value) for name, value in broken.params.items()}
     for count in (1, 2):
         broken, metrics = step(broken, batch)

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
+import tiny_dia
 from rosella.codec.facts import CodecFacts
-from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.records import Utterance, utterance_id
 from rosella.shards.format import Weight, write_export, write_shard
 from rosella.shards.read import Export
 from rosella.training import order
 from rosella.training.recipe import Recipe
+from tiny_dia import shaped
 
 CODEC = CodecFacts("tiny", sample_rate=16000, frame_rate=50.0, num_codebooks=3, codebook_size=16)
 WORDS = ("een", "two", "drie", "fünf", "zes")
 
 
 def config() -> DiaConfig:
-    decoder = DecoderConfig(
-        16, 1, 2, 1, 8, 2, 2, 8, 16, intermediate_size=24, max_position_embeddings=64, vocab_size=20,
-        num_channels=3, eos_token_id=16, pad_token_id=17, bos_token_id=18,
-    )  # fmt: skip
-    encoder = EncoderConfig(16, 1, 2, 2, 8, intermediate_size=24, max_position_embeddings=64)
-    return DiaConfig(encoder, decoder, delay_pattern=(0, 1, 2), codec="tiny")
+    return shaped(delays=(0, 1, 2), steps=64, codec="tiny")
 
 
 def utterance(number: int) -> tuple[Utterance, np.ndarray]:
@@ -72,12 +66,8 @@ def recipe(export: str | Path, **changes) -> Recipe:
 
 
 def model() -> Dia:
-    """The same small random model every time, without compiling an initialiser per shape."""
-    graph, shapes = nnx.split(nnx.eval_shape(lambda: Dia(config(), nnx.Rngs(0))))
-    leaves, structure = jax.tree.flatten(shapes)
-    random = np.random.default_rng(0)
-    values = [jnp.asarray(random.normal(0, 0.1, leaf.shape), jnp.float32) for leaf in leaves]
-    return nnx.merge(graph, jax.tree.unflatten(structure, values))
+    """The same small random model every time."""
+    return tiny_dia.model(config())
 
 
 def planned_run(export: Export, steps: int = 20, **changes):

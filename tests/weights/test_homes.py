@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,17 +14,13 @@ from rosella.convert.conversion import convert
 from rosella.errors import UserError
 from rosella.files import MANIFEST, seal
 from rosella.model.config import preset
-from rosella.runs import read_metrics
 from rosella.training import state as checkpoints
-from rosella.training.loop import fit
-from rosella.training.run import TrainingRun
 from rosella.weights import load_model, open_home, save_model
 from rosella.weights.tensors import WEIGHTS
 from tiny_dia import ATTEND, CONFIG, model
 from training import tiny
 
 SHALLOW = {"encoder_config": {"num_hidden_layers": 1}}
-OLD_RUN = Path(__file__).with_name("old_run")
 """Two steps of training `tiny.model()`, written before checkpoints had a `config.json`."""
 
 
@@ -90,27 +85,6 @@ def test_an_old_checkpoint_of_a_run_that_goes_on_is_described_by_its_recipe(tmp_
     }
     age(made, model=given[start], codec="my/codec")
     assert open_home(made).config == replace(config, codec="my/codec")
-
-
-def test_a_run_that_was_begun_before_checkpoints_had_a_configuration(tmp_path, monkeypatch):
-    """It opens, is converted, and goes on as the run of that day did that was not interrupted."""
-    run = shutil.copytree(OLD_RUN, tmp_path / "run")
-    old = run / "checkpoints" / "00000002"
-    loaded, config = load_model(old)
-    assert config == tiny.config()
-    convert(old, tmp_path / "nari", "nari")
-    for name, value in weights(load_model(tmp_path / "nari")[0]).items():
-        np.testing.assert_array_equal(weights(loaded)[name], value)
-    monkeypatch.chdir(tmp_path)
-    export = tiny.write(Path("corpus"))
-    saved = yaml.safe_load((run / "recipe.yaml").read_text())
-    recipe = tiny.recipe("corpus", **{key: saved[key] for key in ("model", "codec", "checkpoint")}, steps=4)
-    with TrainingRun.locked(run) as directory:
-        outcome = fit(recipe, tiny.model(), tiny.config(), export, directory)
-    assert (outcome.step, outcome.trained) == (4, 2)
-    losses = [each["loss"] for each in read_metrics(run / "metrics.jsonl") if each["split"] == "train"]
-    assert losses[2:] == pytest.approx([2.992994546890259, 2.9890663623809814], rel=1e-5)
-    assert open_home(run / "checkpoints" / "00000004").config == tiny.config()
 
 
 @pytest.fixture
