@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from project.test_examples import example
 from rosella.convert.conversion import convert
 from rosella.corpus.operate.backup import migrate
 from rosella.corpus.project import Corpus, catalogue_url
 from rosella.errors import UserError
-from rosella.recipes import load_recipe
 from rosella.runs import read_metrics
 from rosella.shards.read import Export
-from rosella.training import Recipe, TrainingRun, train
+from rosella.training import TrainingRun
 from rosella.weights import load_model
 from support import ROOT
 
@@ -56,10 +56,9 @@ def test_a_run_goes_on_and_its_checkpoint_is_the_model_it_wrote(made):
     for left, right in zip(*(jax.tree.leaves(nnx.state(model)) for model in (one, other)), strict=True):
         np.testing.assert_array_equal(left, right)
     convert(checkpoint, made / "nari", "nari")
-    recipe = load_recipe(Recipe, "recipe.yaml", ["steps=3"])
-    with TrainingRun.locked("run") as run:
-        outcome = train(recipe, run)
-    assert (outcome.step, outcome.trained, outcome.finished) == (3, 1, True)
+    shown = example("training.md").replace("recipes/dia.yaml", "recipe.yaml").replace("runs/dia", "run")
+    exec(shown.replace("data.export=my-corpus", "steps=3"), {})
+    assert TrainingRun("run").finished(3)
     lines = [line for line in read_metrics("run/metrics.jsonl") if line["split"] == "train"]
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert lines[-1]["loss"] == pytest.approx(UNINTERRUPTED, rel=1e-5)
