@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -27,6 +28,11 @@ _waiting = False
 def exit_code() -> int:
     """What a shell says of a process that its last signal ended: 130 (Ctrl-C), 143 (SIGTERM) or 129 (SIGHUP)."""
     return 128 + _last
+
+
+def end_quietly() -> None:
+    """Whoever asks again while this process ends sees no traceback."""
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

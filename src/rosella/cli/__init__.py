@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -107,7 +105,5 @@ def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def _interrupted() -> NoReturn:
     print(stopping.SENTENCE, file=sys.stderr)
-    atexit.register(
-        signal.signal, signal.SIGINT, signal.SIG_DFL
-    )  # who asks again while it ends sees no traceback
+    stopping.end_quietly()
     sys.exit(stopping.exit_code())

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rosella.corpus.catalogue.status import Status
     from rosella.corpus.engines.local import Ran
     from rosella.corpus.plan import Planned
+    from rosella.corpus.project import Corpus
+    from rosella.corpus.workers.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 SHOWN = 10
@@ -111,12 +113,10 @@ def run(
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Cut recordings into utterances, transcribe and encode them; what is done is skipped."""
-    from rosella.cli.corpus_work import exiting_as_workers, load_models
+    from rosella.cli.corpus_work import load_models
     from rosella.corpus.project import Corpus
-    from rosella.corpus.workers.devices import run_local
     from rosella.corpus.workers.known import known_models
     from rosella.corpus.workers.settings import Settings, last_recognisers
-    from rosella.corpus.workers.worker import run_queue
 
     with Corpus.open(corpus, catalogue) as opened:
         wordless = opened.catalogue.untranscribed()
@@ -133,13 +133,26 @@ def run(
             print("Nothing to do: what can be done is done.")
             _print_still_failed(opened.catalogue.failed())
             return
-        with exiting_as_workers(), corpus_progress() as progress:
-            if engine == "queue":
-                ran = run_queue(opened, settings, devices, load_models, progress)
-            else:
-                ran = run_local(opened, catalogue, settings, devices, load_models, progress)
+        ran = _work(opened, catalogue, settings, devices, engine)
         after = opened.catalogue.status()
     _print_ran(ran, after)
+
+
+def _work(
+    opened: Corpus,
+    catalogue: str | None,
+    settings: Settings,
+    devices: Sequence[str | None],
+    engine: Literal["local", "queue"],
+) -> Ran:
+    from rosella.cli.corpus_work import exiting_as_workers, load_models
+    from rosella.corpus.workers.devices import run_local
+    from rosella.corpus.workers.worker import run_queue
+
+    with exiting_as_workers(), corpus_progress() as progress:
+        if engine == "queue":
+            return run_queue(opened, settings, devices, load_models, progress)
+        return run_local(opened, catalogue, settings, devices, load_models, progress)
 
 
 def status(corpus: Directory, catalogue: CatalogueUrl = None, as_json: Json = False) -> None:
