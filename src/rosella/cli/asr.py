@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rosella.errors import INTERRUPTED
+from rosella.cli.train import carry_out
 from rosella.numbers import percent
 from rosella.shown import shown
 
@@ -76,27 +75,18 @@ def train(
     """Train a recogniser; the same command again continues an interrupted run."""
     from rosella.asr.recipe import AsrRecipe
     from rosella.asr.run import AsrRun
-    from rosella.asr.train import train as train_recogniser
-    from rosella.cli.progress import progress, training_report
+    from rosella.asr.train import train as learn
     from rosella.recipes import load_recipe
 
-    chosen = load_recipe(AsrRecipe, recipe, overrides or [])
-    with AsrRun.locked(run or Path("runs") / recipe.stem) as directory:
-        directory.check(chosen)
-        if directory.finished(chosen.steps):
-            print(f"Already done: {chosen.steps} steps; the recogniser is in {directory.model}.")
-            return
-        with progress("training", chosen.steps) as update:
-            report = training_report(
-                update,
-                validation=lambda values: f"WER {percent(values['wer'], 1)}",
-                speed=lambda values: f"{values['examples_per_second']:.1f} examples/s",
-            )
-            outcome = train_recogniser(chosen, directory, report)
-    if not outcome.finished:
-        print(f"Saved at step {outcome.step} of {chosen.steps}.", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
-    print(f"Trained {outcome.step} steps; the recogniser is in {directory.model}.")
+    carry_out(
+        load_recipe(AsrRecipe, recipe, overrides or []),
+        AsrRun,
+        run or Path("runs") / recipe.stem,
+        learn,
+        "recogniser",
+        validation=lambda values: f"WER {percent(values['wer'], 1)}",
+        speed=lambda values: f"{values['examples_per_second']:.1f} examples/s",
+    )
 
 
 def evaluate(

@@ -1,17 +1,29 @@
-"""`rosella train`: run a recipe, or continue the run it began."""
+"""`rosella train`: run a recipe, or continue the run it began; `rosella asr train` does it with another recipe."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from rosella.errors import INTERRUPTED
 
 if TYPE_CHECKING:
-    from rosella.training import Outcome, Recipe, TrainingRun
+    from rosella.progress import Report
+    from rosella.recipes import RunRecipe
+    from rosella.runs import Run
+
+
+class Outcome(Protocol):
+    """Where a training ended; not `finished` means that it was asked to stop."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def finished(self) -> bool: ...
 
 
 def register(app: typer.Typer) -> None:
@@ -28,28 +40,42 @@ def train(
     from rosella.training.recipe import Recipe
     from rosella.training.run import TrainingRun
 
-    chosen = load_recipe(Recipe, recipe, overrides or [])
-    with TrainingRun.locked(run or Path("runs") / recipe.stem) as directory:
-        directory.check(chosen)
-        if directory.finished(chosen.steps):
-            print(f"Already done: {chosen.steps} steps; the model is in {directory.model}.")
-            return
-        outcome = run_recipe(chosen, directory)
-    if not outcome.finished:
-        print(f"Saved at step {outcome.step} of {chosen.steps}.", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
-    print(f"Trained {outcome.step} steps; the model is in {directory.model}.")
+    def learn(recipe: Recipe, run: TrainingRun, report: Report) -> Outcome:
+        from rosella.training import train  # brings JAX, which a recipe that is refused does not need
+
+        return train(recipe, run, report)
+
+    carry_out(
+        load_recipe(Recipe, recipe, overrides or []),
+        TrainingRun,
+        run or Path("runs") / recipe.stem,
+        learn,
+        "model",
+        validation=lambda values: f"{values['loss']:.3f}",
+        speed=lambda values: f"{values['frames_per_second']:.0f} frames/s",
+    )
 
 
-def run_recipe(recipe: Recipe, run: TrainingRun) -> Outcome:
-    """Train in a locked run directory, with progress on the terminal."""
-    from rosella import training
+def carry_out(
+    recipe: RunRecipe,
+    runs: type[Run],
+    path: Path,
+    learn: Callable[[Any, Any, Report], Outcome],
+    what: str,
+    validation: Callable[[dict[str, Any]], str],
+    speed: Callable[[dict[str, Any]], str],
+) -> None:
+    """Learn in a run directory of a kind, with progress on the terminal; `what` is made there."""
     from rosella.cli.progress import progress, training_report
 
-    with progress("training", recipe.steps) as update:
-        report = training_report(
-            update,
-            validation=lambda values: f"{values['loss']:.3f}",
-            speed=lambda values: f"{values['frames_per_second']:.0f} frames/s",
-        )
-        return training.train(recipe, run, report)
+    with runs.locked(path) as run:
+        run.check(recipe)
+        if run.finished(recipe.steps):
+            print(f"Already done: {recipe.steps} steps; the {what} is in {run.model}.")
+            return
+        with progress("training", recipe.steps) as update:
+            outcome = learn(recipe, run, training_report(update, validation, speed))
+    if not outcome.finished:
+        print(f"Saved at step {outcome.step} of {recipe.steps}.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+    print(f"Trained {outcome.step} steps; the {what} is in {run.model}.")
