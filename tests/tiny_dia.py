@@ -19,13 +19,14 @@ def shaped(
     delays: tuple[int, ...] = (0, 2, 3),
     steps: int = 128,
     codec: str = "mini",
+    layers: int = 2,
 ) -> DiaConfig:
-    """For codes of so many codebooks and entries, with room for so many decoder steps."""
+    """For codes of so many codebooks and entries, with room for so many decoder steps; one layer compiles in less time."""
     return DiaConfig(
-        encoder=EncoderConfig(16, 2, 2, 2, 8, intermediate_size=24, max_position_embeddings=64),
+        encoder=EncoderConfig(16, layers, 2, 2, 8, intermediate_size=24, max_position_embeddings=64),
         decoder=DecoderConfig(
             hidden_size=24,
-            num_hidden_layers=2,
+            num_hidden_layers=layers,
             num_attention_heads=4,
             num_key_value_heads=2,
             head_dim=8,
@@ -56,9 +57,8 @@ def model(config: DiaConfig = CONFIG, seed: int = 0) -> Dia:
     random = np.random.default_rng(seed)
 
     def draw(leaf):
-        ones = (
-            leaf.ndim == 1 or leaf.shape[0] == leaf.ndim == 2
-        )  # the scales of norms, one for each of two layers
+        layers = config.decoder.num_hidden_layers
+        ones = leaf.ndim == 1 or (leaf.ndim == 2 and leaf.shape[0] == layers)  # the scales of norms
         return jnp.ones(leaf.shape) if ones else jnp.asarray(random.normal(0, 0.16, leaf.shape), jnp.float32)
 
     return nnx.merge(graph, jax.tree.map(draw, weights))

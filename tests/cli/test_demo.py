@@ -50,7 +50,7 @@ def _codec(folder: Path) -> None:
 
 
 def _model(folder: Path) -> None:
-    config = tiny_dia.shaped(CODEBOOKS, ENTRIES, tuple(range(CODEBOOKS)), 256)
+    config = tiny_dia.shaped(CODEBOOKS, ENTRIES, tuple(range(CODEBOOKS)), 256, layers=1)
     save_model(folder, tiny_dia.model(config), config)
 
 

@@ -22,7 +22,7 @@ WORDS = ("een", "two", "drie", "fünf", "zes")
 
 
 def config() -> DiaConfig:
-    return shaped(delays=(0, 1, 2), steps=64, codec="tiny")
+    return shaped(delays=(0, 1, 2), steps=64, codec="tiny", layers=1)
 
 
 def utterance(number: int) -> tuple[Utterance, np.ndarray]:
