@@ -13,6 +13,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, als
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
+def pytest_configure() -> None:
+    """Under `nohup` SIGHUP is ignored, by this process and by those it starts."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 # A shell's background jobs ignore Ctrl-C, and their children inherit it; the tests send it to children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
