@@ -12,14 +12,9 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, also by commands that tests start
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-
-def pytest_configure() -> None:
-    """Under `nohup` SIGHUP is ignored, by this process and by those it starts."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-# A shell's background jobs ignore Ctrl-C, and their children inherit it; the tests send it to children.
+# A shell's background jobs ignore Ctrl-C, `nohup` a closed terminal, and children inherit it; tests send them both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
