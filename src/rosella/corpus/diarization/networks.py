@@ -22,7 +22,6 @@ VOICE_HOP = 512
 """Samples of a voice activity frame, 32 ms."""
 
 DIMENSIONS = 256
-MEL_RATE = 100
 _CONTEXT = 64
 _FFT, _MEL_HOP = 400, 160
 _LEVEL = 10 ** (-30 / 20)
