@@ -140,3 +140,11 @@ def test_the_stack_is_as_deep_as_its_configuration():
     layers = model().decoding_layers()
     assert len(layers) == CONFIG.decoder.num_hidden_layers
     assert layers[1].mlp.down.shape == (CONFIG.decoder.intermediate_size, CONFIG.decoder.hidden_size)
+
+
+def test_computing_in_another_type_leaves_the_model_as_it_was():
+    dia = model()
+    other = dia.computing("bfloat16", remat=True)
+    assert (other.dtype, other.remat) == (jnp.bfloat16, True)
+    assert (dia.dtype, dia.remat) == (jnp.float32, False)
+    assert other.decoder.logits[...] is dia.decoder.logits[...]
