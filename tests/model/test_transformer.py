@@ -11,7 +11,6 @@ import pytest
 from flax import nnx
 from jax.extend.core import jaxprs_in_params
 
-from rosella.model.attention import product
 from rosella.model.transformer import Dia, Text
 from tiny_dia import ATTEND, CONFIG, batch, model
 
@@ -116,16 +115,6 @@ def _equations(jaxpr, name):
             yield equation
         for inner in jaxprs_in_params(equation.params):
             yield from _equations(inner, name)
-
-
-def test_the_gradient_of_a_product_is_einsums():
-    random = np.random.default_rng(0)
-    x, y = random.normal(size=(2, 3, 4)), random.normal(size=(4, 5, 6))
-    spec = "BTD,DNH->BTNH"
-    ours = jax.grad(lambda x, y: jnp.sin(product(spec, jnp.float32, x, y)).sum(), argnums=(0, 1))(x, y)
-    theirs = jax.grad(lambda x, y: jnp.sin(jnp.einsum(spec, x, y)).sum(), argnums=(0, 1))(x, y)
-    for mine, wanted in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("remat", [False, True])

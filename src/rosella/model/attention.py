@@ -8,13 +8,18 @@ A mask is an additive float32 bias [B or 1, 1, T or 1, S]: 0 where a query may l
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 HIDDEN = -1e30
+
+PIECE, PIECES = 128, 8
+"""Queries that a causal attention takes at once, at least, and the number of such pieces, at most."""
 
 
 class Weight(nnx.Param[jax.Array]):
@@ -28,11 +33,20 @@ def weight(rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str, ...], scale:
     return Weight(scale * jax.random.normal(key, shape, jnp.float32), axes=axes)
 
 
-def rotary(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine, float32 [B, 1, T, H/2], of integer positions [B, T] (RoFormer, arXiv 2104.09864)."""
-    frequencies = 1.0 / theta ** (jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
-    angles = positions[:, None, :, None].astype(jnp.float32) * frequencies
-    return jnp.cos(angles), jnp.sin(angles)
+@lru_cache
+def _turns(positions: int, head_dim: int, theta: float) -> np.ndarray:
+    frequencies = 1.0 / np.float32(theta) ** (np.arange(0, head_dim, 2, dtype=np.float32) / head_dim)
+    angles = np.arange(positions, dtype=np.float32)[:, None] * frequencies
+    return np.stack([np.cos(angles), np.sin(angles)])
+
+
+def rotary(positions: jax.Array, most: int, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
+    """Cosine and sine, float32 [B, 1, T, H/2], of integer positions [B, T] below `most` (RoFormer, arXiv 2104.09864).
+
+    They are looked up: a compiler would compute them anew for every number that they turn.
+    """
+    cos, sin = jnp.asarray(_turns(most, head_dim, theta))[:, positions][:, :, None]
+    return cos, sin
 
 
 def rotate(x_BNTH: jax.Array, cos_sin: tuple[jax.Array, jax.Array]) -> jax.Array:
@@ -42,43 +56,109 @@ def rotate(x_BNTH: jax.Array, cos_sin: tuple[jax.Array, jax.Array]) -> jax.Array
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def product(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Array:
-    """Float32 `einsum(spec, x, y)` of factors cast to `dtype`, in the backward pass too.
-
-    JAX's own rule multiplies the float32 gradient: twice as slow as bfloat16 on a CPU that has it.
-    """
+    """Float32 `einsum(spec, x, y)` of factors cast to `dtype`."""
     return jnp.einsum(spec, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def linear(dtype: jnp.dtype, x: jax.Array, weight: jax.Array) -> jax.Array:
+    """Float32 [..., *E] of states [..., D] and a weight [D, *E], as one product of two matrices.
+
+    Its backward pass casts to `dtype` too: JAX's own rule multiplies the float32 gradient.
+    """
+    made = product("MD,DE->ME", dtype, _matrix(x), weight.reshape(len(weight), -1))
+    return made.reshape(*x.shape[:-1], *weight.shape[1:])
 
 
 _Pair = tuple[jax.Array, jax.Array]
 
 
-def _product_forward(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> tuple[jax.Array, _Pair]:
-    return product(spec, dtype, x, y), (x.astype(dtype), y.astype(dtype))
+def _linear_forward(dtype: jnp.dtype, x: jax.Array, weight: jax.Array) -> tuple[jax.Array, _Pair]:
+    return linear(dtype, x, weight), (x.astype(dtype), weight.astype(dtype))
 
 
-def _product_backward(spec: str, dtype: jnp.dtype, factors: _Pair, gradient: jax.Array) -> _Pair:
-    (x, y), (inputs, out) = factors, spec.split("->")
-    left, right = inputs.split(",")
-    return product(f"{out},{right}->{left}", dtype, gradient, y), product(
-        f"{left},{out}->{right}", dtype, x, gradient
-    )
+def _linear_backward(dtype: jnp.dtype, factors: _Pair, gradient: jax.Array) -> _Pair:
+    x, weight = factors
+    gradient = gradient.reshape(-1, weight.size // len(weight))
+    by_x = product("ME,DE->MD", dtype, gradient, weight.reshape(len(weight), -1))
+    by_weight = product("MD,ME->DE", dtype, _matrix(x), gradient)
+    return by_x.reshape(x.shape), by_weight.reshape(weight.shape)
 
 
-product.defvjp(_product_forward, _product_backward)
+linear.defvjp(_linear_forward, _linear_backward)
+
+
+def _matrix(x: jax.Array) -> jax.Array:
+    return x.reshape(-1, x.shape[-1])
 
 
 def attend(
-    dtype: jnp.dtype, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array
+    dtype: jnp.dtype,
+    q_BNTH: jax.Array,
+    k_BKSH: jax.Array,
+    v_BKSH: jax.Array,
+    bias: jax.Array,
+    causal: bool = False,
 ) -> jax.Array:
-    """Softmax attention [B, N, T, H]; query head n reads key head n // (N / K)."""
+    """Softmax attention [B, N, T, H]; query head n reads key head n // (N / K).
+
+    `causal` promises that the bias hides every key later than its query, so that those are not even looked at.
+    No gradient reaches the bias.
+    """
     batch, heads, steps, width = q_BNTH.shape
     q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
-    scores: jax.Array = product("BKGTH,BKSH->BKGTS", dtype, q_BKGTH, k_BKSH)
-    chances = jax.nn.softmax(scores + bias[:, :, None], axis=-1)
-    read: jax.Array = product("BKGTS,BKSH->BKGTH", dtype, chances, v_BKSH)
-    return read.reshape(batch, heads, steps, width)
+    return _attend(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias[:, :, None]).reshape(q_BNTH.shape)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _attend(
+    dtype: jnp.dtype, causal: bool, q_BKGTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array
+) -> jax.Array:
+    return _attend_forward(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias)[0]
+
+
+def _attend_forward(
+    dtype: jnp.dtype, causal: bool, q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array
+) -> tuple[jax.Array, Any]:
+    read, chances = list[jax.Array](), list[jax.Array]()
+    for rows, known in _pieces(q.shape[3], k.shape[2], causal):
+        scores = product("BKGTH,BKSH->BKGTS", dtype, q[:, :, :, rows], k[:, :, :known])
+        hidden = bias[..., rows, :known] if bias.shape[3] > 1 else bias[..., :known]
+        chances.append(jax.nn.softmax(scores + hidden, axis=-1).astype(dtype))
+        read.append(product("BKGTS,BKSH->BKGTH", dtype, chances[-1], v[:, :, :known]))
+    out = jnp.concatenate(read, 3)
+    return out, (q.astype(dtype), k.astype(dtype), v.astype(dtype), bias, chances, out)
+
+
+def _attend_backward(
+    dtype: jnp.dtype, causal: bool, kept: Any, gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The softmax's own derivative, from the chances kept; keys and values gather from all pieces of queries."""
+    q, k, v, bias, chances, out = kept
+    by_q, by_k, by_v = list[jax.Array](), jnp.zeros(k.shape), jnp.zeros(v.shape)
+    for (rows, known), chance in zip(_pieces(q.shape[3], k.shape[2], causal), chances, strict=True):
+        piece = gradient[:, :, :, rows]
+        by_chance = product("BKGTH,BKSH->BKGTS", dtype, piece, v[:, :, :known])
+        mean = jnp.sum(piece * out[:, :, :, rows], axis=-1, keepdims=True)
+        by_score = chance * (by_chance - mean)
+        by_q.append(product("BKGTS,BKSH->BKGTH", dtype, by_score, k[:, :, :known]))
+        of_k = product("BKGTH,BKGTS->BKHS", dtype, q[:, :, :, rows], by_score)
+        of_v = product("BKGTH,BKGTS->BKHS", dtype, piece, chance)
+        by_k = by_k.at[:, :, :known].add(of_k.swapaxes(2, 3))
+        by_v = by_v.at[:, :, :known].add(of_v.swapaxes(2, 3))
+    return jnp.concatenate(by_q, 3), by_k, by_v, jnp.zeros_like(bias)
+
+
+_attend.defvjp(_attend_forward, _attend_backward)
+
+
+def _pieces(steps: int, keys: int, causal: bool) -> list[tuple[slice, int]]:
+    """Pieces of the queries, and how many keys each may see: of a causal attention a little more than half."""
+    if not causal:
+        return [(slice(0, steps), keys)]
+    size = -(-steps // min(max(steps // PIECE, 1), PIECES))
+    return [(slice(at, min(at + size, steps)), min(at + size, steps)) for at in range(0, steps, size)]
 
 
 class Attention(nnx.Module):
@@ -109,13 +189,17 @@ class Attention(nnx.Module):
         )
 
     def queries(self, x_BTD: jax.Array) -> jax.Array:
-        return product("BTD,DNH->BNTH", self.dtype, x_BTD, self.query[...])
+        return linear(self.dtype, x_BTD, self.query[...]).swapaxes(1, 2)
 
     def keys_values(self, x_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        k_BKSH: jax.Array = product("BSD,DKH->BKSH", self.dtype, x_BSD, self.key[...])
-        return k_BKSH, product("BSD,DKH->BKSH", self.dtype, x_BSD, self.value[...])
+        k_BSKH, v_BSKH = (linear(self.dtype, x_BSD, each[...]) for each in (self.key, self.value))
+        return k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2)
 
-    def output(self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array) -> jax.Array:
+    def output(
+        self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array, causal: bool = False
+    ) -> jax.Array:
         """What the queries read [B, T, D]."""
-        read = attend(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias)
-        return product("BNTH,NHD->BTD", self.dtype, read, self.out[...])
+        read_BTNH = attend(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias, causal).swapaxes(1, 2)
+        batch, steps, heads, width = read_BTNH.shape
+        out = self.out[...].reshape(heads * width, -1)
+        return linear(self.dtype, read_BTNH.reshape(batch, steps, heads * width), out)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rosella.model.attention import HIDDEN, Attention, Weight, product, rotary, rotate, weight
+from rosella.model.attention import HIDDEN, Attention, Weight, linear, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 
 # Stacks of at most so many layers are not looped over but unrolled: on a CPU a training step of the mini model then
@@ -69,9 +69,13 @@ class Feedforward(nnx.Module):
         self.down = weight(rngs, (layers, inner, width), ("layers", "inner", "embed"), scale)
 
     def __call__(self, x_BTD: jax.Array) -> jax.Array:
-        both: jax.Array = product("BTD,DPF->BTPF", self.dtype, x_BTD, self.gate_up[...])
-        inner = jax.nn.silu(both[:, :, 0]) * both[:, :, 1]
-        return product("BTF,FD->BTD", self.dtype, inner, self.down[...])
+        weights = self.gate_up[...]
+        if x_BTD.size < weights.size:  # what is smaller is taken apart, since that copies it
+            both = linear(self.dtype, x_BTD, weights)
+            gate, up = both[:, :, 0], both[:, :, 1]
+        else:
+            gate, up = (linear(self.dtype, x_BTD, weights[:, each]) for each in (0, 1))
+        return linear(self.dtype, jax.nn.silu(gate) * up, self.down[...])
 
 
 class EncoderLayers(nnx.Module):
@@ -137,7 +141,7 @@ class DecoderLayers(nnx.Module):
                 past[1], values.astype(past[1].dtype), past[2], axis=2
             )
         queries = rotate(self.self_attention.queries(normed), angles)
-        x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias)
+        x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias, causal=past is None)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD))
         x_BTD = x_BTD + self.cross_attention.output(queries, text[0], text[1], text_bias)
         return x_BTD + self.mlp(self.mlp_norm(x_BTD)), (keys, values)
@@ -207,7 +211,7 @@ class Dia(nnx.Module):
 
     def logits(self, states: jax.Array) -> jax.Array:
         """Logits float32 [B, T, C, V] of decoder states [B, T, D]."""
-        return product("BTD,DCV->BTCV", self.dtype, states, self.decoder.logits[...])
+        return linear(self.dtype, states, self.decoder.logits[...])
 
     def decoding_layers(self) -> tuple[DecoderLayers, ...]:
         """The decoder's layers one by one, in the compute type: taken apart once, before a decoding loop."""
@@ -276,7 +280,7 @@ class Dia(nnx.Module):
         return summed
 
     def _angles(self, settings: EncoderConfig | DecoderConfig, positions: jax.Array) -> Pair:
-        return rotary(positions, settings.head_dim, settings.rope_theta)
+        return rotary(positions, settings.max_position_embeddings, settings.head_dim, settings.rope_theta)
 
     def _through(
         self, one: Layer, states: jax.Array, layers: Any, settings: EncoderConfig | DecoderConfig

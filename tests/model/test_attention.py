@@ -1,0 +1,69 @@
+"""The products and the attention differentiate themselves: held against what JAX makes of the plain formulas."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rosella.model.attention import HIDDEN, PIECE, attend, linear
+
+
+def draw(*shapes: tuple[int, ...]) -> list[jax.Array]:
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    return [jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True)]
+
+
+def plain(q, k, v, bias):
+    k, v = (jnp.repeat(each, q.shape[1] // k.shape[1], axis=1) for each in (k, v))
+    return jax.nn.softmax(q @ k.swapaxes(2, 3) + bias, axis=-1) @ v
+
+
+def close(ours, theirs):
+    for left, right in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [5, 2 * PIECE + 3])
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_and_its_gradient_are_those_of_the_plain_formula(steps, causal):
+    q, k, v, weights = draw((2, 4, steps, 8), (2, 2, steps, 8), (2, 2, steps, 8), (2, 4, steps, 8))
+    later = np.triu(np.ones((steps, steps)), 1) * causal
+    bias = jnp.asarray(np.where(later, HIDDEN, 0.0), jnp.float32)[None, None]
+
+    def ours(q, k, v):
+        return jnp.sum(weights * attend(jnp.dtype("float32"), q, k, v, bias, causal))
+
+    def theirs(q, k, v):
+        return jnp.sum(weights * plain(q, k, v, bias))
+
+    made, wanted = (jax.jit(jax.value_and_grad(f, (0, 1, 2)))(q, k, v) for f in (ours, theirs))
+    close(made, wanted)
+
+
+def test_a_causal_attention_does_not_look_at_later_keys():
+    q, k, v = draw(*[(1, 1, 4 * PIECE, 8)] * 3)
+    bias = jnp.zeros((1, 1, 4 * PIECE, 4 * PIECE))
+    made = jax.jit(attend, static_argnums=(0, 5))
+    cost, whole = (
+        made.lower(jnp.dtype("float32"), q, k, v, bias, causal).cost_analysis()["flops"]
+        for causal in (True, False)
+    )
+    assert cost < 0.7 * whole
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 2, 2)])
+def test_a_linear_product_and_its_gradient_are_those_of_einsum(shape):
+    x, weight = draw((2, 5, 4), (4, *shape))
+    made = jax.value_and_grad(lambda x, w: jnp.sum(jnp.sin(linear(jnp.dtype("float32"), x, w))), (0, 1))
+    wanted = jax.value_and_grad(lambda x, w: jnp.sum(jnp.sin(jnp.tensordot(x, w, 1))), (0, 1))
+    close(made(x, weight), wanted(x, weight))
+
+
+def test_a_linear_product_computes_in_its_type_backwards_too():
+    x, weight = draw((2, 5, 4), (4, 3))
+    program = jax.make_jaxpr(jax.grad(lambda x: jnp.sum(linear(jnp.dtype("bfloat16"), x, weight))))(x)
+    products = [e for e in jax.tree.leaves(program.jaxpr.eqns, is_leaf=lambda e: hasattr(e, "primitive"))]
+    types = {str(v.aval.dtype) for e in products if e.primitive.name == "dot_general" for v in e.invars}
+    assert types == {"bfloat16"}
