@@ -14,7 +14,8 @@ from training.tiny import planned_run
 
 def stream_of(export: Export):
     split, _, plan = planned_run(export)
-    return batches.stream(batches.codes_reader(export, split), split, tiny.config(), plan)
+    codes = batches.codes_reader(export, split)
+    return batches.stream(plan, lambda item: batches.assemble(codes, split, tiny.config(), item))
 
 
 def assert_equal(some, others):

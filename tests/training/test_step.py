@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rosella.model.sharding import make_mesh
 from rosella.training import batches, loop, order
 from rosella.training.optimizer import make_optimizer
 from rosella.training.state import Skeleton, fresh_state
@@ -20,7 +21,7 @@ def step_and_batch(export, **changes):
     splits = [order.read_split(export, recipe.data, name) for name in ("train", "validation")]
     plan = order.plan_training(splits[0], order.choose_buckets(splits, recipe.data), recipe.data, 1, 0)
     batch = batches.assemble(batches.codes_reader(export, splits[0]), splits[0], tiny.config(), plan[0])
-    step = loop.make_step(skeleton, recipe)
+    step = loop.make_step(skeleton, recipe, make_mesh(1, 1, 1))
     return step, fresh_state(params, make_optimizer(recipe.optimizer), 0), batch
 
 

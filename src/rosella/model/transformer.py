@@ -17,10 +17,17 @@ from flax import nnx
 
 from rosella.model.attention import HIDDEN, Attention, Weight, linear, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+from rosella.model.sharding import along_rows
 
 # Stacks of at most so many layers are not looped over but unrolled: on a CPU a training step of the mini model then
 # takes a fifth less time, and compiles no slower.
 SHALLOW = 8
+
+REMAT: dict[str, Any] = {
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
+"""What the backward pass finds kept of a layer; all of it with `none`."""
 
 
 Pair = tuple[jax.Array, jax.Array]
@@ -161,9 +168,9 @@ class Dia(nnx.Module):
     """The whole model. The same layers serve training, prefill and single decoding steps."""
 
     def __init__(
-        self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: bool = False
+        self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: str = "none"
     ):
-        """`dtype` is the matrix products' compute type; `remat` trades time for memory in training."""
+        """`dtype` is the matrix products' compute type; `remat`, of `REMAT`, trades time for memory in training."""
         self.config, self.remat = config, remat
         self.encoder = Encoder(config.encoder, rngs, dtype)
         self.decoder = Decoder(config.decoder, rngs, dtype)
@@ -177,7 +184,7 @@ class Dia(nnx.Module):
     def dtype(self, dtype: jnp.dtype) -> None:
         self.set_attributes(nnx.Any(Attention, Feedforward), dtype=dtype)
 
-    def computing(self, dtype: str, remat: bool = False) -> Dia:
+    def computing(self, dtype: str, remat: str = "none") -> Dia:
         """The same parameters, which compute in another type, or with another trade of time for memory."""
         copy = nnx.merge(*nnx.split(self))
         copy.dtype, copy.remat = jnp.dtype(dtype), remat
@@ -288,7 +295,7 @@ class Dia(nnx.Module):
         """States after `one(states, weights)` for the weights of each layer in turn."""
 
         def carried(states: jax.Array, weights: Any) -> tuple[jax.Array, None]:
-            return one(states, weights), None
+            return along_rows(one(along_rows(states), weights)), None
 
-        body = jax.checkpoint(carried) if self.remat else carried
+        body = jax.checkpoint(carried, policy=REMAT[self.remat]) if self.remat != "none" else carried
         return jax.lax.scan(body, states, layers, unroll=settings.num_hidden_layers <= SHALLOW)[0]

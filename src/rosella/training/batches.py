@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from rosella import dialogue
@@ -42,29 +41,31 @@ def codes_reader(export: Export, split: Split) -> CodesOf:
     return [export.codes(int(row)) for row in split.rows].__getitem__
 
 
+def take_rows(planned: Planned, rows: np.ndarray) -> Planned:
+    """The same batch with only those of its rows; numbers beyond its end are empty rows."""
+    have = len(planned.members)
+    members = np.where(rows < have, planned.members[np.minimum(rows, have - 1)], -1)
+    return planned._replace(members=members)
+
+
 def assemble(codes: CodesOf, split: Split, config: DiaConfig, planned: Planned) -> Batch:
-    """Pad the utterances of one planned batch. An empty row counts nothing in the loss."""
+    """Pad the utterances of one planned batch. An empty row has a weight of 0 and a text of one zero."""
     decoder, bucket = config.decoder, planned.bucket
     ids = [split.texts[i] if i >= 0 else np.zeros(1, np.int32) for i in planned.members]
     text_ids, lengths = dialogue.pad_batch(ids, bucket.text_bytes)
-    shape = (bucket.rows, 1 + config.steps(bucket.frames), decoder.num_channels)
+    shape = (len(planned.members), 1 + config.steps(bucket.frames), decoder.num_channels)
     sequences = np.full(shape, decoder.pad_token_id, np.int32)
     for row, i in enumerate(planned.members):
         if i >= 0:
             sequence = config.delayed(codes(int(i)), end=True)
             sequences[row, : len(sequence)] = sequence
-    weights = np.where(planned.members >= 0, split.loss_weights[planned.members], 1).astype(np.float32)
+    weights = np.where(planned.members >= 0, split.loss_weights[planned.members], 0).astype(np.float32)
     return Batch(text_ids, lengths, sequences[:, :-1], sequences[:, 1:], weights)
 
 
-def stream(codes: CodesOf, split: Split, config: DiaConfig, planned: Sequence[Planned]) -> Any:
+def stream(planned: Sequence[Planned], read: Callable[[Planned], Batch]) -> Any:
     """A Grain iterator of batches, read ahead in threads; `get_state()` is `{"next_index": n}`."""
     import grain
 
-    dataset = grain.MapDataset.source(planned).map(lambda item: assemble(codes, split, config, item))
+    dataset = grain.MapDataset.source(planned).map(read)
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)))
-
-
-def place(batch: Batch) -> Batch:
-    """The batch on the device."""
-    return Batch(*map(jnp.asarray, batch))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import jax
 
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
@@ -14,6 +17,7 @@ from rosella.training import batches as data
 from rosella.training import order
 from rosella.training import state as checkpoints
 from rosella.training.hooks import Evaluate, Hook, Job, Log, Sample, Save, Speak
+from rosella.training.mesh import Rows, choose_mesh
 from rosella.training.optimizer import make_optimizer
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
@@ -56,12 +60,13 @@ def fit(
     """`train` with a model and an export at hand, from the newest intact checkpoint of the run if it has one."""
     check_export(export, config, recipe.data)
     run.check(recipe)
-    job, hooks = _prepare(recipe, model, config, export, run, report, sample)
+    rows = Rows(choose_mesh(recipe.mesh), recipe.accumulate)
+    job, hooks = _prepare(recipe, model, config, export, run, report, sample, rows)
     first = job.step
-    step = make_step(job.skeleton, recipe)
+    step = make_step(job.skeleton, recipe, rows.mesh)
     with stop_signals() as stop:
         while job.step < recipe.steps:
-            job.state, metrics = step(job.state, data.place(next(job.batches)))
+            job.state, metrics = step(job.state, rows.place(next(job.batches)))
             job.step += 1
             last = job.step == recipe.steps or stop.is_set()
             for hook in hooks:
@@ -83,6 +88,7 @@ def _prepare(
     run: TrainingRun,
     report: Report,
     sample: Sample | None,
+    rows: Rows,
 ) -> tuple[Job, list[Hook]]:
     skeleton, params = Skeleton.of(model.computing(recipe.compute_dtype, recipe.remat))
     train_split, validation = (
@@ -91,28 +97,47 @@ def _prepare(
     _check_split(train_split, recipe)
     buckets = order.choose_buckets([train_split, validation], recipe.data)
     plan = order.plan_training(train_split, buckets, recipe.data, recipe.steps, recipe.seed)
-    stream = data.stream(data.codes_reader(export, train_split), train_split, config, plan)
-    state = checkpoints.fresh_state(params, make_optimizer(recipe.optimizer), recipe.seed)
+    stream = data.stream(plan, _reader(export, train_split, config, rows))
+    placed = jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, skeleton.abstract(rows.mesh)))
+    state = checkpoints.fresh_state(placed, make_optimizer(recipe.optimizer), recipe.seed)
     identity = order.fingerprint(train_split, buckets)
     run.begin(recipe)
     run.remember({id for shard in export.shards for id in shard.get("recordings", ())})
     job = Job(recipe, config, skeleton, run, report, state, 0, stream, identity)
     _resume(job)
     _describe(job, train_split, validation, buckets)
-    return job, _hooks(job, export, validation, buckets, sample)
+    return job, _hooks(job, export, validation, buckets, sample, rows)
+
+
+def _reader(
+    export: Export, split: order.Split, config: DiaConfig, rows: Rows
+) -> Callable[[order.Planned], data.Batch]:
+    """What reads of a planned batch the rows of this process."""
+    codes = data.codes_reader(export, split)
+
+    def read(planned: order.Planned) -> data.Batch:
+        own = data.take_rows(planned, rows.own(len(planned.members)))
+        return data.assemble(codes, split, config, own)
+
+    return read
 
 
 def _hooks(
-    job: Job, export: Export, validation: order.Split, buckets: list[order.Bucket], sample: Sample | None
+    job: Job,
+    export: Export,
+    validation: order.Split,
+    buckets: list[order.Bucket],
+    sample: Sample | None,
+    rows: Rows,
 ) -> list[Hook]:
     log = Log()
     hooks: list[Hook] = [log]
     if len(validation):
         plan = order.plan_validation(validation, buckets, job.recipe.evaluate.batches)
-        codes = data.codes_reader(export, validation)
+        read = _reader(export, validation, job.config, rows)
         evaluate = Evaluate(
-            make_evaluation(job.skeleton),
-            lambda: [data.place(data.assemble(codes, validation, job.config, item)) for item in plan],
+            make_evaluation(job.skeleton, rows.mesh),
+            lambda: [rows.place(read(item)) for item in plan],
             log,
         )
         if job.step == 0:

@@ -24,12 +24,26 @@ def codebook_sums(
     `logits` [B, L, C, V], `targets` [B, L, C]; codes and ends count, padding and beginnings do not. Rows count as
     much as their `weights` [B] say, in both sums.
     """
-    counted = delay.learnable(targets, decoder.bos_token_id, decoder.pad_token_id)
+    counted, much = _counted(targets, decoder, weights)
     logits = logits.astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
     losses = jax.nn.logsumexp(logits, axis=-1) - chosen
-    much = counted.astype(jnp.float32) * (1.0 if weights is None else weights[:, None, None])
     return jnp.where(counted, losses * much, 0).sum((0, 1)), much.sum((0, 1))
+
+
+def codebook_counts(
+    targets: jax.Array, decoder: DecoderConfig, weights: jax.Array | None = None
+) -> jax.Array:
+    """The second of `codebook_sums`, which needs no logits."""
+    return _counted(targets, decoder, weights)[1].sum((0, 1))
+
+
+def _counted(
+    targets: jax.Array, decoder: DecoderConfig, weights: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    """Which ids count, and how much, [B, L, C]."""
+    counted = delay.learnable(targets, decoder.bos_token_id, decoder.pad_token_id)
+    return counted, counted.astype(jnp.float32) * (1.0 if weights is None else weights[:, None, None])
 
 
 def combine(codebook_losses: jax.Array, weights: Sequence[float] | None) -> jax.Array:

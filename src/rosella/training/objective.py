@@ -6,34 +6,44 @@ import jax
 import jax.numpy as jnp
 
 from rosella import delay, dialogue
-from rosella.model.config import DiaConfig
+from rosella.model.config import DecoderConfig, DiaConfig
 from rosella.model.transformer import Dia
 from rosella.training.alignment import diagonal_bias
 from rosella.training.batches import Batch
-from rosella.training.loss import codebook_sums, combine
+from rosella.training.loss import codebook_counts, codebook_sums, combine
 from rosella.training.recipe import Recipe
 
 
-def learn(
-    model: Dia, batch: Batch, key: jax.Array, step: jax.Array, recipe: Recipe
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The loss of a batch in training, and what of it is logged; `key` decides what is dropped."""
-    decoder = model.config.decoder
+def drop(
+    batch: Batch, key: jax.Array, recipe: Recipe, decoder: DecoderConfig
+) -> tuple[Batch, dict[str, jax.Array]]:
+    """The batch without what `key` hides of it, and what of it is logged.
+
+    What is hidden of a row follows from its number, so that empty rows behind it change nothing.
+    """
     text_ids, dropped = drop_text(batch.text_ids, key, recipe.text_dropout)
     tokens = drop_frames(batch.tokens, jax.random.fold_in(key, 1), recipe.frame_dropout, decoder.pad_token_id)
-    text = model.encode(text_ids, batch.text_lengths)
+    counted = delay.learnable(batch.targets[..., 0], decoder.bos_token_id, decoder.pad_token_id)
+    rows = counted.any(1)
+    measured = {"frames": counted.sum(), "text_dropped": (dropped & rows).sum() / rows.sum()}
+    return batch._replace(text_ids=text_ids, tokens=tokens), measured
+
+
+def count(batch: Batch, decoder: DecoderConfig) -> jax.Array:
+    """What the loss of a batch is the mean over: the weighted number of ids per codebook [C]."""
+    return codebook_counts(batch.targets, decoder, batch.weights)
+
+
+def learn(
+    model: Dia, batch: Batch, counts: jax.Array, step: jax.Array, recipe: Recipe
+) -> tuple[jax.Array, jax.Array]:
+    """The loss of a batch, or the share of some of its rows, and the losses per codebook [C]; `counts` of all of it."""
+    text = model.encode(batch.text_ids, batch.text_lengths)
     prior = _alignment_prior(batch, step, model.config, recipe.alignment_prior)
-    logits = model.logits(model.decode(tokens, text._replace(bias=text.bias + prior)))
-    sums, counts = codebook_sums(logits, batch.targets, decoder, batch.weights)
+    logits = model.logits(model.decode(batch.tokens, text._replace(bias=text.bias + prior)))
+    sums, _ = codebook_sums(logits, batch.targets, model.config.decoder, batch.weights)
     losses = sums / jnp.maximum(counts, 1e-6)
-    loss = combine(losses, recipe.codebook_weights)
-    frames = delay.learnable(batch.targets[..., 0], decoder.bos_token_id, decoder.pad_token_id).sum()
-    return loss, {
-        "loss": loss,
-        "codebook_losses": losses,
-        "frames": frames,
-        "text_dropped": dropped.mean(),
-    }
+    return combine(losses, recipe.codebook_weights), losses
 
 
 def evaluate(model: Dia, batch: Batch) -> tuple[jax.Array, jax.Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rosella.recipes import Part, Positive, RunRecipe, Share
 
@@ -83,10 +83,26 @@ class SampleRecipe(Part):
     """The limit of each."""
 
 
+class MeshRecipe(Part):
+    """How the devices are laid out. Unset, `fsdp` takes all devices that the others leave, and these are 1."""
+
+    data: Positive | None = None
+    """Copies of the weights, each fed with rows of its own; unset, 1."""
+    fsdp: Positive | None = None
+    """Devices over which each copy is split along the model's width; unset, all that the other two leave."""
+    tensor: Positive | None = None
+    """Devices that share heads and inner width of a layer; unset, 1."""
+
+
+def _policy(value: Any) -> Any:
+    """Older recipes say yes or no."""
+    return {True: "full", False: "none"}[value] if isinstance(value, bool) else value
+
+
 class Recipe(RunRecipe):
     """Everything a run depends on besides its data."""
 
-    may_change: ClassVar[tuple[str, ...]] = (*RunRecipe.may_change, "samples")
+    may_change: ClassVar[tuple[str, ...]] = (*RunRecipe.may_change, "samples", "mesh", "accumulate", "remat")
 
     model: ModelRecipe = ModelRecipe()
     codec: str | None = None
@@ -102,8 +118,11 @@ class Recipe(RunRecipe):
     """Weight of each codebook in the loss, normalised; by default 4, 1, 1, …"""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """Of products; weights stay float32."""
-    remat: bool = False
-    """Recompute activations to save memory."""
+    remat: Annotated[Literal["none", "dots", "full"], BeforeValidator(_policy)] = "none"
+    """What the backward pass computes anew to save memory: `none`, all but the products with weights (`dots`), `full`."""
+    mesh: MeshRecipe = MeshRecipe()
+    accumulate: Positive = 1
+    """Parts in which a batch is computed one after another, to save memory; the step stays the same."""
     evaluate: EvaluateRecipe = EvaluateRecipe()
     samples: SampleRecipe = SampleRecipe()
 

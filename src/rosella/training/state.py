@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +19,11 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rosella.files import TEMPORARY, find_damage, replacing_directory, require_space, seal, write_json
 from rosella.model.config import DiaConfig
+from rosella.model.sharding import shardings
 from rosella.model.transformer import Dia
 from rosella.recipes import save_recipe
 from rosella.runs import newest_intact
@@ -45,27 +48,64 @@ class Skeleton:
 
     graph: Any
     structure: Any
-    names: tuple[str, ...]
+    shapes: dict[str, jax.ShapeDtypeStruct]
 
     @classmethod
     def of(cls, model: Dia) -> tuple[Skeleton, dict[str, jax.Array]]:
         graph, variables = nnx.split(model)
         leaves, structure = jax.tree_util.tree_flatten_with_path(variables)
         names = tuple(".".join(str(getattr(k, "key", "")) for k in path).rstrip(".") for path, _ in leaves)
-        return cls(graph, structure, names), dict(zip(names, (leaf for _, leaf in leaves), strict=True))
+        params = dict(zip(names, (leaf for _, leaf in leaves), strict=True))
+        shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in params.items()}
+        return cls(graph, structure, shapes), params
 
     def join(self, params: dict[str, jax.Array]) -> Dia:
-        leaves = [params[name] for name in self.names]
+        leaves = [params[name] for name in self.shapes]
         return nnx.merge(self.graph, jax.tree_util.tree_unflatten(self.structure, leaves))
+
+    def abstract(self, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
+        """The parameters as shapes, each with its place on `mesh`."""
+        placed = jax.tree.leaves(shardings(self.join(self.shapes), mesh))
+        return {
+            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where)
+            for (name, leaf), where in zip(self.shapes.items(), placed, strict=True)
+        }
+
+
+def abstract_state(
+    params: Mapping[str, jax.ShapeDtypeStruct | jax.Array], optimizer: optax.GradientTransformation
+) -> TrainState:
+    """The state of a run as shapes, each with its place: what is kept for a parameter lies where it lies."""
+    made = jax.eval_shape(partial(_new_state, optimizer=optimizer, seed=0), dict(params))
+    whole = _whole(next(iter(params.values())).sharding)
+
+    def place(path: Any, leaf: Any) -> jax.ShapeDtypeStruct:
+        like = params.get(getattr(path[-1], "key", ""))
+        same = like is not None and like.shape == leaf.shape
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=like.sharding if same else whole)
+
+    return jax.tree_util.tree_map_with_path(place, made)
 
 
 def fresh_state(
     params: dict[str, jax.Array], optimizer: optax.GradientTransformation, seed: int
 ) -> TrainState:
+    """The state before the first step; the memory of `params` becomes part of it."""
+    placed = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(params, optimizer))
+    new = partial(_new_state, optimizer=optimizer, seed=seed)
+    return jax.jit(new, out_shardings=placed, donate_argnums=0)(params)
+
+
+def _new_state(
+    params: dict[str, jax.Array], optimizer: optax.GradientTransformation, seed: int
+) -> TrainState:
     key = jax.random.key_data(jax.random.key(seed))
-    counters = [jnp.array(0, jnp.int32) for _ in range(3)]
-    # A copy: the step donates its buffers, and the caller's model keeps its own.
-    return TrainState(jax.tree.map(jnp.copy, params), optimizer.init(params), counters[0], key, *counters[1:])
+    zeros = [jnp.array(0, jnp.int32) for _ in range(3)]
+    return TrainState(params, optimizer.init(params), zeros[0], key, *zeros[1:])
+
+
+def _whole(sharding: Any) -> Any:
+    return NamedSharding(sharding.mesh, PartitionSpec()) if isinstance(sharding, NamedSharding) else sharding
 
 
 def save(

@@ -1,39 +1,42 @@
-"""One step of the optimizer, and one of the evaluation, as programs of a device."""
+"""One step of the optimizer, and one of the evaluation, as programs of a mesh of devices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rosella.model.sharding import ROWS
 from rosella.training import objective
 from rosella.training.batches import Batch
 from rosella.training.optimizer import clip, make_optimizer
 from rosella.training.recipe import Recipe
-from rosella.training.state import Skeleton, TrainState
+from rosella.training.state import Skeleton, TrainState, abstract_state
 
 Params = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
-Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 Evaluation = Callable[[Params, Batch], tuple[jax.Array, jax.Array]]
+Learn = Callable[[Params, Batch], tuple[tuple[jax.Array, jax.Array], Params]]
 
 
-def make_step(skeleton: Skeleton, recipe: Recipe) -> Step:
+def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrapped:
     """One jitted optimizer step, `(state, batch) -> (state, metrics)`, which reuses the memory of `state`.
 
-    A step whose loss or gradient is not finite changes nothing but the counters.
+    The rows of a batch are a multiple of what holds rows in `mesh` times `recipe.accumulate`. `lower` and `compile` take
+    an `abstract_state` and an abstract batch too, also for a mesh of devices that are not there. A step whose loss or
+    gradient is not finite changes nothing but the counters.
     """
     optimizer = make_optimizer(recipe.optimizer)
+    placed = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(skeleton.abstract(mesh), optimizer))
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-
-        def loss_of(params: Params) -> tuple[jax.Array, Metrics]:
-            return objective.learn(skeleton.join(params), batch, key, state.step, recipe)
-
-        (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            (loss, losses), gradients, measured = _learn(skeleton, recipe, mesh, state, batch)
+        gradients = jax.lax.with_sharding_constraint(gradients, placed.params)
         gradients, norm = clip(gradients, recipe.optimizer.clip)
         updates, moments = optimizer.update(gradients, state.moments, state.params)
         rate = recipe.optimizer.learning_rate(state.step, recipe.steps, jnp)
@@ -44,11 +47,59 @@ def make_step(skeleton: Skeleton, recipe: Recipe) -> Step:
             lambda new, old: jnp.where(good, new, old), (params, moments), (state.params, state.moments)
         )
         counters = {"lr": rate, "grad_norm": norm, "bad_steps": bad, "bad_in_row": in_row}
-        return TrainState(params, moments, state.step + 1, state.key, bad, in_row), metrics | counters
+        metrics = {"loss": loss, "codebook_losses": losses} | measured | counters
+        return TrainState(params, moments, state.step + 1, state.key, bad, in_row), metrics
 
-    return jax.jit(step, donate_argnums=0)
+    rows, whole = NamedSharding(mesh, ROWS), NamedSharding(mesh, PartitionSpec())
+    return jax.jit(step, in_shardings=(placed, rows), out_shardings=(placed, whole), donate_argnums=0)
 
 
-def make_evaluation(skeleton: Skeleton) -> Evaluation:
+def make_evaluation(skeleton: Skeleton, mesh: Mesh) -> Evaluation:
     """Jitted `(params, batch) -> (summed loss, count)` per codebook, without text dropout."""
-    return jax.jit(lambda params, batch: objective.evaluate(skeleton.join(params), batch))
+    placed = {name: leaf.sharding for name, leaf in skeleton.abstract(mesh).items()}
+    rows, whole = NamedSharding(mesh, ROWS), NamedSharding(mesh, PartitionSpec())
+
+    def evaluate(params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return objective.evaluate(skeleton.join(params), batch)
+
+    return jax.jit(evaluate, in_shardings=(placed, rows), out_shardings=whole)
+
+
+def _learn(
+    skeleton: Skeleton, recipe: Recipe, mesh: Mesh, state: TrainState, batch: Batch
+) -> tuple[tuple[jax.Array, jax.Array], Params, Metrics]:
+    """Loss, losses per codebook and gradients of a batch, and what of it is logged."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    decoder = skeleton.join(state.params).config.decoder
+    batch, measured = objective.drop(batch, key, recipe, decoder)
+    counts = objective.count(batch, decoder)
+
+    def loss_of(params: Params, part: Batch) -> tuple[jax.Array, jax.Array]:
+        return objective.learn(skeleton.join(params), part, counts, state.step, recipe)
+
+    learn: Learn = jax.value_and_grad(loss_of, has_aux=True)
+    losses, gradients = _in_parts(learn, state.params, batch, recipe.accumulate, mesh)
+    return losses, gradients, measured
+
+
+def _in_parts(learn: Learn, params: Params, batch: Batch, parts: int, mesh: Mesh) -> Any:
+    """What `learn` gives for the whole batch, summed over its parts; part k takes rows k, k + parts, …
+
+    So every device keeps its rows.
+    """
+    if parts == 1:
+        return learn(params, batch)
+    placed = NamedSharding(mesh, PartitionSpec(None, *ROWS))
+
+    def cut(leaf: jax.Array) -> jax.Array:
+        stacked = jnp.moveaxis(leaf.reshape(-1, parts, *leaf.shape[1:]), 1, 0)
+        return jax.lax.with_sharding_constraint(stacked, placed)
+
+    def add(total: Any, part: Batch) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, learn(params, part)), None
+
+    cuts = jax.tree.map(cut, batch)
+    like = jax.eval_shape(learn, params, jax.tree.map(lambda leaf: leaf[0], cuts))
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+    return jax.lax.scan(add, zero, cuts)[0]
