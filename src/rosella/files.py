@@ -21,6 +21,7 @@ TEMPORARY = ".*.tmp"
 _BLOCK = 1 << 20
 MANIFEST = "manifest.json"
 """In a sealed directory: the SHA-256 of every other file."""
+_PART = "manifest-{}.json"
 
 
 @contextmanager
@@ -41,9 +42,12 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 @contextmanager
-def replacing_directory(path: Path) -> Generator[Path]:
-    """The same for a directory, which the block makes; one that is there gives way to it."""
-    temporary, made = _beside(path), missing(path.parent)
+def replacing_directory(path: Path, temporary: Path | None = None) -> Generator[Path]:
+    """The same for a directory, which the block makes; one that is there gives way to it.
+
+    Where several processes write it, all know its `temporary` name, and one is here.
+    """
+    temporary, made = temporary or _beside(path), missing(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
@@ -85,18 +89,30 @@ def sha256(source: str | Path | BinaryIO) -> str:
 
 
 def seal(directory: Path) -> None:
-    """Write the manifest of a directory that is complete."""
-    write_json(directory / MANIFEST, _digests(directory), indent=1)
+    """Write the manifest of a directory that is complete; what `seal_part` has hashed is not read again."""
+    parts = sorted(directory.glob(_PART.format("*")))
+    known = {name: digest for part in parts for name, digest in json.loads(part.read_text()).items()}
+    for part in parts:
+        part.unlink()
+    rest = {name: sha256(directory / name) for name in _names(directory) if name not in known}
+    write_json(directory / MANIFEST, dict(sorted((known | rest).items())), indent=1)
 
 
-def find_damage(sealed: Path) -> str | None:
-    """What is wrong with the files of a sealed directory, or None."""
+def seal_part(directory: Path, number: int, below: str) -> None:
+    """Hash what one of several processes wrote, the files in the folder `below`, for `seal`."""
+    digests = {name: sha256(directory / name) for name in _names(directory) if name.startswith(f"{below}/")}
+    write_json(directory / _PART.format(number), digests, indent=1)
+
+
+def find_damage(sealed: Path, part: int = 0, parts: int = 1) -> str | None:
+    """What is wrong with the files of a sealed directory, or None; of `parts` processes each looks at its part."""
     try:
-        expected = json.loads((sealed / MANIFEST).read_text())
-        found = _digests(sealed)
+        expected: dict[str, str] = json.loads((sealed / MANIFEST).read_text())
+        looked = sorted({*expected, *_names(sealed)})[part::parts]
+        found = {name: sha256(sealed / name) for name in looked if (sealed / name).is_file()}
     except (OSError, ValueError) as error:
         return f"{MANIFEST} is unreadable: {error}"
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    wrong = [name for name in looked if expected.get(name) != found.get(name)]
     return f"{wrong[0]} is not what was written" if wrong else None
 
 
@@ -124,9 +140,10 @@ def require_space(directory: Path, arrays: Iterable[int]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
-def _digests(directory: Path) -> dict[str, str]:
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(directory)): sha256(path) for path in files}
+def _names(directory: Path) -> list[str]:
+    """Of all files below a directory but its manifest."""
+    paths = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+    return sorted(str(path) for path in paths if path != Path(MANIFEST))
 
 
 @contextmanager

@@ -40,12 +40,16 @@ class Run:
         """The steps that have a checkpoint, newest first."""
         raise NotImplementedError
 
+    def writes(self) -> bool:
+        """Whether this process is the first of those that share the run: it alone locks and writes."""
+        return os.environ.get("RANK", "0") == "0"
+
     @classmethod
     @contextmanager
     def locked(cls, path: str | Path) -> Generator[Self]:
         """Create the directory if need be and keep every other run out of it; the first of several processes does."""
         run = cls(path)
-        if os.environ.get("RANK", "0") != "0":
+        if not run.writes():
             yield run
             return
         made = missing(run.path)

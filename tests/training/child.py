@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 
 from rosella.shards.read import Export
 from rosella.training import state as checkpoints
@@ -18,12 +19,16 @@ def die(*_) -> None:
 
 
 def main(corpus: str, path: str, how: str) -> None:
-    if how == "in the second save":
+    saving = {"in the first save": "00000003", "in the second save": "00000006"}.get(how)
+    if saving:
         seal = checkpoints.seal
-        checkpoints.seal = lambda new: (seal(new), "00000006" in new.name and die())
+        checkpoints.seal = lambda new: (seal(new), saving in new.name and die())
 
     def report(values: dict) -> None:
         if how == "after step 5" and values.get("step") == 5:
+            for thread in threading.enumerate():
+                if thread.name == "checkpoint":
+                    thread.join()
             die()
 
     with TrainingRun.locked(path) as run:

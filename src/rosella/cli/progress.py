@@ -47,7 +47,7 @@ def training_report(
             print(values["note"], flush=True)
         elif values["split"] == "validation":
             validated = f", validation {validation(values)}"
-        else:
+        elif values["split"] == "train":
             loss = "not finite" if values["loss"] is None else f"{values['loss']:.3f}"
             update(values["step"], f"loss {loss}{validated}, {speed(values)}")
 

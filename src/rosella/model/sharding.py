@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -50,6 +52,17 @@ def shardings(module: nnx.Module, mesh: Mesh) -> Any:
     return jax.tree.map(
         place, nnx.state(module, nnx.Param), is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
     )
+
+
+def put(array: np.ndarray, where: Any = None) -> jax.Array:
+    """An array of this process's memory on the devices: to each its shard alone; on the default one without `where`.
+
+    With several processes each gives its own devices theirs.
+    """
+    sharding: Any = where.get_value() if isinstance(where, nnx.Variable) else where
+    if sharding is None:
+        return jnp.asarray(array)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def along_rows(x: jax.Array) -> jax.Array:

@@ -15,8 +15,10 @@ from rosella.errors import RosellaError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.progress import Report
+from rosella.training import hosts
 from rosella.training import state as checkpoints
 from rosella.training.batches import Batch
+from rosella.training.goodput import Goodput
 from rosella.training.loss import combine
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
@@ -30,7 +32,7 @@ Sample = Callable[[Dia, DiaConfig, int], None]
 
 @dataclass
 class Job:
-    """A run in progress. `step` counts the steps done."""
+    """A run in progress. `step` counts the steps done, `saving` is whether any process still writes a checkpoint."""
 
     recipe: Recipe
     config: DiaConfig
@@ -41,6 +43,18 @@ class Job:
     step: int
     batches: Any
     data: str
+    goodput: Goodput
+    saving: bool = False
+
+    def __post_init__(self) -> None:
+        self.saver = checkpoints.Saver(self.run.checkpoints)
+
+    def model(self) -> Dia:
+        """As it is now; with several processes, which all must ask, in the memory of each."""
+        params = self.state.params
+        if hosts.several():
+            return self.skeleton.join({name: hosts.whole(value) for name, value in params.items()})
+        return self.skeleton.join(params)
 
     def record(self, values: dict[str, Any]) -> None:
         self.run.record(values)
@@ -106,8 +120,9 @@ class Evaluate:
             self.run(job)
 
     def run(self, job: Job) -> None:
-        results = [self.step(job.state.params, batch) for batch in self.batches()]
-        sums, counts = (np.sum([np.asarray(r[i], np.float64) for r in results], 0) for i in (0, 1))
+        with job.goodput.spent("evaluation"):
+            results = [self.step(job.state.params, batch) for batch in self.batches()]
+            sums, counts = (np.sum([np.asarray(r[i], np.float64) for r in results], 0) for i in (0, 1))
         losses = sums / np.maximum(counts, 1)
         loss = float(combine(losses.astype(np.float32), job.recipe.codebook_weights))
         job.record(
@@ -128,18 +143,31 @@ class Speak:
 
     def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
         if job.step % job.recipe.samples.every == 0:
-            self.sample(job.skeleton.join(job.state.params), job.config, job.step)
+            with job.goodput.spent("samples"):
+                model = job.model()
+                if job.run.writes():
+                    self.sample(model, job.config, job.step)
 
 
 class Save:
+    """Writes checkpoints beside the steps, and what the run's time went into; after the last step it waits for them."""
+
     def __init__(self, log: Log) -> None:
-        self.log = log
+        self.log, self.saved = log, 0
 
     def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
-        if last or job.step % job.recipe.checkpoint.every == 0:
+        recipe = job.recipe.checkpoint
+        # Whether anybody is saving may be known a step late.
+        idle = not job.saving and job.step > self.saved + 1
+        if last or job.step % recipe.every == 0 or (recipe.continuous and idle):
             self.log.flush(job)
             progress = {"step": job.step, "iterator": job.batches.get_state(), "data": job.data}
-            checkpoints.save(job.run.checkpoints, job.state, progress, job.recipe, job.config)
+            with job.goodput.spent("save"):
+                job.saver.save(job.state, progress, job.recipe, job.config)
+                if last:
+                    job.saver.wait()
+            self.saved = job.step
+            job.record({"split": "time", "step": job.step, **job.goodput.record()})
 
 
 def _check_finite(job: Job, step: int, values: dict[str, Any]) -> None:

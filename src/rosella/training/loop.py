@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+from flax import nnx
 
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
@@ -14,15 +19,16 @@ from rosella.progress import Report, unread
 from rosella.runs import stop_signals
 from rosella.shards.read import Export
 from rosella.training import batches as data
-from rosella.training import order
+from rosella.training import hosts, order, programs
 from rosella.training import state as checkpoints
+from rosella.training.goodput import Goodput
 from rosella.training.hooks import Evaluate, Hook, Job, Log, Sample, Save, Speak
-from rosella.training.mesh import Rows, choose_mesh
+from rosella.training.mesh import Rows, check_mesh, choose_mesh
 from rosella.training.optimizer import make_optimizer
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
 from rosella.training.samples import speaks
-from rosella.training.start import check_export, start
+from rosella.training.start import Weights, check_export, on_mesh, start
 from rosella.training.state import Skeleton
 from rosella.training.step import make_evaluation, make_step
 from rosella.weights import save_model
@@ -42,10 +48,15 @@ def train(recipe: Recipe, run: TrainingRun, report: Report = unread) -> Outcome:
     """Train as a recipe says, in a locked run directory; when all steps are done, `model/` holds the result.
 
     `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. Ctrl-C, SIGTERM and SIGHUP finish the step,
-    save and return. Raises UserError for a recipe that cannot work, RosellaError when training goes wrong.
+    save and return, on all hosts when one is told to. Raises UserError for a recipe that cannot work, RosellaError when
+    training goes wrong.
     """
-    model, config, codec, export = start(recipe)
-    return fit(recipe, model, config, export, run, report, speaks(recipe.samples, run, codec))
+    goodput = Goodput()
+    with goodput.spent("start"):
+        begun = start(recipe)
+    speak = speaks(recipe.samples, run, begun.codec)
+    with programs.kept(run.compiled):
+        return _learn(recipe, begun.weights, begun.config, begun.export, run, report, speak, goodput)
 
 
 def fit(
@@ -58,55 +69,96 @@ def fit(
     sample: Sample | None = None,
 ) -> Outcome:
     """`train` with a model and an export at hand, from the newest intact checkpoint of the run if it has one."""
-    check_export(export, config, recipe.data)
-    run.check(recipe)
-    rows = Rows(choose_mesh(recipe.mesh), recipe.accumulate)
-    job, hooks = _prepare(recipe, model, config, export, run, report, sample, rows)
-    first = job.step
-    step = make_step(job.skeleton, recipe, rows.mesh)
-    with stop_signals() as stop:
-        while job.step < recipe.steps:
-            job.state, metrics = step(job.state, rows.place(next(job.batches)))
-            job.step += 1
-            last = job.step == recipe.steps or stop.is_set()
-            for hook in hooks:
-                hook(job, metrics, last)
-            if last:
-                break
-    trained = job.skeleton.join(job.state.params)
-    if job.step >= recipe.steps:
-        with run.new_model(job.step) as directory:
-            save_model(directory, trained, config)
-    return Outcome(trained, job.step, job.step - first, job.step >= recipe.steps)
+    weights = partial(on_mesh, model)
+    return _learn(recipe, weights, config, export, run, report, sample, Goodput())
 
 
-def _prepare(
+def _learn(
     recipe: Recipe,
-    model: Dia,
+    weights: Weights,
     config: DiaConfig,
     export: Export,
     run: TrainingRun,
     report: Report,
     sample: Sample | None,
-    rows: Rows,
-) -> tuple[Job, list[Hook]]:
-    skeleton, params = Skeleton.of(model.computing(recipe.compute_dtype, recipe.remat))
+    goodput: Goodput,
+) -> Outcome:
+    check_export(export, config, recipe.data)
+    check_mesh(recipe.mesh, config)
+    run.check(recipe)
+    with goodput.spent("start"):
+        job, hooks, rows = _prepare(recipe, weights, config, export, run, report, sample, goodput)
+    try:
+        trained = _steps(job, hooks, rows)
+    finally:
+        job.saver.finish()
+    return Outcome(job.skeleton.join(job.state.params), job.step, trained, job.step >= recipe.steps)
+
+
+def _steps(job: Job, hooks: list[Hook], rows: Rows) -> int:
+    """Steps until all are done or somebody wishes to stop, and the model after the last; how many."""
+    first, recipe = job.step, job.recipe
+    step, agree, seen = make_step(job.skeleton, recipe, rows.mesh), hosts.Agreement(), set[Any]()
+    with stop_signals() as stop:
+        while job.step < recipe.steps:
+            with job.goodput.spent("data"):
+                batch = rows.place(next(job.batches))
+            shape = jax.tree.map(jnp.shape, batch)
+            with nullcontext() if shape in seen else job.goodput.spent("compile"):
+                job.state, metrics = step(job.state, batch)
+            seen.add(shape)
+            job.step += 1
+            asked, job.saving = agree(stop.is_set(), job.saver.busy)
+            last = job.step == recipe.steps or asked
+            if job.goodput.first_step is None:
+                jax.block_until_ready(metrics)
+                job.goodput.began()
+            for hook in hooks:
+                hook(job, metrics, last)
+            if last:
+                break
+    if job.step >= recipe.steps:
+        _save_model(job)
+    return job.step - first
+
+
+def _save_model(job: Job) -> None:
+    model = job.model()
+    if job.run.writes():
+        with job.run.new_model(job.step) as directory:
+            save_model(directory, model, job.config)
+    hosts.wait_for_all("the model is written")
+
+
+def _prepare(
+    recipe: Recipe,
+    weights: Weights,
+    config: DiaConfig,
+    export: Export,
+    run: TrainingRun,
+    report: Report,
+    sample: Sample | None,
+    goodput: Goodput,
+) -> tuple[Job, list[Hook], Rows]:
+    skeleton = Skeleton.of(
+        nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), jnp.dtype(recipe.compute_dtype), recipe.remat))
+    )[0]
     train_split, validation = (
         order.read_split(export, recipe.data, name) for name in ("train", "validation")
     )
     _check_split(train_split, recipe)
     buckets = order.choose_buckets([train_split, validation], recipe.data)
     plan = order.plan_training(train_split, buckets, recipe.data, recipe.steps, recipe.seed)
-    stream = data.stream(plan, _reader(export, train_split, config, rows))
-    placed = jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, skeleton.abstract(rows.mesh)))
-    state = checkpoints.fresh_state(placed, make_optimizer(recipe.optimizer), recipe.seed)
-    identity = order.fingerprint(train_split, buckets)
+    rows = Rows(choose_mesh(recipe.mesh), recipe.accumulate)
     run.begin(recipe)
     run.remember({id for shard in export.shards for id in shard.get("recordings", ())})
-    job = Job(recipe, config, skeleton, run, report, state, 0, stream, identity)
-    _resume(job)
-    _describe(job, train_split, validation, buckets)
-    return job, _hooks(job, export, validation, buckets, sample, rows)
+    stream = data.stream(plan, _reader(export, train_split, config, rows))
+    identity = order.fingerprint(train_split, buckets)
+    state = checkpoints.abstract_state(skeleton.abstract(rows.mesh), make_optimizer(recipe.optimizer))
+    job = Job(recipe, config, skeleton, run, report, state, 0, stream, identity, goodput)
+    _begin(job, partial(weights, rows.mesh))
+    _describe(job, train_split, validation, buckets, rows)
+    return job, _hooks(job, export, validation, buckets, sample, rows), rows
 
 
 def _reader(
@@ -148,10 +200,15 @@ def _hooks(
     return [*hooks, Save(log)]
 
 
-def _resume(job: Job) -> None:
-    found = checkpoints.restore(job.run.checkpoints, job.state, job.note)
+def _begin(job: Job, weights: Callable[[], Dia]) -> None:
+    """From the newest intact checkpoint, or with new weights."""
+    with job.goodput.spent("restore"):
+        found = checkpoints.restore(job.run.checkpoints, job.state, job.note)
     if found is None:
-        job.run.metrics.unlink(missing_ok=True)
+        if job.run.writes():
+            job.run.metrics.unlink(missing_ok=True)
+        optimizer = make_optimizer(job.recipe.optimizer)
+        job.state = checkpoints.fresh_state(Skeleton.of(weights())[1], optimizer, job.recipe.seed)
         return
     job.state, progress = found
     if progress["data"] != job.data:
@@ -172,12 +229,15 @@ def _check_split(split: order.Split, recipe: Recipe) -> None:
 
 
 def _describe(
-    job: Job, train_split: order.Split, validation: order.Split, buckets: list[order.Bucket]
+    job: Job, train_split: order.Split, validation: order.Split, buckets: list[order.Bucket], rows: Rows
 ) -> None:
     shapes = ", ".join(f"{b.rows} x {b.frames} frames x {b.text_bytes} bytes" for b in buckets)
     job.note(
         f"{len(train_split)} utterances to train on, {len(validation)} to validate on; batches of {shapes}."
     )
+    if rows.mesh.size > 1:
+        sizes = ", ".join(f"{axis} {size}" for axis, size in rows.mesh.shape.items())
+        job.note(f"{rows.mesh.size} devices of {jax.process_count()} processes: {sizes}.")
     for name, split in (("train", train_split), ("validation", validation)):
         for reason, count in split.rejects.items():
             job.note(f"{count} utterances of the {name} split are left out: {reason}.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rosella.recipes import Part, Positive, RunRecipe, Share
+from rosella.recipes import CheckpointRecipe, Part, Positive, RunRecipe, Share
 
 
 class ModelRecipe(Part):
@@ -83,6 +83,11 @@ class SampleRecipe(Part):
     """The limit of each."""
 
 
+class SavingRecipe(CheckpointRecipe):
+    continuous: bool = False
+    """Begin the next checkpoint when the last is written."""
+
+
 class MeshRecipe(Part):
     """How the devices are laid out. Unset, `fsdp` takes all devices that the others leave, and these are 1."""
 
@@ -104,6 +109,7 @@ class Recipe(RunRecipe):
 
     may_change: ClassVar[tuple[str, ...]] = (*RunRecipe.may_change, "samples", "mesh", "accumulate", "remat")
 
+    checkpoint: SavingRecipe = SavingRecipe()
     model: ModelRecipe = ModelRecipe()
     codec: str | None = None
     """`mini`, a codec directory, a hub name; by default the model's own."""

@@ -2,51 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from rosella.codec import Codec, load_codec
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, preset
+from rosella.model.sharding import put
 from rosella.model.transformer import Dia
 from rosella.shards.read import Export
+from rosella.training.mesh import check_mesh
 from rosella.training.recipe import DataRecipe, ModelRecipe, Recipe
-from rosella.weights import load_model
+from rosella.training.state import Skeleton
+from rosella.weights import load_model, open_home
+
+Weights = Callable[[Mesh], Dia]
+"""Brings the weights that a run begins with onto a mesh, each device its shards."""
 
 
 class Start(NamedTuple):
     """`config` names the codec of the run, which need not be the one the weights came with."""
 
-    model: Dia
+    weights: Weights
     config: DiaConfig
     codec: Codec
     export: Export
 
 
 def start(recipe: Recipe) -> Start:
-    """What a recipe asks for, loaded; a UserError for what cannot be found or does not fit."""
-    model, config = start_model(recipe.model, recipe.seed)
+    """What a recipe asks for; a UserError for what cannot be found or does not fit. No device is touched."""
+    config = start_config(recipe.model)
+    check_mesh(recipe.mesh, config)
     config = replace(config, codec=recipe.codec or config.codec)
     codec = load_codec(config.codec)
     export = Export.open(recipe.data.export, codec.fingerprint)
-    return Start(model, config, codec, export)
+    return Start(partial(start_model, recipe.model, recipe.seed), config, codec, export)
 
 
-def start_model(recipe: ModelRecipe, seed: int) -> tuple[Dia, DiaConfig]:
+def start_config(recipe: ModelRecipe) -> DiaConfig:
+    """Of the weights, or of a preset with overrides."""
+    if recipe.weights is not None:
+        return open_home(recipe.weights).config
+    return preset(recipe.preset or "mini", recipe.overrides)
+
+
+def start_model(recipe: ModelRecipe, seed: int, mesh: Mesh) -> Dia:
     """Loaded weights, or random ones of a preset with overrides."""
     if recipe.weights is not None:
-        return load_model(recipe.weights)
-    config = preset(recipe.preset or "mini", recipe.overrides)
-    return initial_model(config, seed), config
+        return load_model(recipe.weights, mesh)[0]
+    return initial_model(start_config(recipe), seed, mesh)
 
 
-def initial_model(config: DiaConfig, seed: int) -> Dia:
-    """A model of random weights, compiled as one program instead of one per weight."""
-    graph, _ = nnx.split(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(seed))))
-    return nnx.merge(graph, jax.jit(lambda: nnx.split(Dia(config, nnx.Rngs(seed)))[1])())
+def initial_model(config: DiaConfig, seed: int, mesh: Mesh) -> Dia:
+    """A model of random weights, compiled as one program instead of one per weight.
+
+    They are drawn in the host's memory, so that they are the same however many devices of whatever kind they go to.
+    """
+    abstract = nnx.eval_shape(lambda: Dia(config, nnx.Rngs(seed)))
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        drawn = jax.jit(lambda: nnx.split(Dia(config, nnx.Rngs(seed)))[1])()
+    return on_mesh(nnx.merge(nnx.split(abstract)[0], drawn), mesh)
+
+
+def on_mesh(model: Dia, mesh: Mesh) -> Dia:
+    """The same weights, of which every device of a mesh holds its shards."""
+    skeleton, params = Skeleton.of(model)
+    places = skeleton.abstract(mesh)
+    return skeleton.join(
+        {name: put(np.asarray(value), places[name].sharding) for name, value in params.items()}
+    )
 
 
 def check_export(export: Export, config: DiaConfig, data: DataRecipe) -> None:

@@ -2,14 +2,17 @@
 
 A checkpoint is a directory `checkpoints/<step>`: an Orbax tree (float32 parameters, optimizer state, step,
 random key), `progress.json` (data-iterator state), the recipe, the model's `config.json`, and a manifest.
-It is written under another name, synced and renamed, so it exists whole or not at all.
+It is written under another name, synced and renamed, so it exists whole or not at all, by all processes of a run: each
+writes and hashes its own shards.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,12 +24,21 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rosella.files import TEMPORARY, find_damage, replacing_directory, require_space, seal, write_json
+from rosella.files import (
+    TEMPORARY,
+    find_damage,
+    replacing_directory,
+    require_space,
+    seal,
+    seal_part,
+    write_json,
+)
 from rosella.model.config import DiaConfig
 from rosella.model.sharding import shardings
 from rosella.model.transformer import Dia
 from rosella.recipes import save_recipe
 from rosella.runs import newest_intact
+from rosella.training import hosts
 from rosella.training.recipe import Recipe
 from rosella.weights.configs import CONFIG, write_config
 
@@ -108,27 +120,94 @@ def _whole(sharding: Any) -> Any:
     return NamedSharding(sharding.mesh, PartitionSpec()) if isinstance(sharding, NamedSharding) else sharding
 
 
+class Saver:
+    """Writes checkpoints beside the training, one at a time; all processes call the same methods in the same order."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._writing: threading.Thread | None = None
+        self._failed: BaseException | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._writing is not None and self._writing.is_alive()
+
+    def save(self, state: TrainState, progress: dict[str, Any], recipe: Recipe, config: DiaConfig) -> None:
+        """Begin to write the checkpoint of `state.step`, when the one before is done.
+
+        It is copied before this returns; what fails later is raised by the next call. When it is there, all but the newest
+        `recipe.checkpoint.keep` go.
+        """
+        self.wait()
+        final = self._directory / f"{int(state.step):08d}"
+        with ExitStack() as stack:
+            temporary = self._make_room(final, state, stack)
+            hosts.wait_for_all(f"may write {final.name}")
+            checkpointer = stack.enter_context(_checkpointer(final.name))
+            checkpointer.save((temporary / "state").resolve(), state._asdict())
+            finish = partial(self._finish, stack.pop_all(), checkpointer, temporary, progress, recipe, config)
+        self._writing = threading.Thread(target=finish, name="checkpoint")
+        self._writing.start()
+
+    def wait(self) -> None:
+        """Return when nothing is being written any more; raises what went wrong with it."""
+        if self._writing is not None:
+            self._writing.join()
+        failed, self._writing, self._failed = self._failed, None, None
+        if failed is not None:
+            raise failed
+
+    def finish(self) -> None:
+        """Let what is being written end, when something else went wrong already."""
+        if self._writing is not None:
+            self._writing.join()
+
+    def _make_room(self, final: Path, state: TrainState, stack: ExitStack) -> Path:
+        temporary = final.with_name(f".{final.name}.tmp")
+        if hosts.first():
+            for left in self._directory.glob(TEMPORARY):  # by a process that was killed
+                shutil.rmtree(left)
+            stack.enter_context(replacing_directory(final, temporary)).mkdir()
+            require_space(temporary, (leaf.nbytes for leaf in jax.tree.leaves(state)))
+        return temporary
+
+    def _finish(
+        self,
+        stack: ExitStack,
+        checkpointer: Any,
+        temporary: Path,
+        progress: dict[str, Any],
+        recipe: Recipe,
+        config: DiaConfig,
+    ) -> None:
+        """What remains when the state is copied; a thread's work."""
+        try:
+            with stack:
+                checkpointer.wait_until_finished()
+                if not hosts.first():
+                    seal_part(temporary, jax.process_index(), f"state/ocdbt.process_{jax.process_index()}")
+                hosts.wait_for_all(f"hashed {temporary.name}")
+                if hosts.first():
+                    write_json(temporary / "progress.json", progress, indent=None)
+                    save_recipe(recipe, temporary / "recipe.yaml")
+                    write_config(temporary / CONFIG, config)
+                    seal(temporary)
+            if hosts.first():
+                for old in steps(self._directory)[recipe.checkpoint.keep :]:
+                    shutil.rmtree(self._directory / f"{old:08d}")
+            hosts.wait_for_all(f"done {temporary.name}")
+        except BaseException as error:
+            self._failed = error
+
+
 def save(
     directory: Path, state: TrainState, progress: dict[str, Any], recipe: Recipe, config: DiaConfig
 ) -> Path:
     """Write the checkpoint of `state.step` and remove all but the newest `recipe.checkpoint.keep`."""
-    import orbax.checkpoint as ocp
-
-    final = directory / f"{int(state.step):08d}"
-    for left in directory.glob(TEMPORARY):  # by a process that was killed
-        shutil.rmtree(left)
-    with replacing_directory(final) as temporary:
-        temporary.mkdir()
-        require_space(temporary, (leaf.nbytes for leaf in jax.tree.leaves(state)))
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save((temporary / "state").resolve(), state._asdict())
-        write_json(temporary / "progress.json", progress, indent=None)
-        save_recipe(recipe, temporary / "recipe.yaml")
-        write_config(temporary / CONFIG, config)
-        seal(temporary)
-    for old in steps(directory)[recipe.checkpoint.keep :]:
-        shutil.rmtree(directory / f"{old:08d}")
-    return final
+    saver = Saver(directory)
+    saver.save(state, progress, recipe, config)
+    saver.wait()
+    return directory / f"{int(state.step):08d}"
 
 
 def restore(
@@ -136,9 +215,10 @@ def restore(
 ) -> tuple[TrainState, dict[str, Any]] | None:
     """State and progress of the newest checkpoint that verifies; None when there is none at all.
 
-    Damaged ones are noted. RosellaError when every one is damaged.
+    The arrays come back where those of `like`, which may be shapes, lie, wherever they lay when they were saved. Damaged
+    ones are noted. RosellaError when every one is damaged.
     """
-    found = newest_intact([directory / f"{step:08d}" for step in steps(directory)], find_damage, note)
+    found = newest_intact([directory / f"{step:08d}" for step in steps(directory)], _find_damage, note)
     if found is None:
         return None
     return _read(found, like), json.loads((found / "progress.json").read_text())
@@ -150,11 +230,23 @@ def steps(directory: Path) -> list[int]:
     return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
 
-def _read(checkpoint: Path, like: TrainState) -> TrainState:
-    import orbax.checkpoint as ocp
+def _find_damage(checkpoint: Path) -> str | None:
+    """Each process looks at its share of the files, and all hear of what one finds."""
+    here = find_damage(checkpoint, jax.process_index(), jax.process_count())
+    return "another host says so" if hosts.any_says(here is not None) and here is None else here
 
+
+def _read(checkpoint: Path, like: TrainState) -> TrainState:
     shapes = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like._asdict()
     )
-    with ocp.StandardCheckpointer() as checkpointer:
+    with _checkpointer(f"read {checkpoint.name}") as checkpointer:
         return TrainState(**checkpointer.restore((checkpoint / "state").resolve(), shapes))
+
+
+def _checkpointer(name: str) -> Any:
+    """Orbax's, under a name of its own where processes wait for each other."""
+    import orbax.checkpoint as ocp
+
+    options = ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=name)
+    return ocp.StandardCheckpointer(multiprocessing_options=options)

@@ -10,11 +10,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from rosella.model.config import DiaConfig
+from rosella.model.sharding import put, shardings
 from rosella.model.transformer import Dia
 from rosella.weights.configs import CONFIG, write_config, write_json
 from rosella.weights.homes import Home, open_home
@@ -22,19 +23,23 @@ from rosella.weights.names import Kind, ParameterPath, places, tensor_shapes, to
 from rosella.weights.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
 
 
-def load_model(name_or_path: str | os.PathLike[str]) -> tuple[Dia, DiaConfig]:
+def load_model(name_or_path: str | os.PathLike[str], mesh: Mesh | None = None) -> tuple[Dia, DiaConfig]:
     """A model and its configuration from any home, or from the hub by name; parameters are float32.
 
-    Raises UserError when it cannot be found, or when tensors are missing, unexpected or misshaped (all are
-    listed).
+    On a `mesh` every device gets its shards alone; a host holds one parameter after another. Raises UserError when
+    it cannot be found, or when tensors are missing, unexpected or misshaped (all are listed).
     """
     home = open_home(name_or_path)
     model = nnx.eval_shape(lambda: Dia(home.config, nnx.Rngs(0)))
     graph, state = nnx.split(model)
     flat: Any = nnx.to_flat_state(state)
+    placed = dict(nnx.to_flat_state(shardings(model, mesh))) if mesh else {}
     # The largest first, since each is held twice while it is handed to JAX.
     params = sorted(flat, key=lambda item: item[1].size, reverse=True)
-    filled = [(path, leaf.replace(_parameter(home, path, leaf.shape))) for path, leaf in params]
+    filled = [
+        (path, leaf.replace(put(_parameter(home, path, leaf.shape), placed.get(path))))
+        for path, leaf in params
+    ]
     return nnx.merge(graph, nnx.from_flat_state(filled)), home.config
 
 
@@ -64,13 +69,13 @@ def write_directory(directory: Path, tensors: Tensors, config: DiaConfig, dtype:
     write_config(directory / CONFIG, config, dtype)
 
 
-def _parameter(home: Home, path: ParameterPath, shape: tuple[int, ...]) -> Any:
+def _parameter(home: Home, path: ParameterPath, shape: tuple[int, ...]) -> np.ndarray:
     if "layers" not in path:
-        return jnp.asarray(home.piece(path, None), jnp.float32)
+        return np.asarray(home.piece(path, None), np.float32)
     whole = np.empty(shape, np.float32)
     for layer in range(shape[0]):
         whole[layer] = home.piece(path, layer)
-    return jnp.asarray(whole)
+    return whole
 
 
 def _generation_config(config: DiaConfig) -> dict[str, Any]:

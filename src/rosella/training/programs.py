@@ -1,0 +1,34 @@
+"""Compiled programs, kept in a run's directory so that a run that goes on does not compile them again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+from jax.experimental.compilation_cache import compilation_cache
+
+
+@contextmanager
+def kept(directory: Path) -> Generator[None]:
+    """Keep what the block compiles in `directory`, unless JAX_COMPILATION_CACHE_DIR names another place."""
+    if jax.config.jax_compilation_cache_dir:
+        yield
+        return
+    settings = {
+        "jax_compilation_cache_dir": str(directory.resolve()),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    _configure(settings)
+    try:
+        yield
+    finally:
+        _configure(before)
+
+
+def _configure(settings: dict[str, object]) -> None:
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()  # else the place of the first compilation stays in use
