@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
 from rosella.errors import INTERRUPTED
+from rosella.progress import unread
 
 if TYPE_CHECKING:
     from rosella.progress import Report
@@ -40,13 +41,16 @@ def train(
     from rosella.training.recipe import Recipe
     from rosella.training.run import TrainingRun
 
-    def learn(recipe: Recipe, run: TrainingRun, report: Report) -> Outcome:
-        from rosella.training import train  # brings JAX, which a recipe that is refused does not need
+    loaded = load_recipe(Recipe, recipe, overrides or [])
+    from rosella.training import hosts, train  # bring JAX, which a recipe that is refused does not need
 
-        return train(recipe, run, report)
+    hosts.join()
+
+    def learn(recipe: Recipe, run: TrainingRun, report: Report) -> Outcome:
+        return train(recipe, run, report if run.writes() else unread)
 
     carry_out(
-        load_recipe(Recipe, recipe, overrides or []),
+        loaded,
         TrainingRun,
         run or Path("runs") / recipe.stem,
         learn,
@@ -71,11 +75,17 @@ def carry_out(
     with runs.locked(path) as run:
         run.check(recipe)
         if run.finished(recipe.steps):
-            print(f"Already done: {recipe.steps} steps; the {what} is in {run.model}.")
+            _say(run, f"Already done: {recipe.steps} steps; the {what} is in {run.model}.")
             return
         with progress("training", recipe.steps) as update:
             outcome = learn(recipe, run, training_report(update, validation, speed))
     if not outcome.finished:
-        print(f"Saved at step {outcome.step} of {recipe.steps}.", file=sys.stderr)
+        _say(run, f"Saved at step {outcome.step} of {recipe.steps}.", sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    print(f"Trained {outcome.step} steps; the {what} is in {run.model}.")
+    _say(run, f"Trained {outcome.step} steps; the {what} is in {run.model}.")
+
+
+def _say(run: Run, sentence: str, file: TextIO | None = None) -> None:
+    """Once, however many processes share the run."""
+    if run.writes():
+        print(sentence, file=file)

@@ -110,7 +110,8 @@ _PATIENCE = 3_600_000
 def _initialize(**known: Any) -> None:
     # Rosella obeys SIGTERM itself, and JAX's own service would take the signal away from it.
     jax.config.update("jax_enable_preemption_service", False)
-    jax.distributed.initialize(**known)
+    # Who fails must not wait long for those that wait for it.
+    jax.distributed.initialize(shutdown_timeout_seconds=30, **known)
 
 
 def _on_tpu() -> bool:

@@ -157,6 +157,11 @@ def _prepare(
     state = checkpoints.abstract_state(skeleton.abstract(rows.mesh), make_optimizer(recipe.optimizer))
     job = Job(recipe, config, skeleton, run, report, state, 0, stream, identity, goodput)
     _begin(job, partial(weights, rows.mesh))
+    hosts.wait_for_all(f"begun at step {job.step}")
+    if not run.recipe.exists():
+        raise UserError(
+            f"The run directory {run.path} is not shared by all hosts: name one that all of them see."
+        )
     _describe(job, train_split, validation, buckets, rows)
     return job, _hooks(job, export, validation, buckets, sample, rows), rows
 
@@ -188,7 +193,7 @@ def _hooks(
         plan = order.plan_validation(validation, buckets, job.recipe.evaluate.batches)
         read = _reader(export, validation, job.config, rows)
         evaluate = Evaluate(
-            make_evaluation(job.skeleton, rows.mesh),
+            make_evaluation(job.skeleton, job.recipe, rows.mesh),
             lambda: [rows.place(read(item)) for item in plan],
             log,
         )
@@ -203,7 +208,7 @@ def _hooks(
 def _begin(job: Job, weights: Callable[[], Dia]) -> None:
     """From the newest intact checkpoint, or with new weights."""
     with job.goodput.spent("restore"):
-        found = checkpoints.restore(job.run.checkpoints, job.state, job.note)
+        found = checkpoints.restore(job.run.checkpoints, job.state, job.note, partial(_check_data, job))
     if found is None:
         if job.run.writes():
             job.run.metrics.unlink(missing_ok=True)
@@ -211,15 +216,18 @@ def _begin(job: Job, weights: Callable[[], Dia]) -> None:
         job.state = checkpoints.fresh_state(Skeleton.of(weights())[1], optimizer, job.recipe.seed)
         return
     job.state, progress = found
+    job.step = progress["step"]
+    job.batches.set_state(progress["iterator"])
+    job.run.forget_after(job.step)
+    job.note(f"Resumed at step {job.step}.")
+
+
+def _check_data(job: Job, progress: dict[str, Any]) -> None:
     if progress["data"] != job.data:
         raise UserError(
             f"The export in {job.recipe.data.export} changed since the run in {job.run.path} began: "
             "continue with the old export, or choose another directory with --run."
         )
-    job.step = progress["step"]
-    job.batches.set_state(progress["iterator"])
-    job.run.forget_after(job.step)
-    job.note(f"Resumed at step {job.step}.")
 
 
 def _check_split(split: order.Split, recipe: Recipe) -> None:

@@ -211,17 +211,22 @@ def save(
 
 
 def restore(
-    directory: Path, like: TrainState, note: Callable[[str], None]
+    directory: Path,
+    like: TrainState,
+    note: Callable[[str], None],
+    check: Callable[[dict[str, Any]], None] = lambda progress: None,
 ) -> tuple[TrainState, dict[str, Any]] | None:
     """State and progress of the newest checkpoint that verifies; None when there is none at all.
 
-    The arrays come back where those of `like`, which may be shapes, lie, wherever they lay when they were saved. Damaged
-    ones are noted. RosellaError when every one is damaged.
+    `check` may refuse the progress before any array is read. The arrays come back where those of `like`, which may be
+    shapes, lie, wherever they lay when they were saved. Damaged checkpoints are noted. RosellaError when every one is.
     """
     found = newest_intact([directory / f"{step:08d}" for step in steps(directory)], _find_damage, note)
     if found is None:
         return None
-    return _read(found, like), json.loads((found / "progress.json").read_text())
+    progress = json.loads((found / "progress.json").read_text())
+    check(progress)
+    return _read(found, like), progress
 
 
 def steps(directory: Path) -> list[int]:

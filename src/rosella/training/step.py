@@ -54,14 +54,17 @@ def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrap
     return jax.jit(step, in_shardings=(placed, rows), out_shardings=(placed, whole), donate_argnums=0)
 
 
-def make_evaluation(skeleton: Skeleton, mesh: Mesh) -> Evaluation:
-    """Jitted `(params, batch) -> (summed loss, count)` per codebook, without text dropout."""
+def make_evaluation(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> Evaluation:
+    """Jitted `(params, batch) -> (summed loss, count)` per codebook, without text dropout; in parts as the step is."""
     placed = {name: leaf.sharding for name, leaf in skeleton.abstract(mesh).items()}
     rows, whole = NamedSharding(mesh, ROWS), NamedSharding(mesh, PartitionSpec())
 
+    def sums(params: Params, part: Batch) -> tuple[jax.Array, jax.Array]:
+        return objective.evaluate(skeleton.join(params), part)
+
     def evaluate(params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            return objective.evaluate(skeleton.join(params), batch)
+            return _in_parts(sums, params, batch, recipe.accumulate, mesh)
 
     return jax.jit(evaluate, in_shardings=(placed, rows), out_shardings=whole)
 
@@ -83,13 +86,15 @@ def _learn(
     return losses, gradients, measured
 
 
-def _in_parts(learn: Learn, params: Params, batch: Batch, parts: int, mesh: Mesh) -> Any:
-    """What `learn` gives for the whole batch, summed over its parts; part k takes rows k, k + parts, …
+def _in_parts(
+    of: Callable[[Params, Batch], Any], params: Params, batch: Batch, parts: int, mesh: Mesh
+) -> Any:
+    """What `of` gives for the whole batch, summed over its parts; part k takes rows k, k + parts, …
 
     So every device keeps its rows.
     """
     if parts == 1:
-        return learn(params, batch)
+        return of(params, batch)
     placed = NamedSharding(mesh, PartitionSpec(None, *ROWS))
 
     def cut(leaf: jax.Array) -> jax.Array:
@@ -97,9 +102,9 @@ def _in_parts(learn: Learn, params: Params, batch: Batch, parts: int, mesh: Mesh
         return jax.lax.with_sharding_constraint(stacked, placed)
 
     def add(total: Any, part: Batch) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, total, learn(params, part)), None
+        return jax.tree.map(jnp.add, total, of(params, part)), None
 
     cuts = jax.tree.map(cut, batch)
-    like = jax.eval_shape(learn, params, jax.tree.map(lambda leaf: leaf[0], cuts))
+    like = jax.eval_shape(of, params, jax.tree.map(lambda leaf: leaf[0], cuts))
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
     return jax.lax.scan(add, zero, cuts)[0]
