@@ -8,28 +8,43 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import sys
+import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+import tiny_dia
+from rosella.model.config import DiaConfig
+from rosella.model.transformer import Dia
+from rosella.progress import Report, unread
+from rosella.recipes import OptimizerRecipe
 from rosella.runs import read_metrics
 from rosella.shards.read import Export
 from rosella.training import hosts, loop
+from rosella.training import state as checkpoints
+from rosella.training.hooks import Sample
 from rosella.training.mesh import Rows, choose_mesh
+from rosella.training.optimizer import make_optimizer
+from rosella.training.recipe import MeshRecipe
 from rosella.training.run import TrainingRun
+from rosella.training.state import steps
+from rosella.weights import load_model
 from training import tiny
 
 LAYOUTS = (
     (1, {}),
     (2, {}),
-    (4, {"data": 2}),
+    (4, {"data": 2, "tensor": 2}),
     (8, {}),
-    (8, {"data": 2, "tensor": 2}),
 )
 """Numbers of devices, and what is asked of the mesh."""
 
@@ -37,9 +52,17 @@ DATA = {"max_text_bytes": 60, "max_frames": 40, "batch_size": 6, "buckets": 2, "
 """Batches of six rows, which eight devices do not divide; two shapes; utterances drawn by their weights."""
 
 
-def train(export: Export, path: Path, devices: int, mesh: dict[str, int], **changes: Any) -> Path:
+def train(
+    export: Export,
+    path: Path,
+    devices: int,
+    mesh: dict[str, int],
+    report: Report = unread,
+    sample: Sample | None = None,
+    **changes: Any,
+) -> loop.Outcome:
     """A run on the first of the devices; the global batches it saw are noted in its folder."""
-    changes = {"frame_dropout": 0.2, "text_dropout": 0.3, "log_every": 1, **changes}
+    changes = {"frame_dropout": 0.2, "text_dropout": 0.3, "evaluate": {"every": 99, "batches": 1}, **changes}
     recipe = tiny.recipe(
         export.directory,
         data={"export": export.directory, **DATA},
@@ -48,8 +71,7 @@ def train(export: Export, path: Path, devices: int, mesh: dict[str, int], **chan
     )
     loop.choose_mesh = partial(choose_mesh, devices=jax.devices()[:devices])
     with TrainingRun.locked(path) as run:
-        loop.fit(recipe, tiny.model(), tiny.config(), export, run)
-    return path
+        return loop.fit(recipe, tiny.model(), tiny.config(), export, run, report, sample)
 
 
 def losses(path: Path) -> list[Any]:
@@ -81,15 +103,15 @@ def layouts(export: Export, folder: Path) -> Any:
     found = []
     for number, (devices, mesh) in enumerate(LAYOUTS):
         seen.clear()
-        path = train(export, folder / str(number), devices, mesh)
-        found.append({"batches": list(seen), "losses": losses(path)})
+        train(export, folder / str(number), devices, mesh)
+        found.append({"batches": list(seen), "losses": losses(folder / str(number))})
     return found
 
 
 def elastic(export: Export, folder: Path) -> Any:
     """A run that stops on eight devices and goes on on fewer, against one that goes on on eight."""
-    begun = train(export, folder / "begun", 8, {}, steps=4)
-    found = []
+    begun, found = folder / "begun", list[Any]()
+    train(export, begun, 8, {}, steps=4)
     for devices in (8, 4, 2, 1):
         path = folder / f"on{devices}"
         shutil.copytree(begun, path)
@@ -98,11 +120,53 @@ def elastic(export: Export, folder: Path) -> Any:
     return found
 
 
-def hosts_of_four(export: Export, folder: Path) -> Any:
-    """One of several processes with four devices each."""
+def shared(export: Export, folder: Path) -> Any:
+    """A run of one process, or of several that share it; the last is told to stop, and all go on later."""
     hosts.join()
-    path = train(export, folder / "shared", jax.device_count(), {}, steps=5)
-    return losses(path) if hosts.first() else []
+
+    def stop(values: dict[str, Any]) -> None:
+        last = jax.process_index() == jax.process_count() - 1
+        if last and values.get("step") == 2 and values["split"] == "train":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def speak(model: Dia, config: DiaConfig, step: int) -> None:
+        spoken.append([step, float(jnp.abs(model(*tiny_dia.batch(config))).sum())])
+
+    spoken: list[list[float]] = []
+    path, devices = folder / "shared", jax.device_count()
+    samples = {"texts": ["[S1] een"], "every": 3}
+    stopped = train(export, path, devices, {}, stop, speak, steps=6, samples=samples)
+    saved = steps(path / "checkpoints")
+    train(export, path, devices, {}, sample=speak, steps=6, samples=samples)
+    found = losses(path) if hosts.first() else []
+    return {"stopped": stopped.step, "saved": saved, "losses": found, "spoken": spoken}
+
+
+def pieces(export: Export, folder: Path) -> Any:
+    """The largest piece of an array that a device ever held while weights were loaded, saved and restored."""
+    largest, done = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal largest
+        while not done.is_set():
+            for array in jax.live_arrays():
+                with suppress(RuntimeError):  # it was deleted meanwhile
+                    largest = max(largest, *(shard.data.nbytes for shard in array.addressable_shards))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    optimizer = make_optimizer(OptimizerRecipe())
+    skeleton, params = checkpoints.Skeleton.of(load_model("mini", choose_mesh(MeshRecipe()))[0])
+    whole = max(leaf.nbytes for leaf in params.values())
+    state = checkpoints.fresh_state(params, optimizer, 0)
+    checkpoints.save(folder, state, {}, tiny.recipe("x"), tiny.config())
+    like = checkpoints.abstract_state(skeleton.abstract(choose_mesh(MeshRecipe())), optimizer)
+    found = checkpoints.restore(folder, like, print)
+    done.set()
+    watcher.join()
+    assert found is not None
+    same = jax.tree.map(lambda a, b: bool((a == b).all()) and a.sharding == b.sharding, state, found[0])
+    return {"largest": largest, "whole": whole, "same": all(jax.tree.leaves(same))}
 
 
 def main(corpus: str, folder: str, scenario: str) -> None:

@@ -97,3 +97,16 @@ def test_loss_weights_reach_the_batch_where_asked_for(export):
     np.testing.assert_allclose(batch.weights, expected)
     plain, _, _ = planned_run(export, steps=1, data=data)
     assert set(plain.loss_weights) == {1.0}
+
+
+def test_only_the_asked_rows_are_read_and_those_beyond_the_end_are_empty(export: Export):
+    split, _, plan = planned_run(export)
+    codes, read = batches.codes_reader(export, split), []
+    taken = batches.take_rows(plan[0], np.array([1, 3, 4, 5]))
+    part = batches.assemble(lambda i: read.append(i) or codes(i), split, tiny.config(), taken)
+    whole = batches.assemble(codes, split, tiny.config(), plan[0])
+    assert read == plan[0].members[[1, 3]].tolist()
+    for own, all_rows in zip(part, whole, strict=True):
+        np.testing.assert_array_equal(own[:2], all_rows[[1, 3]])
+    assert part.weights[2:].tolist() == [0, 0] and part.text_lengths[2:].tolist() == [1, 1]
+    assert (part.targets[2:] == tiny.config().decoder.pad_token_id).all()

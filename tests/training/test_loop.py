@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,35 @@ def test_killed_and_continued_equals_uninterrupted(tmp_path, export, uninterrupt
     outcome = run(tmp_path, export)
     assert outcome.trained == 8 - last
     assert_same_run(tmp_path, outcome, uninterrupted)
+
+
+def test_a_run_may_be_stopped_and_continued_at_every_step(tmp_path, export, uninterrupted):
+    every = {"every": 1, "keep": 99}
+    run(tmp_path / "whole", export, checkpoint=every)
+    assert steps(tmp_path / "whole" / "checkpoints") == list(range(8, 0, -1))
+    for step in range(1, 8):
+        path = tmp_path / str(step)
+        shutil.copytree(tmp_path / "whole", path)
+        for later in range(step + 1, 9):
+            shutil.rmtree(path / "checkpoints" / f"{later:08d}")
+        outcome = run(path, export, checkpoint=every)
+        assert outcome.trained == 8 - step
+        assert_same_run(path, outcome, uninterrupted)
+
+
+def test_the_next_checkpoint_begins_when_the_last_is_written(tmp_path, export, uninterrupted):
+    outcome = run(tmp_path, export, checkpoint={"every": 99, "keep": 99, "continuous": True})
+    saved = steps(tmp_path / "checkpoints")
+    assert saved[0] == 8 and saved[-1] == 2
+    assert_same_run(tmp_path, outcome, uninterrupted)
+
+
+def test_a_run_says_what_its_time_went_into(tmp_path, export):
+    run(tmp_path, export)
+    times = [record for record in read_metrics(tmp_path / "metrics.jsonl") if record["split"] == "time"]
+    assert [record["step"] for record in times] == [3, 6, 8]
+    assert times[-1]["lost"].keys() >= {"start", "compile", "save", "data", "evaluation"}
+    assert 0 < times[-1]["first_step"] < times[-1]["seconds"]
 
 
 def test_a_damaged_newest_checkpoint_costs_only_its_steps(tmp_path, export, uninterrupted):

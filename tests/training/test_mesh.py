@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +21,33 @@ from training.devices import LAYOUTS
 ROOT = Path(__file__).parents[2]
 
 
+def together(export, folder, scenario, processes=2, devices=4):
+    """The same by several processes that find each other, with so many devices each."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    running = []
+    for number in range(processes):
+        known = {
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_NUM_PROCESSES": str(processes),
+            "JAX_PROCESS_ID": str(number),
+        }
+        command = [sys.executable, "-m", "training.devices", export.directory, str(folder), scenario]
+        running.append(subprocess.Popen(command, env=environment(devices) | known))
+    assert [process.wait(timeout=600) for process in running] == [0] * processes
+    return json.loads((folder / f"{scenario}.json").read_text())
+
+
+def environment(devices):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "XLA_FLAGS": flags}
+
+
 def scene(export, folder, scenario, devices=8):
     """What a scenario of `devices.py` saw, in a process with so many virtual devices."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "XLA_FLAGS": flags}
     command = [sys.executable, "-m", "training.devices", export.directory, str(folder), scenario]
-    subprocess.run(command, env=environment, check=True)
+    subprocess.run(command, env=environment(devices), check=True)
     return json.loads((folder / f"{scenario}.json").read_text())
 
 
@@ -53,6 +75,25 @@ def test_a_run_goes_on_on_fewer_devices(tmp_path, export):
     assert [line[1] for line in on_eight if line[0] == "train"] == list(range(1, 9))
     for found in fewer:
         assert_close(found, on_eight)
+
+
+@pytest.mark.slow
+def test_two_processes_of_four_devices_train_as_one(tmp_path, export):
+    (tmp_path / "one").mkdir()
+    alone = scene(export, tmp_path / "one", "shared", 1)
+    found = together(export, tmp_path, "shared")
+    assert [line[1] for line in alone["losses"] if line[0] == "train"] == [1, 2, 3, 4, 5, 6]
+    assert_close(found["losses"], alone["losses"])
+    np.testing.assert_allclose(found["spoken"], alone["spoken"], rtol=1e-4)
+    for each in (alone, found):
+        assert 2 < each["stopped"] < 6 and each["saved"][0] == each["stopped"]
+
+
+@pytest.mark.slow
+def test_no_device_ever_holds_a_whole_weight(tmp_path, export):
+    """Loaded from a model directory, saved, and restored."""
+    seen = scene(export, tmp_path, "pieces")
+    assert seen["same"] and seen["largest"] == seen["whole"] / 8
 
 
 def test_unset_sizes_are_chosen_and_wrong_ones_refused():

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rosella.training import objective
+from rosella.training.batches import Batch
+from training import tiny
 
 
 def test_dropped_text_is_zeroed_and_the_share_is_right():
@@ -22,3 +24,23 @@ def test_hidden_steps_are_padding_in_every_codebook_and_the_beginning_stays():
     assert ((hidden == 7).all(-1) | (hidden == 1).all(-1)).all()
     assert 0.4 < (hidden[:, 1:, 0] == 7).mean() < 0.6
     np.testing.assert_array_equal(objective.drop_frames(tokens, jax.random.key(0), 0.0, 7), tokens)
+
+
+def test_what_is_dropped_of_a_row_does_not_depend_on_the_rows_behind_it():
+    """Batches are completed with empty rows, more or fewer of them on other devices."""
+    random = np.random.default_rng(0)
+    recipe = tiny.recipe("x", text_dropout=0.5, frame_dropout=0.5)
+    tokens = random.integers(0, 16, (6, 20, 3))
+    batch = Batch(random.integers(1, 99, (6, 12)), np.full(6, 12), tokens, tokens, np.ones(6, np.float32))
+    pad = tiny.config().decoder.pad_token_id
+    longer = jax.tree.map(lambda leaf: np.pad(leaf, [(0, 10)] + [(0, 0)] * (leaf.ndim - 1)), batch)
+    longer.targets[6:] = pad
+    (found, measured), (wanted, expected) = (
+        objective.drop(each, jax.random.key(3), recipe, tiny.config().decoder) for each in (longer, batch)
+    )
+    np.testing.assert_array_equal(found.text_ids[:6], wanted.text_ids)
+    np.testing.assert_array_equal(found.tokens[:6], wanted.tokens)
+    assert (np.asarray(wanted.tokens) == pad).any() and 0 < float(expected["text_dropped"]) < 1
+    assert {name: float(value) for name, value in measured.items()} == {
+        name: float(value) for name, value in expected.items()
+    }

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rosella.errors import RosellaError
-from rosella.files import MANIFEST, find_damage
+from rosella.errors import RosellaError, explain
+from rosella.files import MANIFEST, find_damage, seal, seal_part
 from rosella.recipes import OptimizerRecipe
 from rosella.training import state as checkpoints
 from rosella.training.optimizer import make_optimizer
@@ -87,6 +88,54 @@ def test_an_interrupted_save_leaves_no_checkpoint(saved, monkeypatch):
         "00000006",
         "00000009",
     ]
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    may_end = threading.Event()
+    monkeypatch.setattr(checkpoints, "seal", lambda new: (may_end.wait(60), seal(new)))
+    state = state_at(3)
+    expected = jax.device_get(state)
+    saver = checkpoints.Saver(tmp_path)
+    saver.save(state, {"step": 3}, tiny.recipe("x"), tiny.config())
+    advance = jax.jit(lambda state: jax.tree.map(lambda leaf: leaf + 1, state), donate_argnums=0)
+    for _ in range(3):
+        state = advance(state)
+    jax.block_until_ready(state)
+    assert saver.busy and checkpoints.steps(tmp_path) == []
+    may_end.set()
+    saver.wait()
+    assert not saver.busy
+    jax.tree.map(np.testing.assert_array_equal, restore(tmp_path)[0][0], expected)
+
+
+def test_what_fails_in_the_background_is_raised_by_the_next_save(tmp_path, monkeypatch):
+    def explode(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "seal", explode)
+        saver = checkpoints.Saver(tmp_path / "checkpoints")
+        saver.save(state_at(3), {"step": 3}, tiny.recipe("x"), tiny.config())
+        with pytest.raises(OSError) as error:
+            saver.save(state_at(6), {"step": 6}, tiny.recipe("x"), tiny.config())
+    assert explain(error.value)[0].startswith("The disk is full: ")
+    assert not (tmp_path / "checkpoints").exists() or not list((tmp_path / "checkpoints").iterdir())
+    saver.save(state_at(6), {"step": 6}, tiny.recipe("x"), tiny.config())
+    saver.wait()
+    assert checkpoints.steps(tmp_path / "checkpoints") == [6]
+
+
+def test_each_host_hashes_what_it_wrote_and_looks_at_its_share(tmp_path):
+    for host in (0, 1, 2):
+        (tmp_path / "state" / f"ocdbt.process_{host}").mkdir(parents=True)
+        (tmp_path / "state" / f"ocdbt.process_{host}" / "data").write_text(str(host))
+    for host in (1, 2):
+        seal_part(tmp_path, host, f"state/ocdbt.process_{host}")
+    seal(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [MANIFEST, "state"] and find_damage(tmp_path) is None
+    (tmp_path / "state" / "ocdbt.process_1" / "data").write_text("?")
+    assert [find_damage(tmp_path, host, 3) is not None for host in (0, 1, 2)] == [False, True, False]
+    assert "process_1" in (find_damage(tmp_path) or "")
 
 
 def test_the_manifest_lists_every_file(saved):
