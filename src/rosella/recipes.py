@@ -78,7 +78,6 @@ class RunRecipe(Part):
     """Length of the run, in steps of the optimizer."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Everything random follows from it."""
-    checkpoint: CheckpointRecipe = CheckpointRecipe()
     log_every: Positive = 1
     """Steps between lines of `metrics.jsonl`."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 import tiny_dia
 from rosella.model.config import DiaConfig
@@ -31,12 +33,14 @@ from rosella.runs import read_metrics
 from rosella.shards.read import Export
 from rosella.training import hosts, loop
 from rosella.training import state as checkpoints
+from rosella.training.batches import Batch
 from rosella.training.hooks import Sample
 from rosella.training.mesh import Rows, choose_mesh
 from rosella.training.optimizer import make_optimizer
 from rosella.training.recipe import MeshRecipe
 from rosella.training.run import TrainingRun
 from rosella.training.state import steps
+from rosella.training.step import make_step
 from rosella.weights import load_model
 from training import tiny
 
@@ -166,7 +170,20 @@ def pieces(export: Export, folder: Path) -> Any:
     watcher.join()
     assert found is not None
     same = jax.tree.map(lambda a, b: bool((a == b).all()) and a.sharding == b.sharding, state, found[0])
-    return {"largest": largest, "whole": whole, "same": all(jax.tree.leaves(same))}
+    return {"largest": largest, "whole": whole, "same": all(jax.tree.leaves(same)), "gathered": gathered()}
+
+
+def gathered(layers: int = 10) -> list[list[int]]:
+    """The shapes that are gathered from all devices in a step of a model whose layers are looped over."""
+    mesh, recipe = choose_mesh(MeshRecipe()), tiny.recipe("x")
+    config = tiny_dia.shaped(delays=(0, 1, 2), steps=64, layers=layers)
+    skeleton = checkpoints.Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))))[0]
+    state = checkpoints.abstract_state(skeleton.abstract(mesh), make_optimizer(recipe.optimizer))
+    ids, sequences = (8, 16), (8, 24, 3)
+    batch = Batch(*(jax.ShapeDtypeStruct(s, "int32") for s in (ids, ids[:1], sequences, sequences, ids[:1])))
+    program = make_step(skeleton, recipe, mesh).lower(state, batch).compile().as_text()
+    found = re.findall(r"= \w+\[([\d,]*)\]\S* all-gather\(", program)
+    return [[int(size) for size in shape.split(",")] for shape in found]
 
 
 def main(corpus: str, folder: str, scenario: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rosella.corpus.recogniser import Kind
-from rosella.recipes import OptimizerRecipe, Part, Positive, RunRecipe, Share
+from rosella.recipes import CheckpointRecipe, OptimizerRecipe, Part, Positive, RunRecipe, Share
 
 
 class NewRecogniser(Part):
@@ -80,6 +80,7 @@ class AsrRecipe(RunRecipe):
 
     may_change: ClassVar[tuple[str, ...]] = (*RunRecipe.may_change, "workers")
 
+    checkpoint: CheckpointRecipe = CheckpointRecipe()
     model: StartRecipe
     examples: Annotated[list[str], Field(min_length=1)]
     """Directories of `rosella asr prepare`."""

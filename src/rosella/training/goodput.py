@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ class Goodput:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock, self._began = clock, clock()
-        self._lost: Counter[str] = Counter()
+        self._lost = dict.fromkeys(CAUSES, 0.0)
         self._inner = [0.0]
         self.first_step: float | None = None
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+_PLACE = "jax_compilation_cache_dir"
+
 
 @contextmanager
 def kept(directory: Path) -> Generator[None]:
     """Keep what the block compiles in `directory`, unless JAX_COMPILATION_CACHE_DIR names another place."""
-    if jax.config.jax_compilation_cache_dir:
+    if getattr(jax.config, _PLACE):
         yield
         return
     settings = {
-        "jax_compilation_cache_dir": str(directory.resolve()),
+        _PLACE: str(directory.resolve()),
         "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_enable_xla_caches": "none",  # their path would count, and a moved run compile anew
     }
     before = {name: getattr(jax.config, name) for name in settings}
     _configure(settings)
@@ -28,7 +31,7 @@ def kept(directory: Path) -> Generator[None]:
         _configure(before)
 
 
-def _configure(settings: dict[str, object]) -> None:
+def _configure(settings: Mapping[str, object]) -> None:
     for name, value in settings.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()  # else the place of the first compilation stays in use

@@ -71,7 +71,8 @@ class Skeleton:
         shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in params.items()}
         return cls(graph, structure, shapes), params
 
-    def join(self, params: dict[str, jax.Array]) -> Dia:
+    def join(self, params: Mapping[str, Any]) -> Dia:
+        """A model of these arrays, or of shapes."""
         leaves = [params[name] for name in self.shapes]
         return nnx.merge(self.graph, jax.tree_util.tree_unflatten(self.structure, leaves))
 
@@ -93,8 +94,8 @@ def abstract_state(
 
     def place(path: Any, leaf: Any) -> jax.ShapeDtypeStruct:
         like = params.get(getattr(path[-1], "key", ""))
-        same = like is not None and like.shape == leaf.shape
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=like.sharding if same else whole)
+        where = like.sharding if like is not None and like.shape == leaf.shape else whole
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where)
 
     return jax.tree_util.tree_map_with_path(place, made)
 
