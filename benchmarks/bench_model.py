@@ -15,7 +15,8 @@ import optax
 from _machine import row
 from flax import nnx
 
-from rosella.model.config import DiaConfig, mini
+from rosella.model.config import mini
+from rosella.model.flops import product_rate, training_flops
 from rosella.model.transformer import Dia
 
 ROWS, FRAMES, BYTES, STEPS = 24, 160, 64, 4
@@ -24,7 +25,7 @@ ROWS, FRAMES, BYTES, STEPS = 24, 160, 64, 4
 def main() -> None:
     for dtype in (jnp.float32, jnp.bfloat16):
         compiling, seconds = step_seconds(dtype)
-        floor = training_flops(mini()) / product_rate(dtype)
+        floor = training_flops(mini(), FRAMES, BYTES, ROWS) / product_rate(dtype)
         frames = ROWS * FRAMES / seconds
         result = f"{frames:.0f} frames/s, {floor / seconds:.0%} of the floor, compiled in {compiling:.0f} s"
         print(row(f"mini training step, {jnp.dtype(dtype).name}", result))
@@ -55,35 +56,6 @@ def step_seconds(dtype) -> tuple[float, float]:
         weights, state = jax.block_until_ready(step(weights, state, text, tokens))
         seconds.append(time.perf_counter() - start)
     return compiling, min(seconds)
-
-
-def training_flops(config: DiaConfig) -> float:
-    """Operations of one step's matrix products; the backward pass costs as much as two forward ones."""
-    encoder, decoder = config.encoder, config.decoder
-    shapes = nnx.state(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))), nnx.Param)
-    sizes = {"/".join(path): leaf.size for path, leaf in nnx.to_flat_state(shapes)}
-    matrices = {name: size for name, size in sizes.items() if "embedding" not in name and "norm" not in name}
-    by_text = ("encoder", "decoder/layers/cross_attention/key", "decoder/layers/cross_attention/value")
-    text = sum(size for name, size in matrices.items() if name.startswith(by_text))
-    weights = ROWS * (BYTES * text + FRAMES * (sum(matrices.values()) - text))
-    own = decoder.num_hidden_layers * decoder.num_attention_heads * decoder.head_dim
-    cross = decoder.num_hidden_layers * decoder.cross_num_attention_heads * decoder.cross_head_dim
-    heard = encoder.num_hidden_layers * encoder.num_attention_heads * encoder.head_dim
-    scores = ROWS * 2 * (FRAMES**2 * own + FRAMES * BYTES * cross + BYTES**2 * heard)
-    return 3 * 2 * (weights + scores)
-
-
-def product_rate(dtype, size: int = 2048) -> float:
-    """Floating-point operations a second of a square product, sums in float32."""
-    x = jnp.ones((size, size), dtype)
-    product = jax.jit(lambda x: jnp.matmul(x, x, preferred_element_type=jnp.float32)).lower(x).compile()
-    product(x).block_until_ready()
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        product(x).block_until_ready()
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / min(seconds)
 
 
 if __name__ == "__main__":

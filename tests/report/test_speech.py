@@ -10,9 +10,9 @@ import pytest
 
 from evaluate.synthetic_speech import RATE, sentence
 from rosella.evaluate.intelligibility import Retrieval
-from rosella.evaluate.measures import SPEECH
 from rosella.evaluate.sentences import Sentence
 from rosella.evaluate.speaking import ClipScore, ModelEvaluation, Yardstick
+from rosella.measures import SPEECH
 from rosella.report import page, speech
 from rosella.report.facts import CorpusFacts, RecordingFacts, StepFacts, Story, TrainingFacts
 

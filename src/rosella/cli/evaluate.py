@@ -91,7 +91,7 @@ def show(evaluation: ModelEvaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rosella.evaluate.measures import CONTROLS, SPEECH
+    from rosella.measures import CONTROLS, SPEECH
 
     table, summary = Table("score", "value", box=None), evaluation.summary
     for measure in SPEECH:

@@ -11,8 +11,8 @@ from typing import Any
 from rosella import audio
 from rosella.asr.evaluation import RecogniserEvaluation, Row
 from rosella.asr.examples import Example
-from rosella.evaluate.measures import RECOGNITION
 from rosella.files import write_text
+from rosella.measures import RECOGNITION
 from rosella.numbers import percent
 from rosella.report.page import Html, element, join, paragraph, player, render, section, table
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rosella import audio
 from rosella.evaluate.intelligibility import SAMPLE_RATE
-from rosella.evaluate.measures import SPEECH, Measure
 from rosella.evaluate.speaking import ClipScore, ModelEvaluation
 from rosella.files import write_text
+from rosella.measures import SPEECH, Measure
 from rosella.numbers import DASH, counted, percent
 from rosella.report import figures, page
 from rosella.report.facts import CorpusFacts, RecordingFacts, Story, TrainingFacts

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from rosella.asr.scores import score
+from rosella.measures import RECOGNITION, SPEECH, by_name, measure_of
+
+
+def test_a_number_that_could_not_be_measured_is_a_dash() -> None:
+    assert SPEECH[-2].shown(None) == "–"
+    assert SPEECH[-2].shown(float("nan")) == "–"
+
+
+def test_a_gain_is_towards_the_ideal_from_either_side() -> None:
+    length = next(measure for measure in SPEECH if measure.key == "length_ratio")
+    assert length.gain(1.5, 0.75) == (0.25, "+0.25")
+    assert SPEECH[0].gain(0.5, 0.25) == (-0.25, "-25 points")
+
+
+def test_what_a_recogniser_is_measured_by_is_measured() -> None:
+    assert {measure.key for measure in RECOGNITION} <= score([]).summary().keys()
+
+
+def test_a_line_of_a_run_is_single_numbers_by_name() -> None:
+    line = {"split": "train", "step": 3, "loss": 1.5, "codebook_losses": [1.0, None], "mfu": None}
+    assert by_name(line) == {"train/loss": 1.5, "train/codebook_losses/1": 1.0}
+
+
+def test_every_name_leads_back_to_its_measure() -> None:
+    assert measure_of("validation/loss").name == "Loss"
+    assert measure_of("train/codebook_losses/2").unit == "nats"
+    assert measure_of("listening/wer").ideal == 0.0
+    with pytest.raises(KeyError):
+        measure_of("validation/wer")
+
+
+def test_better_is_more_or_less_or_neither() -> None:
+    assert measure_of("train/frames_per_second").nearer(100.0, 120.0) == 20.0
+    assert measure_of("train/loss").nearer(2.0, 1.5) == 0.5
+    assert measure_of("train/lr").nearer(1.0, 2.0) == 0.0
+
+
+def test_small_and_large_numbers_are_shown_as_such() -> None:
+    assert measure_of("train/lr").shown(1e-4) == "1.0e-04"
+    assert measure_of("train/frames_per_second").shown(12345.6) == "12,346 frames/s"
+    assert measure_of("train/loss").shown(2.346) == "2.35 nats"
