@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -49,3 +52,53 @@ def test_a_run_on_a_device_that_is_not_there_ends_in_one_sentence(tmp_path):
         assert ran.returncode == 2
         assert "rosella: This machine has no device 'cuda:77': give cpu" in ran.stderr
         assert "Traceback" not in ran.stderr
+
+
+@pytest.fixture
+def driver(monkeypatch, cards):
+    """A machine whose driver tells of cards of so many MiB; JAX's part is what the environment then says."""
+    monkeypatch.setenv(devices.FRACTION, "to be forgotten after the test")
+    monkeypatch.delenv(devices.FRACTION)
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
+
+    def tells(*sizes):
+        cards("cuda" if sizes else None, len(sizes))
+        monkeypatch.setattr(devices.shutil, "which", lambda name: "/bin/nvidia-smi" if sizes else None)
+        told = SimpleNamespace(stdout="".join(f"{size}\n" for size in sizes))
+        monkeypatch.setattr(devices.subprocess, "run", lambda *asked, **how: told)
+
+    return tells
+
+
+@pytest.mark.parametrize(
+    ("sizes", "beside", "fraction"),
+    [
+        ((), "cpu", None),
+        ((8192,), "cpu", "0.875"),
+        ((24564,), "cuda", "0.750"),
+        ((81559,), "cuda", "0.874"),
+        ((81559,) * 8, "cuda", "0.874"),
+        ((143771, 24564), "cuda", "0.750"),
+    ],
+)
+def test_a_card_is_shared_as_the_smallest_allows(driver, sizes, beside, fraction):
+    driver(*sizes)
+    assert devices.share_card() == beside
+    assert os.environ.get(devices.FRACTION) == fraction
+
+
+@pytest.mark.parametrize("name", [devices.FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION"])
+def test_what_a_person_says_of_jaxs_part_stays(driver, monkeypatch, name):
+    driver(81559)
+    monkeypatch.setenv(name, "0.5")
+    assert devices.share_card() == "cuda"
+    assert os.environ[name] == "0.5"
+    assert sum(each in os.environ for each in (devices.FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION")) == 1
+
+
+def test_jax_reads_the_name_that_is_set(monkeypatch):
+    from jaxlib import xla_client
+
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
+    monkeypatch.setenv(devices.FRACTION, "0.75")
+    assert xla_client.generate_pjrt_gpu_plugin_options()["memory_fraction"] == 0.75

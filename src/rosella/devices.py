@@ -1,13 +1,30 @@
-"""Which of this machine's devices PyTorch is to compute on."""
+"""Which of this machine's devices PyTorch is to compute on, and how it shares a card with JAX.
+
+JAX takes its part of a card's memory when it starts and gives none of it back; what PyTorch needs beside it, a codec and a
+recogniser, must be left free from the beginning. Who gets what is decided here.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 from rosella.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+GIB = 2**30
+SHARED_FROM = 12 * GIB
+"""Smaller cards are JAX's alone, and PyTorch computes on the CPU."""
+TORCH_SHARE, TORCH_MOST = 0.25, 10 * GIB
+"""PyTorch's part of a shared card: a codec, a recogniser as large as Whisper's largest, and what CUDA itself takes."""
+ALONE = 1 * GIB
+"""What CUDA and its libraries take beside JAX's part where PyTorch has none."""
+FRACTION = "XLA_CLIENT_MEM_FRACTION"
+_SAID = (FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION")
 
 
 def device(name: str | None = None) -> torch.device:
@@ -28,3 +45,30 @@ def names() -> list[str]:
     if found is None:
         return ["cpu"]
     return ["cpu", found.type, *(f"{found.type}:{i}" for i in range(torch.accelerator.device_count()))]
+
+
+def for_torch(card: int) -> int:
+    """Bytes of a card of that size that JAX leaves free."""
+    return ALONE if card < SHARED_FROM else min(int(card * TORCH_SHARE), TORCH_MOST)
+
+
+def share_card() -> str:
+    """Settle who gets what of this machine's NVIDIA cards, before JAX starts; returns PyTorch's device beside it.
+
+    What the environment already says of JAX's part stays. Other accelerators are not shared: PyTorch has the CPU.
+    """
+    smallest = min(cards(), default=0)
+    if not smallest:
+        return "cpu"
+    if not any(name in os.environ for name in _SAID):
+        os.environ[FRACTION] = f"{1 - for_torch(smallest) / smallest:.3f}"
+    return "cpu" if smallest < SHARED_FROM else str(device())
+
+
+def cards() -> list[int]:
+    """Bytes of each NVIDIA card of this machine, asked of its driver, so that neither framework is started."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    told = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    return [int(line) * 2**20 for line in told.stdout.split() if line.isdigit()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rosella import audio, dialogue
+from rosella import audio, devices, dialogue
 from rosella.codec import load_codec
 from rosella.errors import UserError
 
@@ -53,9 +53,10 @@ def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker
     """
     from rosella.weights import find_model, load_model
 
+    beside = devices.share_card()
     model, config = load_model(name_or_path)
     own = find_model(name_or_path) / "codec"
-    return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec)))
+    return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec), beside))
 
 
 class Speaker:

@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
+from rosella import devices
 from rosella.codec import Codec, load_codec
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, preset
@@ -41,7 +42,7 @@ def start(recipe: Recipe) -> Start:
     config = start_config(recipe.model)
     check_mesh(recipe.mesh, config)
     config = replace(config, codec=recipe.codec or config.codec)
-    codec = load_codec(config.codec)
+    codec = load_codec(config.codec, devices.share_card())
     export = Export.open(recipe.data.export, codec.fingerprint)
     return Start(partial(start_model, recipe.model, recipe.seed), config, codec, export)
 
@@ -88,6 +89,12 @@ def check_export(export: Export, config: DiaConfig, data: DataRecipe) -> None:
             f"The codes in {data.export} have {codec.num_codebooks} codebooks of {codec.codebook_size} entries, the "
             f"model expects {decoder.num_channels} of {decoder.eos_token_id}: tokenize with the model's codec."
         )
+    check_limits(config, data)
+
+
+def check_limits(config: DiaConfig, data: DataRecipe) -> None:
+    """Refuse lengths that the model has no positions for."""
+    decoder = config.decoder
     if config.longest_delay >= data.max_frames:
         raise UserError(
             f"data.max_frames is {data.max_frames}, but the delay pattern alone takes {config.longest_delay} "
