@@ -18,7 +18,19 @@ from rosella.errors import INTERRUPTED, UserError, explain
 from rosella.shown import lines_shown
 from rosella.streams import outlive_readers
 
-VERB_FILES = ("demo", "corpus", "asr", "codec", "train", "speak", "convert", "parity", "evaluate", "doctor")
+VERB_FILES = (
+    "demo",
+    "corpus",
+    "asr",
+    "codec",
+    "train",
+    "plan",
+    "speak",
+    "convert",
+    "parity",
+    "evaluate",
+    "doctor",
+)
 
 
 def build_app() -> typer.Typer:

@@ -21,8 +21,12 @@ from rosella.training.recipe import MeshRecipe
 
 
 def choose_mesh(recipe: MeshRecipe, devices: Sequence[Any] | None = None) -> Mesh:
+    """The mesh that a recipe asks for, of all devices or of those given; UserError when some would be left."""
+    return make_mesh(*mesh_sizes(recipe, len(jax.devices() if devices is None else devices)), devices)
+
+
+def mesh_sizes(recipe: MeshRecipe, number: int) -> tuple[int, int, int]:
     """Unset, `fsdp` takes all devices that the other two leave, and these are 1; UserError when some would be left."""
-    number = len(jax.devices() if devices is None else devices)
     data, tensor = recipe.data or 1, recipe.tensor or 1
     fsdp = recipe.fsdp or max(1, number // (data * tensor))
     if data * fsdp * tensor != number:
@@ -31,7 +35,7 @@ def choose_mesh(recipe: MeshRecipe, devices: Sequence[Any] | None = None) -> Mes
             f"The mesh of {asked} takes {data * fsdp * tensor} devices, but there are {number}: "
             "choose sizes of mesh whose product that is, or leave mesh.fsdp unset."
         )
-    return make_mesh(data, fsdp, tensor, devices)
+    return data, fsdp, tensor
 
 
 def check_mesh(recipe: MeshRecipe, config: DiaConfig) -> None:

@@ -1,0 +1,111 @@
+"""What a training step takes of a device's memory, without compiling it.
+
+What stays of the weights is counted. What the forward pass keeps for the backward one is traced: JAX says which arrays
+those are, by their shapes alone, for whatever the objective, the attention and the rematerialisation are at the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from rosella.model.config import DiaConfig
+from rosella.model.transformer import REMAT, Dia
+from rosella.training import objective
+from rosella.training.batches import Batch
+from rosella.training.recipe import Recipe
+from rosella.training.state import Skeleton
+
+POLICIES = ("none", *REMAT)
+"""From the fastest to the most sparing."""
+STATE, GRADIENT = 12, 4
+"""Bytes of a weight: itself and Adam's two moments in float32; its gradient."""
+COPIES = 2
+"""Of a weight in the compute type: one to multiply with, and its gradient before that is float32."""
+WORKING = 1.34
+"""What the backward pass through a decoder layer holds at once, in what the forward pass through it makes; as the
+compiler counts for Dia-1.6B (docs/plan.md)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes on one device: a part that does not depend on the batch, and one for each row."""
+
+    arguments: int
+    fixed: int
+    row: int
+
+    def temporaries(self, rows: int) -> int:
+        return self.fixed + rows * self.row
+
+    def needed(self, rows: int) -> int:
+        return self.arguments + self.temporaries(rows)
+
+
+def estimate(
+    recipe: Recipe, config: DiaConfig, sizes: tuple[int, int, int], frames: int, text_bytes: int
+) -> Estimate:
+    """Of rows of `frames` codec frames and `text_bytes` bytes on a mesh of `sizes` (data, fsdp, tensor)."""
+    _, fsdp, tensor = sizes
+    weights = parameters(config) / (fsdp * tensor)
+    copies = COPIES * weights * np.dtype(jnp.dtype(recipe.compute_dtype)).itemsize
+    parts = 2 if recipe.accumulate > 1 else 1  # the sum of the gradients and the newest
+    fixed = parts * weights * GRADIENT + copies + gathered(config, fsdp)
+    kept = _kept(recipe, config, frames, text_bytes)
+    layer = _kept(_with(recipe, "none"), config, frames, text_bytes) / config.decoder.num_hidden_layers
+    return Estimate(int(weights * STATE), int(fixed), int((kept + WORKING * layer) / tensor))
+
+
+def parameters(config: DiaConfig) -> int:
+    return sum(int(np.prod(leaf.shape)) for leaf in _skeleton(config, "float32", "none").shapes.values())
+
+
+def gathered(config: DiaConfig, fsdp: int) -> float:
+    """Bytes of one decoder layer's weights and gradients, which are whole while it is computed."""
+    return 0.0 if fsdp == 1 else parameters(config) / config.decoder.num_hidden_layers * GRADIENT * 2
+
+
+def _with(recipe: Recipe, remat: str) -> Recipe:
+    return recipe.model_copy(update={"remat": remat})
+
+
+def _kept(recipe: Recipe, config: DiaConfig, frames: int, text_bytes: int) -> int:
+    """Bytes that one more row adds to what the forward pass keeps."""
+    traced = _skeleton(config, recipe.compute_dtype, recipe.remat)
+    sizes = [_residuals(traced, recipe, config, rows, frames, text_bytes) for rows in (1, 2)]
+    return sizes[1] - sizes[0]
+
+
+def _residuals(
+    skeleton: Skeleton, recipe: Recipe, config: DiaConfig, rows: int, frames: int, text_bytes: int
+) -> int:
+    batch = _batch(config, rows, frames, text_bytes)
+
+    def backward(params: Any, batch: Batch) -> Any:
+        def loss(params: Any) -> jax.Array:
+            counts = objective.count(batch, config.decoder)
+            return objective.learn(skeleton.join(params), batch, counts, jnp.int32(0), recipe)[0]
+
+        return jax.vjp(loss, params)[1]
+
+    kept = jax.tree.leaves(jax.eval_shape(backward, skeleton.shapes, batch))
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in kept)
+
+
+def _batch(config: DiaConfig, rows: int, frames: int, text_bytes: int) -> Batch:
+    def array(*shape: int, dtype: Any = jnp.int32) -> Any:
+        return jax.ShapeDtypeStruct((rows, *shape), dtype)
+
+    codes = array(config.steps(frames), config.decoder.num_channels)
+    return Batch(array(text_bytes), array(), codes, codes, array(dtype=jnp.float32))
+
+
+@cache
+def _skeleton(config: DiaConfig, dtype: str, remat: str) -> Skeleton:
+    return Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), jnp.dtype(dtype), remat)))[0]

@@ -1,0 +1,204 @@
+"""`plan`: what a recipe takes on some hardware: memory, time, money, storage, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rosella.model.config import DiaConfig, dia_1_6b, preset
+from rosella.model.flops import training_flops
+from rosella.training.mesh import check_mesh
+from rosella.training.plan.compiler import require_libtpu
+from rosella.training.plan.estimate import STATE, parameters
+from rosella.training.plan.hardware import GIB, Hardware
+from rosella.training.plan.layout import Layout
+from rosella.training.plan.prices import Price, Prices
+from rosella.training.plan.region import apart, region_of
+from rosella.training.plan.search import Found, Note, Tried, search
+from rosella.training.plan.workload import Workload, workload
+from rosella.training.recipe import Recipe
+from rosella.training.start import check_limits
+from rosella.weights import open_home
+
+KNOWN = ("nari-labs/Dia-1.6B", "nari-labs/Dia-1.6B-0626")
+"""Models whose shape is known without their files."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of the recipe's run and of one epoch; dollars where the chip has a price."""
+
+    run_steps: int
+    run_hours: float
+    epoch_hours: float
+    run_price: float | None
+    epoch_price: float | None
+    price: Price | None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Bytes, and dollars for keeping them a month."""
+
+    shards: int
+    checkpoint: int
+    checkpoints: int
+    model: int
+    month: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Memory is in bytes on one device; `rows` are those of a device at a time. `flops` are of a step, useful ones."""
+
+    hardware: Hardware
+    parameters: int
+    mesh: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    rows: int
+    accumulate: int
+    remat: str
+    found: Found
+    flops: float
+    step_seconds: float
+    work: Workload
+    cost: Cost
+    storage: Storage
+    advice: list[str]
+
+    @property
+    def headroom(self) -> int:
+        return self.found.room - self.found.memory.needed
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "headroom": self.headroom, "fits": self.headroom >= 0}
+
+
+def plan(
+    recipe: Recipe,
+    hardware: Hardware,
+    prices: Prices,
+    hours: float | None = None,
+    region: str | None = None,
+    note: Note = lambda sentence: None,
+) -> Plan:
+    """What `recipe` takes on `hardware`; `note` hears what is being done.
+
+    Without an export there are `hours` of speech, or as many as the recipe's steps see once. `region` is where the
+    accelerators stand. UserError for what cannot be trained so.
+    """
+    config = model_config(recipe)
+    check_limits(config, recipe.data)
+    check_mesh(recipe.mesh, config)
+    work = workload(recipe, config, hours)
+    layout = Layout(recipe, config, hardware, work.shape)
+    if hardware.topology:
+        require_libtpu(hardware.name)
+    found = search(layout, note)
+    flops = float(training_flops(config, work.shape[1], work.shape[2], work.shape[0]))
+    made = Plan(
+        hardware,
+        parameters(config),
+        layout.mesh,
+        work.shape,
+        layout.rows,
+        recipe.accumulate,
+        recipe.remat,
+        found,
+        flops,
+        seconds(flops, hardware),
+        work,
+        cost(recipe, hardware, work, prices),
+        storage(recipe, config, work, prices),
+        [],
+    )
+    return replace(made, advice=[*advice(made, recipe), *far_away(recipe, hardware, work, prices, region)])
+
+
+def model_config(recipe: Recipe) -> DiaConfig:
+    """The shape of the recipe's model; of models with known shapes nothing is fetched."""
+    start = recipe.model
+    if start.weights is None:
+        config = preset(start.preset or "mini", start.overrides)
+    else:
+        config = dia_1_6b() if start.weights in KNOWN else open_home(start.weights).config
+    return replace(config, codec=recipe.codec or config.codec)
+
+
+def seconds(flops: float, hardware: Hardware) -> float:
+    """How long so many useful operations take at the stated utilisation."""
+    return flops / (hardware.chips * hardware.chip.peak * hardware.chip.utilisation)
+
+
+def cost(recipe: Recipe, hardware: Hardware, work: Workload, prices: Prices) -> Cost:
+    epoch_hours = seconds(work.flops / work.filled, hardware) / 3600
+    run_hours = epoch_hours * recipe.steps / work.steps
+    price = prices.chip_hour.get(hardware.chip.name)
+    hourly = price and price.price * hardware.chips
+    return Cost(
+        recipe.steps,
+        run_hours,
+        epoch_hours,
+        None if hourly is None else hourly * run_hours,
+        None if hourly is None else hourly * epoch_hours,
+        price,
+    )
+
+
+def storage(recipe: Recipe, config: DiaConfig, work: Workload, prices: Prices) -> Storage:
+    weights = parameters(config)
+    checkpoint = weights * STATE
+    kept = recipe.checkpoint.keep * checkpoint
+    whole = work.shards + kept + weights * 4
+    return Storage(work.shards, checkpoint, kept, weights * 4, whole / GIB * prices.storage_gib_month.price)
+
+
+def advice(made: Plan, recipe: Recipe) -> Iterator[str]:
+    """What is wrong or could be better, in a sentence each."""
+    best = made.found.largest[0] if made.found.largest else None
+    if made.headroom < 0:
+        gib = -made.headroom / GIB
+        yield f"This does not fit on {made.hardware.name} by {gib:.1f} GiB a chip; {_lower(made, recipe)}."
+    elif best and best.remat != made.remat and best.rows >= made.rows and _faster(best, made):
+        yield f"remat={best.remat} leaves room too, and recomputes less: up to a quarter faster."
+    spread = made.mesh[0] * made.mesh[1] * made.accumulate
+    if made.shape[0] % spread:
+        idle = -made.shape[0] % spread
+        yield (
+            f"{idle} of {made.shape[0] + idle} rows of the longest batch are empty: make its rows a multiple of {spread}."
+        )
+
+
+def _faster(tried: Tried, made: Plan) -> bool:
+    order = [each.remat for each in made.found.largest]
+    return made.remat not in order or order.index(tried.remat) < order.index(made.remat)
+
+
+def _lower(made: Plan, recipe: Recipe) -> str:
+    """What to change so that it fits: first what costs least."""
+    fitting = [tried for tried in made.found.largest if tried.rows >= made.rows]
+    if fitting:
+        return f"set remat={fitting[0].remat}"
+    most = max(made.found.largest, key=lambda tried: tried.rows, default=None)
+    if most is None:
+        return "lower data.max_frames, or take hardware with more memory or more chips"
+    parts = recipe.accumulate * -(-made.rows // most.rows)
+    rows = most.rows * made.mesh[0] * made.mesh[1] * recipe.accumulate
+    lower = (
+        f"data.batch_size={rows}" if recipe.data.batch_size else f"data.batch_frames={rows * made.shape[1]}"
+    )
+    return f"with remat={most.remat} lower it to {lower}, or keep the batch with accumulate={parts}"
+
+
+def far_away(
+    recipe: Recipe, hardware: Hardware, work: Workload, prices: Prices, region: str | None
+) -> Iterator[str]:
+    """A warning when bucket and accelerators lie in different regions."""
+    there, here = region_of(recipe.data.export), region or hardware.chip.region
+    if there and here and apart(there, here):
+        price = work.shards / GIB * prices.egress_gib.price
+        yield (
+            f"{recipe.data.export} lies in {there}, the accelerators in {here}: every epoch read from there costs up to "
+            f"${price:,.2f} for what leaves the region. Copy the export to a bucket in {here} first."
+        )
