@@ -73,7 +73,7 @@ def driver(monkeypatch, cards):
 @pytest.mark.parametrize(
     ("sizes", "beside", "fraction"),
     [
-        ((), "cpu", None),
+        ((), None, None),
         ((8192,), "cpu", "0.875"),
         ((24564,), "cuda", "0.750"),
         ((81559,), "cuda", "0.874"),

@@ -24,7 +24,8 @@ TORCH_SHARE, TORCH_MOST = 0.25, 10 * GIB
 ALONE = 1 * GIB
 """What CUDA and its libraries take beside JAX's part where PyTorch has none."""
 FRACTION = "XLA_CLIENT_MEM_FRACTION"
-_SAID = (FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION")
+SAID = (FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION")
+"""JAX's names, new and old, for its part of a card; it refuses both at once."""
 
 
 def device(name: str | None = None) -> torch.device:
@@ -52,15 +53,15 @@ def for_torch(card: int) -> int:
     return ALONE if card < SHARED_FROM else min(int(card * TORCH_SHARE), TORCH_MOST)
 
 
-def share_card() -> str:
+def share_card() -> str | None:
     """Settle who gets what of this machine's NVIDIA cards, before JAX starts; returns PyTorch's device beside it.
 
-    What the environment already says of JAX's part stays. Other accelerators are not shared: PyTorch has the CPU.
+    None where there is no card to share. What the environment already says of JAX's part stays.
     """
     smallest = min(cards(), default=0)
     if not smallest:
-        return "cpu"
-    if not any(name in os.environ for name in _SAID):
+        return None
+    if not any(name in os.environ for name in SAID):
         os.environ[FRACTION] = f"{1 - for_torch(smallest) / smallest:.3f}"
     return "cpu" if smallest < SHARED_FROM else str(device())
 

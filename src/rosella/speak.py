@@ -53,7 +53,7 @@ def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker
     """
     from rosella.weights import find_model, load_model
 
-    beside = devices.share_card()
+    beside = devices.share_card() or "cpu"
     model, config = load_model(name_or_path)
     own = find_model(name_or_path) / "codec"
     return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec), beside))

@@ -78,3 +78,16 @@ def test_a_broken_part_ends_with_exit_code_1(
     shown = capsys.readouterr().out
     assert "Install [new] Python." in shown
     assert "Not ready: Python." in shown
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [(None, []), ("cuda", ["JAX 88% of each card, PyTorch the rest"]), ("cpu", ["PyTorch the CPU"])],
+)
+def test_who_gets_what_of_a_card_is_said(
+    monkeypatch: pytest.MonkeyPatch, beside: str | None, said: list[str]
+) -> None:
+    monkeypatch.setenv(doctor.SAID[0], "0.875")
+    monkeypatch.setattr(doctor, "share_card", lambda: beside)
+    found = [check.value for check in doctor.devices() if check.name == "Sharing"]
+    assert len(found) == len(said) and all(part in value for part, value in zip(said, found, strict=True))

@@ -20,7 +20,7 @@ class Codec:
 def recipe(tmp_path, monkeypatch):
     tiny.write(tmp_path / "corpus")
     monkeypatch.setattr(configs, "mini", tiny.config)
-    monkeypatch.setattr(start, "load_codec", lambda name, device: Codec())
+    monkeypatch.setattr(start, "load_codec", lambda name: Codec())
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "little.yaml"
     path.write_text(yaml.safe_dump(tiny.recipe("corpus").model_dump()))

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from rosella import threads
+from rosella.devices import SAID, share_card
 from rosella.errors import RosellaError
+from rosella.numbers import percent
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -86,6 +88,7 @@ def packages() -> Iterable[Check]:
 
 
 def devices() -> Iterable[Check]:
+    beside = share_card()
     for name in NATIVE:
         try:
             importlib.import_module(name)
@@ -97,6 +100,15 @@ def devices() -> Iterable[Check]:
             yield Check(name, find())
         except Exception as error:
             yield Check(name, f"finds no device: {' '.join(str(error).split())[:200]}", "broken")
+    if beside is not None:
+        yield Check("Sharing", _sharing(beside))
+
+
+def _sharing(beside: str) -> str:
+    """Who gets what of a card that both frameworks use."""
+    jax_part = next(float(os.environ[name]) for name in SAID if name in os.environ)
+    rest = "the CPU: codec and recogniser" if beside == "cpu" else "the rest: codec and recogniser"
+    return f"JAX {percent(jax_part)} of each card, PyTorch {rest}"
 
 
 def embedded_family() -> Iterable[Check]:

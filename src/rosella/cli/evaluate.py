@@ -61,10 +61,11 @@ def evaluate(
 
 def reader(recogniser: str) -> Transcriber:
     """What writes down every word that is said, fillers included, if the recogniser can."""
+    from rosella import devices
     from rosella.asr.recogniser import Recogniser
     from rosella.corpus.steps.transcribe import Transcriber
 
-    loaded = Recogniser.load(recogniser)
+    loaded = Recogniser.load(recogniser, devices.share_card())
     return Transcriber({loaded.kinds[0]: loaded})
 
 

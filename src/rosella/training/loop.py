@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rosella import devices
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
@@ -53,6 +54,7 @@ def train(recipe: Recipe, run: TrainingRun, report: Report = unread) -> Outcome:
     """
     goodput = Goodput()
     with goodput.spent("start"):
+        devices.share_card()
         begun = start(recipe)
     speak = speaks(recipe.samples, run, begun.codec)
     with programs.kept(run.compiled):

@@ -12,7 +12,6 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from rosella import devices
 from rosella.codec import Codec, load_codec
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig, preset
@@ -42,7 +41,7 @@ def start(recipe: Recipe) -> Start:
     config = start_config(recipe.model)
     check_mesh(recipe.mesh, config)
     config = replace(config, codec=recipe.codec or config.codec)
-    codec = load_codec(config.codec, devices.share_card())
+    codec = load_codec(config.codec)
     export = Export.open(recipe.data.export, codec.fingerprint)
     return Start(partial(start_model, recipe.model, recipe.seed), config, codec, export)
 

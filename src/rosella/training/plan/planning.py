@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rosella.model.config import DiaConfig, dia_1_6b, preset
+from rosella.model.config import DiaConfig, dia_1_6b
 from rosella.model.flops import training_flops
 from rosella.training.mesh import check_mesh
 from rosella.training.plan.compiler import require_libtpu
@@ -18,8 +18,7 @@ from rosella.training.plan.region import apart, region_of
 from rosella.training.plan.search import Found, Note, Tried, search
 from rosella.training.plan.workload import Workload, workload
 from rosella.training.recipe import Recipe
-from rosella.training.start import check_limits
-from rosella.weights import open_home
+from rosella.training.start import check_limits, start_config
 
 KNOWN = ("nari-labs/Dia-1.6B", "nari-labs/Dia-1.6B-0626")
 """Models whose shape is known without their files."""
@@ -118,11 +117,7 @@ def plan(
 
 def model_config(recipe: Recipe) -> DiaConfig:
     """The shape of the recipe's model; of models with known shapes nothing is fetched."""
-    start = recipe.model
-    if start.weights is None:
-        config = preset(start.preset or "mini", start.overrides)
-    else:
-        config = dia_1_6b() if start.weights in KNOWN else open_home(start.weights).config
+    config = dia_1_6b() if recipe.model.weights in KNOWN else start_config(recipe.model)
     return replace(config, codec=recipe.codec or config.codec)
 
 
