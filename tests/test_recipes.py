@@ -17,7 +17,7 @@ from support import ROOT
 
 RECIPES = [
     *(f"recipes/mini-{part}.yaml" for part in ("1-lessons", "2-conversations", "3-finish")),
-    "recipes/dia.yaml",
+    *(f"recipes/{name}.yaml" for name in ("dia", "dia-v4-32", "dia-8xa100", "dia-finish")),
     "src/rosella/mini/demo.yaml",
 ]
 

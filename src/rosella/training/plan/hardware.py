@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -84,13 +83,14 @@ def _slice(name: str) -> Hardware | None:
 
 
 def _cards(name: str, dtype: str) -> Hardware | None:
-    found = re.fullmatch(r"(\w+?)(?:x(\d+))?", name.lower())
-    values = _table()["gpu"].get(found[1]) if found else None
-    if found is None or values is None:
+    gpu, _, count = name.lower().rpartition("x")
+    if name.lower() in _table()["gpu"]:  # whose name may hold an x itself
+        gpu, count = name.lower(), "1"
+    values = _table()["gpu"].get(gpu)
+    if values is None or not count.isdigit() or not int(count):
         return None
     total = int(values["memory"] * GIB)
-    chip = _chip(found[1], values, devices.for_torch(total), dtype)
-    return Hardware(name.lower(), chip, int(found[2] or 1))
+    return Hardware(name.lower(), _chip(gpu, values, devices.for_torch(total), dtype), int(count))
 
 
 def _chip(name: str, values: dict[str, Any], taken: int, dtype: str = "bfloat16") -> Chip:

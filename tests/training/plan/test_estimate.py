@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from rosella.model.config import dia_1_6b
+from rosella.training.plan.estimate import GRADIENT, STATE, estimate, parameters
+from tiny_dia import CONFIG
+from training import tiny
+
+ONE, SIXTEEN = (1, 1, 1), (1, 16, 1)
+
+
+def of(config=CONFIG, mesh=ONE, frames=24, **changes):
+    return estimate(tiny.recipe("corpus", **changes), config, mesh, frames, 16)
+
+
+def test_parameters_are_those_of_the_model():
+    assert parameters(dia_1_6b()) == 1_611_160_576
+
+
+def test_the_state_of_a_weight_is_three_numbers_split_over_fsdp():
+    assert of().arguments == STATE * parameters(CONFIG)
+    assert of(mesh=SIXTEEN).arguments == of().arguments // 16
+    assert of(mesh=(16, 1, 1)).arguments == of().arguments
+
+
+def test_parts_of_a_batch_add_a_second_gradient():
+    assert of(accumulate=2).fixed - of().fixed == GRADIENT * parameters(CONFIG)
+
+
+def test_recomputing_keeps_less_and_longer_rows_more():
+    assert of(remat="none").row > 1.3 * of(remat="full").row
+    assert of(frames=48).row > 1.9 * of(frames=24).row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("remat", "mesh", "rows", "gib", "within"),
+    [
+        ("full", SIXTEEN, 4, 11.92, 0.05),
+        ("full", SIXTEEN, 8, 21.54, 0.05),
+        ("full", SIXTEEN, 16, 35.03, 0.20),
+        ("none", SIXTEEN, 2, 55.97, 0.05),
+        ("full", ONE, 4, 40.52, 0.05),
+    ],
+)
+def test_it_agrees_with_what_the_compiler_counted_for_tpus(remat, mesh, rows, gib, within):
+    """Dia-1.6B, 30 s and 512 bytes, bfloat16, on v4-32; the last on one chip of a v5p. Of 16 rows the compiler tells
+    what is certain to be too much, not all that it would take."""
+    recipe = tiny.recipe("corpus", remat=remat, compute_dtype="bfloat16")
+    assert estimate(recipe, dia_1_6b(), mesh, 2584, 512).needed(rows) / 2**30 == pytest.approx(
+        gib, rel=within
+    )
