@@ -39,7 +39,7 @@ def test_recomputing_keeps_less_and_longer_rows_more():
     [
         ("full", SIXTEEN, 4, 11.92, 0.05),
         ("full", SIXTEEN, 8, 21.54, 0.05),
-        ("full", SIXTEEN, 16, 35.03, 0.20),
+        ("full", SIXTEEN, 16, 35.03, 0.25),
         ("none", SIXTEEN, 2, 55.97, 0.05),
         ("full", ONE, 4, 40.52, 0.05),
     ],

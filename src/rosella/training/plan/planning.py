@@ -68,7 +68,10 @@ class Plan:
 
     @property
     def headroom(self) -> int:
-        return self.found.room - self.found.memory.needed
+        """Bytes that are left; below 0 what is missing."""
+        left = self.found.room - self.found.memory.needed
+        accepted = self.hardware.topology is not None and self.found.memory.room is None
+        return max(left, 0) if accepted else left
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "headroom": self.headroom, "fits": self.headroom >= 0}

@@ -19,8 +19,9 @@ from rosella.training.plan.layout import Layout
 
 MARGIN = 0.05
 """Of a device's memory, left free where its use is estimated or lies between compiled sizes."""
-TOO_MUCH = 1.25
-"""Of a device's memory: what is estimated to need so much certainly does not fit."""
+TOO_MUCH = 1.6
+"""Of a device's memory: what is estimated to need so much certainly does not fit, though the compiler's own count of what
+does is up to a quarter too high."""
 PATIENCE, PROBE = 280.0, 30.0
 """Seconds: what all may take together, and one step that is too large."""
 
@@ -59,7 +60,7 @@ def search(layout: Layout, note: Note) -> Found:
     room = (first and first.room) or layout.hardware.chip.room
     largest: list[Tried] = []
     for remat in POLICIES:
-        points = {rows: first.needed} if first and remat == layout.recipe.remat else {}
+        points = {rows: _counted(layout, first)} if first and remat == layout.recipe.remat else {}
         other = layout.other(remat, 1)
         if layout.hardware.topology and time.monotonic() + PROBE < began + PATIENCE:
             points |= _probe(other, room, scale, note)
@@ -84,7 +85,13 @@ def _probe(layout: Layout, room: int, scale: float, note: Note) -> Points:
     free = TOO_MUCH * room - estimate.arguments - scale * estimate.fixed
     rows = max(1, math.ceil(free / (scale * estimate.row)))
     found = _compiled(layout.other(layout.recipe.remat, rows), note)
-    return {rows: found.needed} if found else {}
+    return {rows: _counted(layout, found)} if found else {}
+
+
+def _counted(layout: Layout, memory: Memory) -> int:
+    """Bytes; of a step that the compiler accepted, no more than there is."""
+    accepted = layout.hardware.topology and memory.room is None
+    return min(memory.needed, layout.hardware.chip.room) if accepted else memory.needed
 
 
 def _most(layout: Layout, room: int, scale: float, points: Points) -> Tried | None:
