@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from rosella.model.attention import HIDDEN, PIECE, attend, linear
 
@@ -64,6 +65,14 @@ def test_a_linear_product_and_its_gradient_are_those_of_einsum(shape):
 def test_a_linear_product_computes_in_its_type_backwards_too():
     x, weight = draw((2, 5, 4), (4, 3))
     program = jax.make_jaxpr(jax.grad(lambda x: jnp.sum(linear(jnp.dtype("bfloat16"), x, weight))))(x)
-    products = [e for e in jax.tree.leaves(program.jaxpr.eqns, is_leaf=lambda e: hasattr(e, "primitive"))]
-    types = {str(v.aval.dtype) for e in products if e.primitive.name == "dot_general" for v in e.invars}
-    assert types == {"bfloat16"}
+    products = [
+        equation for equation in _equations(program.jaxpr) if equation.primitive.name == "dot_general"
+    ]
+    assert {str(factor.aval.dtype) for each in products for factor in each.invars} == {"bfloat16"}
+
+
+def _equations(jaxpr):
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jaxprs_in_params(equation.params):
+            yield from _equations(inner)

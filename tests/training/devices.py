@@ -179,8 +179,9 @@ def gathered(layers: int = 10) -> list[list[int]]:
     config = tiny_dia.shaped(delays=(0, 1, 2), steps=64, layers=layers)
     skeleton = checkpoints.Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))))[0]
     state = checkpoints.abstract_state(skeleton.abstract(mesh), make_optimizer(recipe.optimizer))
-    ids, sequences = (8, 16), (8, 24, 3)
-    batch = Batch(*(jax.ShapeDtypeStruct(s, "int32") for s in (ids, ids[:1], sequences, sequences, ids[:1])))
+    ids, sequences, one = (8, 16), (8, 24, 3), (8, 1)
+    shapes = (ids, one, sequences, sequences, one, one)
+    batch = Batch(*(jax.ShapeDtypeStruct(shape, "int32") for shape in shapes))
     program = make_step(skeleton, recipe, mesh).lower(state, batch).compile().as_text()
     found = re.findall(r"= \w+\[([\d,]*)\]\S* all-gather\(", program)
     return [[int(size) for size in shape.split(",")] for shape in found]

@@ -9,7 +9,9 @@ from rosella.training.alignment import diagonal_bias
 
 
 def test_the_prior_points_along_each_rows_own_diagonal():
-    bias = diagonal_bias(jnp.array([10, 20]), jnp.array([100, 50]), 24, 120, jnp.float32(1))
+    at_text = (jnp.arange(24) + 0.5) / jnp.array([[10], [20]])
+    at_step = jnp.arange(120) / jnp.array([[100], [50]])
+    bias = diagonal_bias(at_text, at_step, jnp.float32(1))
     assert bias.shape == (2, 1, 120, 24)
     nearest = np.asarray(bias[:, 0]).argmax(-1)
     np.testing.assert_array_equal(nearest[0, [5, 45, 95]], [0, 4, 9])
@@ -18,4 +20,4 @@ def test_the_prior_points_along_each_rows_own_diagonal():
 
 
 def test_a_faded_prior_is_none():
-    assert not np.any(diagonal_bias(jnp.array([10]), jnp.array([100]), 10, 100, jnp.float32(0)))
+    assert not np.any(diagonal_bias(jnp.ones((1, 10)), jnp.zeros((1, 100)), jnp.float32(0)))

@@ -45,13 +45,13 @@ def test_the_first_codebook_counts_four_times_and_weights_are_normalised():
     assert combine(losses, [5, 5, 5]) == pytest.approx(2)
 
 
-def test_a_row_counts_as_much_as_its_weight():
+def test_a_step_counts_as_much_as_its_weight():
     random = np.random.default_rng(1)
     logits = jnp.asarray(random.normal(size=(2, 5, 3, 20)), jnp.float32)
     targets = jnp.asarray(random.integers(0, 10, (2, 5, 3)))
     (first, n), (second, m) = (
         codebook_sums(logits[row : row + 1], targets[row : row + 1], DECODER) for row in (0, 1)
     )
-    sums, counts = codebook_sums(logits, targets, DECODER, jnp.array([3.0, 0.5]))
+    sums, counts = codebook_sums(logits, targets, DECODER, jnp.array([[3.0], [0.5]]))
     np.testing.assert_allclose(sums, 3 * first + 0.5 * second, rtol=1e-5)
     np.testing.assert_allclose(counts, 3 * n + 0.5 * m)

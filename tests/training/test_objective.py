@@ -10,20 +10,20 @@ from training import tiny
 
 
 def test_dropped_text_is_zeroed_and_the_share_is_right():
-    ids = np.full((2000, 5), 7, np.int32)
-    result, dropped = objective.drop_text(ids, jax.random.key(0), 0.2)
-    np.testing.assert_array_equal(np.asarray(result), np.where(np.asarray(dropped)[:, None], 0, ids))
+    ids, lengths = np.full((2000, 5), 7, np.int32), np.full((2000, 1), 5)
+    result, dropped = objective.drop_text(ids, lengths, jax.random.key(0), 0.2)
+    np.testing.assert_array_equal(np.asarray(result), np.where(np.asarray(dropped), 0, ids))
     assert 0.17 < dropped.mean() < 0.23
-    assert not objective.drop_text(ids, jax.random.key(0), 0.0)[1].any()
+    assert not objective.drop_text(ids, lengths, jax.random.key(0), 0.0)[1].any()
 
 
 def test_hidden_steps_are_padding_in_every_codebook_and_the_beginning_stays():
-    tokens = jnp.ones((4, 200, 3), jnp.int32)
-    hidden = np.asarray(objective.drop_frames(tokens, jax.random.key(0), 0.5, 7))
+    tokens, steps = jnp.ones((4, 200, 3), jnp.int32), jnp.full((4, 1), 200)
+    hidden = np.asarray(objective.drop_frames(tokens, steps, jax.random.key(0), 0.5, 7))
     assert (hidden[:, 0] == 1).all()
     assert ((hidden == 7).all(-1) | (hidden == 1).all(-1)).all()
     assert 0.4 < (hidden[:, 1:, 0] == 7).mean() < 0.6
-    np.testing.assert_array_equal(objective.drop_frames(tokens, jax.random.key(0), 0.0, 7), tokens)
+    np.testing.assert_array_equal(objective.drop_frames(tokens, steps, jax.random.key(0), 0.0, 7), tokens)
 
 
 def test_what_is_dropped_of_a_row_does_not_depend_on_the_rows_behind_it():
@@ -31,7 +31,8 @@ def test_what_is_dropped_of_a_row_does_not_depend_on_the_rows_behind_it():
     random = np.random.default_rng(0)
     recipe = tiny.recipe("x", text_dropout=0.5, frame_dropout=0.5)
     tokens = random.integers(0, 16, (6, 20, 3))
-    batch = Batch(random.integers(1, 99, (6, 12)), np.full(6, 12), tokens, tokens, np.ones(6, np.float32))
+    one = np.ones((6, 1), np.int32)
+    batch = Batch(random.integers(1, 99, (6, 12)), 12 * one, tokens, tokens, 20 * one, 1.0 * one)
     pad = tiny.config().decoder.pad_token_id
     longer = jax.tree.map(lambda leaf: np.pad(leaf, [(0, 10)] + [(0, 0)] * (leaf.ndim - 1)), batch)
     longer.targets[6:] = pad

@@ -24,7 +24,9 @@ def step_and_batch(export, make_step=None, **changes):
     recipe = tiny.recipe(export.directory, **changes)
     skeleton, params = Skeleton.of(tiny.model())
     splits = [order.read_split(export, recipe.data, name) for name in ("train", "validation")]
-    plan = order.plan_training(splits[0], order.choose_buckets(splits, recipe.data), recipe.data, 1, 0)
+    overhead = tiny.config().steps(0)
+    buckets = order.choose_buckets(splits, recipe.data, overhead)
+    plan = order.plan_training(splits[0], buckets, recipe.data, 1, 0, overhead)
     batch = batches.assemble(batches.codes_reader(export, splits[0]), splits[0], tiny.config(), plan[0])
     step = (make_step or loop.make_step)(skeleton, recipe, make_mesh(1, 1, 1))
     return step, fresh_state(params, make_optimizer(recipe.optimizer), 0), batch

@@ -74,5 +74,6 @@ def planned_run(export: Export, steps: int = 20, **changes):
     two = {**recipe(export.directory).data.model_dump(), "buckets": 2}
     chosen = recipe(export.directory, **{"data": two, **changes})
     split = order.read_split(export, chosen.data, "train")
-    buckets = order.choose_buckets([split], chosen.data)
-    return split, buckets, order.plan_training(split, buckets, chosen.data, steps, chosen.seed)
+    overhead = config().steps(0)
+    buckets = order.choose_buckets([split], chosen.data, overhead)
+    return split, buckets, order.plan_training(split, buckets, chosen.data, steps, chosen.seed, overhead)

@@ -106,7 +106,7 @@ def attend(
     `causal` promises that the bias hides every key later than its query, so that those are not even looked at.
     No gradient reaches the bias.
     """
-    batch, heads, steps, width = q_BNTH.shape
+    batch, _, steps, width = q_BNTH.shape
     q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
     return _attend(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias[:, :, None]).reshape(q_BNTH.shape)
 

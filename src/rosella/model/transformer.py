@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rosella.errors import UserError
+from rosella.model import packing
 from rosella.model.attention import HIDDEN, Attention, Weight, linear, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.sharding import along_rows, gathered
@@ -38,10 +40,14 @@ Layer = Callable[[jax.Array, Any], jax.Array]
 
 
 class Text(NamedTuple):
-    """An encoded text: states [B, S, D] and the bias [B, 1, 1, S] that hides its padding."""
+    """An encoded text: states [B, S, D] and the bias [B, 1, 1, S] that hides its padding.
+
+    `segments` [B, S] are those of packed rows.
+    """
 
     states: jax.Array
     bias: jax.Array
+    segments: jax.Array | None = None
 
 
 class Cache(NamedTuple):
@@ -195,23 +201,38 @@ class Dia(nnx.Module):
         return self.logits(self.decode(tokens, self.encode(text_ids, lengths)))
 
     def encode(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
-        """Encodes right-padded byte ids [B, S]. Dropped text is zeroed ids with the length it had."""
+        """Encodes right-padded byte ids [B, S] of lengths [B], or of the utterances of packed rows [B, P].
+
+        Dropped text is zeroed ids with the length it had.
+        """
+        if lengths.ndim == 2 and lengths.shape[1] > 1:
+            return self._encode_packed(text_ids, lengths)
+        lengths = lengths.reshape(-1)
         text = self._encode_masked(text_ids, lengths)
         if self.config.cross_attention_padding == "mask":
             return text
         return self._with_padding_key(text, lengths)
 
-    def decode(self, tokens: jax.Array, text: Text) -> jax.Array:
-        """Decoder states [B, T, D] of whole sequences [B, T, C], which may be padded at their end."""
-        steps = jnp.arange(tokens.shape[1])
-        bias = jnp.where(steps <= steps[:, None], 0.0, HIDDEN)[None, None]
-        angles = self._angles(self.config.decoder, steps[None])
+    def decode(self, tokens: jax.Array, text: Text, steps: jax.Array | None = None) -> jax.Array:
+        """Decoder states [B, T, D] of whole sequences [B, T, C], which may be padded at their end.
+
+        Of packed rows, `steps` [B, P] are the lengths of the utterances in each.
+        """
+        positions = jnp.arange(tokens.shape[1])
+        bias, text_bias = jnp.where(positions <= positions[:, None], 0.0, HIDDEN)[None, None], text.bias
+        places = positions[None]
+        if text.segments is not None:
+            assert steps is not None
+            segments, places = packing.of(steps, tokens.shape[1])
+            bias = bias + _apart(segments, segments)
+            text_bias = text_bias + _apart(segments, text.segments)
+        angles = self._angles(self.config.decoder, places)
         graph, layers = nnx.split(self.decoder.layers)
 
         def one(states: jax.Array, weights: Any) -> jax.Array:
             layer = nnx.merge(graph, weights)
             known = layer.cross_attention.keys_values(text.states)
-            return layer(states, angles, bias, None, known, text.bias)[0]
+            return layer(states, angles, bias, None, known, text_bias)[0]
 
         states = self._through(one, self._embed(tokens), layers, self.config.decoder)
         return self.decoder.norm(states)
@@ -257,7 +278,17 @@ class Dia(nnx.Module):
     def _encode_masked(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
         steps = jnp.arange(text_ids.shape[1])
         bias = jnp.where(steps < lengths[:, None], 0.0, HIDDEN)[:, None, None, :]
-        angles = self._angles(self.config.encoder, steps[None])
+        return Text(self._encoded(text_ids, steps[None], bias), bias)
+
+    def _encode_packed(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
+        if self.config.cross_attention_padding == "attend":
+            raise UserError("A model that attends to text padding cannot read packed rows: unset data.pack.")
+        segments, places = packing.of(lengths, text_ids.shape[1])
+        states = self._encoded(text_ids, places, _apart(segments, segments))
+        return Text(states, jnp.zeros((1, 1, 1, 1)), segments)
+
+    def _encoded(self, text_ids: jax.Array, places: jax.Array, bias: jax.Array) -> jax.Array:
+        angles = self._angles(self.config.encoder, places)
         graph, layers = nnx.split(self.encoder.layers)
 
         def one(states: jax.Array, weights: Any) -> jax.Array:
@@ -265,7 +296,7 @@ class Dia(nnx.Module):
 
         states = gathered(self.encoder.embedding[...])[text_ids]
         states = self._through(one, states, layers, self.config.encoder)
-        return Text(self.encoder.norm(states), bias)
+        return self.encoder.norm(states)
 
     def _with_padding_key(self, text: Text, lengths: jax.Array) -> Text:
         """Adds the key that stands for the padding which an `attend` model's decoder was trained to see.
@@ -299,3 +330,8 @@ class Dia(nnx.Module):
 
         body = jax.checkpoint(carried, policy=REMAT[self.remat]) if self.remat != "none" else carried
         return jax.lax.scan(body, states, layers, unroll=settings.num_hidden_layers <= SHALLOW)[0]
+
+
+def _apart(queries: jax.Array, keys: jax.Array) -> jax.Array:
+    """The bias [B, 1, T, S] that hides keys of other utterances than the query's."""
+    return jnp.where(queries[:, :, None] == keys[:, None, :], 0.0, HIDDEN)[:, None]

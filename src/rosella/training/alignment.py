@@ -13,14 +13,10 @@ WIDTH = 0.06
 """Standard deviation of the full prior, as a share of the text."""
 
 
-def diagonal_bias(
-    text_lengths: jax.Array, frames: jax.Array, width: int, steps: int, strength: jax.Array
-) -> jax.Array:
+def diagonal_bias(at_text: jax.Array, at_step: jax.Array, strength: jax.Array) -> jax.Array:
     """Bias float32 [B, 1, T, S] on cross-attention: `strength` 1 for the full prior, 0 for none.
 
-    `text_lengths` and `frames` [B] are what each row really has of `width` S bytes and `steps` T decoder steps.
+    `at_text` [B, S] and `at_step` [B, T] say how far through its utterance each byte and step is, 0 to 1.
     """
-    at_text = (jnp.arange(width) + 0.5) / text_lengths[:, None]
-    at_frame = jnp.arange(steps) / jnp.maximum(frames, 1)[:, None]
-    distance = at_frame[:, :, None] - at_text[:, None, :]
+    distance = at_step[:, :, None] - at_text[:, None, :]
     return (-0.5 * strength * jnp.square(distance / WIDTH))[:, None]

@@ -1,7 +1,7 @@
 """Batches of an export, in the order planned: Grain assembles them ahead of the step in threads.
 
 The state of the data is one number, that of the next batch.
-Axes: B rows, S text bytes, L decoder steps, C codebooks.
+Axes: B rows, P places for utterances in a row, S text bytes, L decoder steps, C codebooks.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ CODES_IN_MEMORY = 1 << 29
 
 
 class Batch(NamedTuple):
-    """`tokens` and `targets` are one delayed sequence, shifted by one step against each other."""
+    """The utterances of a row lie one behind the other, texts and sequences alike.
+
+    `tokens` and `targets` are one delayed sequence, shifted by one step against each other.
+    """
 
     text_ids: Any  # int32 [B, S]
-    text_lengths: Any  # int32 [B]
+    text_lengths: Any  # int32 [B, P]
     tokens: Any  # int32 [B, L, C]
     targets: Any  # int32 [B, L, C]
-    weights: Any  # float32 [B], how much a row counts in the loss
+    steps: Any  # int32 [B, P], of L
+    weights: Any  # float32 [B, P], how much an utterance counts in the loss
 
 
 CodesOf = Callable[[int], np.ndarray]
@@ -44,23 +48,41 @@ def codes_reader(export: Export, split: Split) -> CodesOf:
 def take_rows(planned: Planned, rows: np.ndarray) -> Planned:
     """The same batch with only those of its rows; numbers beyond its end are empty rows."""
     have = len(planned.members)
-    members = np.where(rows < have, planned.members[np.minimum(rows, have - 1)], -1)
+    members = np.where((rows < have)[:, None], planned.members[np.minimum(rows, have - 1)], -1)
     return planned._replace(members=members)
 
 
 def assemble(codes: CodesOf, split: Split, config: DiaConfig, planned: Planned) -> Batch:
-    """Pad the utterances of one planned batch. An empty row has a weight of 0 and a text of one zero."""
+    """Lay the utterances of one planned batch out. What fills an empty row is a text of one zero, with a weight of 0."""
     decoder, bucket = config.decoder, planned.bucket
-    ids = [split.texts[i] if i >= 0 else np.zeros(1, np.int32) for i in planned.members]
-    text_ids, lengths = dialogue.pad_batch(ids, bucket.text_bytes)
-    shape = (len(planned.members), 1 + config.steps(bucket.frames), decoder.num_channels)
-    sequences = np.full(shape, decoder.pad_token_id, np.int32)
-    for row, i in enumerate(planned.members):
-        if i >= 0:
-            sequence = config.delayed(codes(int(i)), end=True)
-            sequences[row, : len(sequence)] = sequence
-    weights = np.where(planned.members >= 0, split.loss_weights[planned.members], 0).astype(np.float32)
-    return Batch(text_ids, lengths, sequences[:, :-1], sequences[:, 1:], weights)
+    rows, places = planned.members.shape
+    empty = Batch(
+        np.full((rows, bucket.text_bytes), dialogue.PADDING, np.int32),
+        np.zeros((rows, places), np.int32),
+        *(
+            np.full((rows, config.steps(bucket.frames), decoder.num_channels), decoder.pad_token_id, np.int32)
+            for _ in range(2)
+        ),
+        np.zeros((rows, places), np.int32),
+        np.zeros((rows, places), np.float32),
+    )
+    empty.text_lengths[:, 0] = 1
+    for row, members in enumerate(planned.members):
+        _lay_out(Batch(*(leaf[row] for leaf in empty)), codes, split, config, members[members >= 0])
+    return empty
+
+
+def _lay_out(row: Batch, codes: CodesOf, split: Split, config: DiaConfig, members: np.ndarray) -> None:
+    """Write utterances into one row of a batch, one behind the other."""
+    letter = step = 0
+    for place, i in enumerate(members.tolist()):
+        ids, sequence = split.texts[i], config.delayed(codes(i), end=True)
+        row.text_ids[letter : letter + len(ids)] = ids
+        steps = len(sequence) - 1
+        row.tokens[step : step + steps], row.targets[step : step + steps] = sequence[:-1], sequence[1:]
+        row.text_lengths[place], row.steps[place] = len(ids), steps
+        row.weights[place] = split.loss_weights[i]
+        letter, step = letter + len(ids), step + steps
 
 
 def stream(planned: Sequence[Planned], read: Callable[[Planned], Batch]) -> Any:

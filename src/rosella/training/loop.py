@@ -149,8 +149,8 @@ def _prepare(
         order.read_split(export, recipe.data, name) for name in ("train", "validation")
     )
     _check_split(train_split, recipe)
-    buckets = order.choose_buckets([train_split, validation], recipe.data)
-    plan = order.plan_training(train_split, buckets, recipe.data, recipe.steps, recipe.seed)
+    buckets = order.choose_buckets([train_split, validation], recipe.data, config.steps(0))
+    plan = order.plan_training(train_split, buckets, recipe.data, recipe.steps, recipe.seed, config.steps(0))
     rows = Rows(choose_mesh(recipe.mesh), recipe.accumulate)
     run.begin(recipe)
     run.remember({id for shard in export.shards for id in shard.get("recordings", ())})
@@ -192,7 +192,7 @@ def _hooks(
     log = Log()
     hooks: list[Hook] = [log]
     if len(validation):
-        plan = order.plan_validation(validation, buckets, job.recipe.evaluate.batches)
+        plan = order.plan_validation(validation, buckets, job.recipe.evaluate.batches, job.config.steps(0))
         read = _reader(export, validation, job.config, rows)
         evaluate = Evaluate(
             make_evaluation(job.skeleton, job.recipe, rows.mesh),

@@ -21,8 +21,8 @@ def codebook_sums(
 ) -> tuple[jax.Array, jax.Array]:
     """Per codebook, the summed cross-entropy (nats) and the number of ids it is over, both float32 [C].
 
-    `logits` [B, L, C, V], `targets` [B, L, C]; codes and ends count, padding and beginnings do not. Rows count as
-    much as their `weights` [B] say, in both sums.
+    `logits` [B, L, C, V], `targets` [B, L, C]; codes and ends count, padding and beginnings do not. A step counts as
+    much as its `weights` [B, L] say, in both sums.
     """
     counted, much = _counted(targets, decoder, weights)
     logits = logits.astype(jnp.float32)
@@ -43,7 +43,7 @@ def _counted(
 ) -> tuple[jax.Array, jax.Array]:
     """Which ids count, and how much, [B, L, C]."""
     counted = delay.learnable(targets, decoder.bos_token_id, decoder.pad_token_id)
-    return counted, counted.astype(jnp.float32) * (1.0 if weights is None else weights[:, None, None])
+    return counted, counted.astype(jnp.float32) * (1.0 if weights is None else weights[..., None])
 
 
 def combine(codebook_losses: jax.Array, weights: Sequence[float] | None) -> jax.Array:

@@ -46,6 +46,8 @@ class DataRecipe(Part):
     """Frames in a batch: the shorter its utterances, the more rows."""
     buckets: Annotated[int, Field(gt=0, le=16)] = 3
     """Batch shapes; each costs one compilation and saves padding."""
+    pack: Positive | None = None
+    """Instead of buckets, one shape: rows of so many frames, each filled with utterances one behind the other."""
     sampling_weights: bool = False
     """Draw utterances by the weights of the export instead of each once an epoch."""
     loss_weights: bool = False
@@ -61,6 +63,17 @@ class DataRecipe(Part):
             raise ValueError(
                 f"data.batch_frames is {self.batch_frames}, which cannot hold one utterance "
                 f"of data.max_frames {self.max_frames}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rows_hold_an_utterance(self) -> DataRecipe:
+        if self.pack is not None and self.batch_frames is None:
+            raise ValueError("data.pack fills rows with frames: set data.batch_frames, not data.batch_size")
+        if self.pack is not None and not self.max_frames <= self.pack <= (self.batch_frames or 0):
+            raise ValueError(
+                f"data.pack is {self.pack}: a row holds at least data.max_frames {self.max_frames} "
+                f"and at most data.batch_frames {self.batch_frames}"
             )
         return self
 

@@ -118,7 +118,7 @@ def abstract_batch(config: DiaConfig, mesh: Mesh, shape: tuple[int, int, int]) -
         return jax.ShapeDtypeStruct((rows, *shape), dtype, sharding=placed)
 
     codes = array(config.steps(frames), config.decoder.num_channels)
-    return Batch(array(text_bytes), array(), codes, codes, array(dtype=jnp.float32))
+    return Batch(array(text_bytes), array(1), codes, codes, array(1), array(1, dtype=jnp.float32))
 
 
 def _bytes_on_one(leaf: Any) -> int:

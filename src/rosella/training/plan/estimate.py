@@ -103,7 +103,7 @@ def _batch(config: DiaConfig, rows: int, frames: int, text_bytes: int) -> Batch:
         return jax.ShapeDtypeStruct((rows, *shape), dtype)
 
     codes = array(config.steps(frames), config.decoder.num_channels)
-    return Batch(array(text_bytes), array(), codes, codes, array(dtype=jnp.float32))
+    return Batch(array(text_bytes), array(1), codes, codes, array(1), array(1, dtype=jnp.float32))
 
 
 @cache

@@ -59,11 +59,11 @@ def of_export(data: DataRecipe, config: DiaConfig) -> Workload | None:
         raise UserError(
             f"No utterance of {data.export} fits data.max_frames and data.max_text_bytes: raise them."
         )
-    buckets = order.choose_buckets([split], data)
+    buckets = order.choose_buckets([split], data, config.steps(0))
     edges = np.array([bucket.frames for bucket in buckets])
     belongs = np.searchsorted(edges, split.frames)
     rows = np.array([bucket.rows for bucket in buckets])
-    text_bytes = np.array([len(ids) for ids in split.texts])
+    text_bytes = split.texts.lengths
     longest = buckets[-1]
     return Workload(
         f"the export in {data.export}",
