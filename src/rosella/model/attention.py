@@ -61,36 +61,34 @@ def product(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Arra
     return jnp.einsum(spec, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
 def linear(dtype: jnp.dtype, x: jax.Array, weight: jax.Array) -> jax.Array:
     """Float32 [..., *E] of states [..., D] and a weight [D, *E], as one product of two matrices.
 
     Its backward pass casts to `dtype` too: JAX's own rule multiplies the float32 gradient.
     """
-    made = product("MD,DE->ME", dtype, _matrix(x), weight.reshape(len(weight), -1))
+    made: Any = _multiply(dtype, x.reshape(-1, x.shape[-1]), weight.reshape(len(weight), -1))
     return made.reshape(*x.shape[:-1], *weight.shape[1:])
 
 
 _Pair = tuple[jax.Array, jax.Array]
 
 
-def _linear_forward(dtype: jnp.dtype, x: jax.Array, weight: jax.Array) -> tuple[jax.Array, _Pair]:
-    return linear(dtype, x, weight), (x.astype(dtype), weight.astype(dtype))
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _multiply(dtype: jnp.dtype, x_MD: jax.Array, w_DE: jax.Array) -> jax.Array:
+    return product("MD,DE->ME", dtype, x_MD, w_DE)
 
 
-def _linear_backward(dtype: jnp.dtype, factors: _Pair, gradient: jax.Array) -> _Pair:
-    x, weight = factors
-    gradient = gradient.reshape(-1, weight.size // len(weight))
-    by_x = product("ME,DE->MD", dtype, gradient, weight.reshape(len(weight), -1))
-    by_weight = product("MD,ME->DE", dtype, _matrix(x), gradient)
-    return by_x.reshape(x.shape), by_weight.reshape(weight.shape)
+def _multiply_forward(dtype: jnp.dtype, x_MD: jax.Array, w_DE: jax.Array) -> tuple[jax.Array, _Pair]:
+    return product("MD,DE->ME", dtype, x_MD, w_DE), (x_MD.astype(dtype), w_DE.astype(dtype))
 
 
-linear.defvjp(_linear_forward, _linear_backward)
+def _multiply_backward(dtype: jnp.dtype, factors: _Pair, gradient_ME: jax.Array) -> _Pair:
+    x_MD, w_DE = factors
+    by_x = product("ME,DE->MD", dtype, gradient_ME, w_DE)
+    return by_x, product("MD,ME->DE", dtype, x_MD, gradient_ME)
 
 
-def _matrix(x: jax.Array) -> jax.Array:
-    return x.reshape(-1, x.shape[-1])
+_multiply.defvjp(_multiply_forward, _multiply_backward)
 
 
 def attend(
@@ -108,7 +106,8 @@ def attend(
     """
     batch, _, steps, width = q_BNTH.shape
     q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
-    return _attend(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias[:, :, None]).reshape(q_BNTH.shape)
+    read: Any = _attend(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias[:, :, None])
+    return read.reshape(q_BNTH.shape)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))

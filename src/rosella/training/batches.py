@@ -56,15 +56,14 @@ def assemble(codes: CodesOf, split: Split, config: DiaConfig, planned: Planned) 
     """Lay the utterances of one planned batch out. What fills an empty row is a text of one zero, with a weight of 0."""
     decoder, bucket = config.decoder, planned.bucket
     rows, places = planned.members.shape
+    sequences = (rows, config.steps(bucket.frames), decoder.num_channels)
     empty = Batch(
-        np.full((rows, bucket.text_bytes), dialogue.PADDING, np.int32),
-        np.zeros((rows, places), np.int32),
-        *(
-            np.full((rows, config.steps(bucket.frames), decoder.num_channels), decoder.pad_token_id, np.int32)
-            for _ in range(2)
-        ),
-        np.zeros((rows, places), np.int32),
-        np.zeros((rows, places), np.float32),
+        text_ids=np.full((rows, bucket.text_bytes), dialogue.PADDING, np.int32),
+        text_lengths=np.zeros((rows, places), np.int32),
+        tokens=np.full(sequences, decoder.pad_token_id, np.int32),
+        targets=np.full(sequences, decoder.pad_token_id, np.int32),
+        steps=np.zeros((rows, places), np.int32),
+        weights=np.zeros((rows, places), np.float32),
     )
     empty.text_lengths[:, 0] = 1
     for row, members in enumerate(planned.members):

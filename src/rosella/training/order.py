@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
 
 from rosella import dialogue
 from rosella.errors import UserError
@@ -43,14 +42,15 @@ class Texts(Sequence[np.ndarray]):
 
     def __init__(self, texts: Sequence[bytes]) -> None:
         self.lengths = np.array([len(text) for text in texts], np.int64)
-        self._ends, self._joined = np.cumsum(self.lengths), np.frombuffer(b"".join(texts), np.uint8)
+        self.joined = np.frombuffer(b"".join(texts), np.uint8)
+        self._ends = np.cumsum(self.lengths)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, number: Any) -> Any:
         end = self._ends[number]
-        return self._joined[end - self.lengths[number] : end].astype(np.int32)
+        return self.joined[end - self.lengths[number] : end].astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
     Three million utterances take the bytes of their texts and a few numbers each.
     """
     index = export.index(["text", "frames"])
-    positions = np.flatnonzero(pc.equal(index["split"], split).to_numpy())
+    positions = np.flatnonzero(np.asarray(index["split"]) == split)
     index = index.take(positions)
     texts, usable, rejects = [], np.zeros(len(positions), bool), Counter[str]()
     for piece in index.select(["text", "frames"]).to_batches(max_chunksize=READ_AT_ONCE):
-        for record in piece.to_pylist():
-            ids, reason = _usable(record, data)
+        for text, frames in zip(piece["text"].to_pylist(), piece["frames"].to_pylist(), strict=True):
+            ids, reason = _usable(text, frames, data)
             usable[len(texts) + rejects.total()] = ids is not None
             if ids is None:
                 rejects[reason] += 1
@@ -98,19 +98,19 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
         positions[usable],
         Texts(texts),
         numbers["frames"].astype(np.int64),
-        numbers["sampling_weight"],
+        numbers["sampling_weight"].astype(np.float64),
         (numbers["loss_weight"] if data.loss_weights else np.ones(len(texts))).astype(np.float32),
         dict(rejects),
     )
 
 
-def _usable(record: dict[str, Any], data: DataRecipe) -> tuple[bytes | None, str]:
-    if not record["frames"]:
+def _usable(text: str | None, frames: int | None, data: DataRecipe) -> tuple[bytes | None, str]:
+    if not frames:
         return None, "no frames"
-    if record["frames"] > data.max_frames:
+    if frames > data.max_frames:
         return None, f"longer than data.max_frames {data.max_frames}"
     try:
-        ids = dialogue.encode(record["text"] or "")
+        ids = dialogue.encode(text or "")
     except UserError:
         return None, "text breaks the text rules"
     if len(ids) > data.max_text_bytes:
@@ -283,6 +283,8 @@ def _cut(order: np.ndarray, split: Split, buckets: Sequence[Bucket], fill: np.nd
 def fingerprint(split: Split, buckets: Sequence[Bucket]) -> str:
     """Identifies what a plan is made from: a saved position is only valid with the same utterances and shapes."""
     digest = hashlib.sha256(repr(list(buckets)).encode())
-    for array in (split.rows, split.frames, split.weights, split.loss_weights, *split.texts):
+    for array in (split.rows, split.frames, split.weights, split.loss_weights):
         digest.update(array.tobytes())
+    for first in range(0, len(split.texts.joined), 1 << 24):
+        digest.update(split.texts.joined[first : first + (1 << 24)].astype(np.int32).tobytes())
     return digest.hexdigest()
