@@ -76,3 +76,17 @@ def _equations(jaxpr):
         yield equation
         for inner in jaxprs_in_params(equation.params):
             yield from _equations(inner)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gradients_are_computed_on_this_machine_in_either_type(dtype):
+    """XLA's CPU products of bfloat16 take no transposed factor."""
+    q, k, x, weight = draw((1, 2, 300, 8), (1, 2, 300, 8), (64, 32), (32, 48))
+    bias = jnp.zeros((1, 1, 1, 300))
+
+    def loss(q, k, x, weight):
+        read = attend(jnp.dtype(dtype), q, k, k, bias)
+        return jnp.mean(jnp.square(read)) + jnp.mean(jnp.square(linear(jnp.dtype(dtype), x, weight)))
+
+    found = jax.jit(jax.grad(loss, (0, 1, 2, 3)))(q, k, x, weight)
+    assert all(jnp.isfinite(each).all() and jnp.any(each) for each in found)
