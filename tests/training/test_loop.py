@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from rosella.errors import RosellaError, UserError
+from rosella.measures import BY_THE_CLOCK
 from rosella.runs import read_metrics
 from rosella.training import hooks, loop
 from rosella.training.run import TrainingRun
@@ -31,8 +32,11 @@ def run(path, export, report=lambda values: None, sample=None, start=None, **cha
 
 def timeless(path):
     records = read_metrics(path / "metrics.jsonl")
-    timed = ("frames_per_second",)
-    return [{k: v for k, v in r.items() if k not in timed} for r in records if r["split"] != "time"]
+    return [{k: v for k, v in r.items() if k not in BY_THE_CLOCK} for r in records if r["split"] != "time"]
+
+
+def whole_records(path, split):
+    return [record for record in read_metrics(path / "metrics.jsonl") if record["split"] == split]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,9 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
     records = timeless(path)
     assert [r["step"] for r in records if r["split"] == "train"] == list(range(1, 9))
     assert [r["step"] for r in records if r["split"] == "validation"] == [0, 4, 8]
-    assert all(len(r["codebook_losses"]) == 3 for r in records)
+    assert all(len(r["codebook_losses"]) == len(r["codebook_accuracies"]) == 3 for r in records)
+    assert all(0 <= r["accuracy"] <= 1 for r in records)
+    assert all(0 <= r["mfu"] < 1 and 0 <= r["data_wait"] <= 1 for r in whole_records(path, "train"))
     assert [r["lr"] for r in records if r["split"] == "train"] == pytest.approx([0.01] * 8)
     assert steps(path / "checkpoints") == [8, 6]
     assert {p.name for p in path.iterdir()} >= {"recipe.yaml", "metrics.jsonl", "checkpoints", "log.txt"}

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rosella.training.loss import codebook_sums, combine, default_codebook_weights
+from rosella.training.loss import codebook_hits, codebook_sums, combine, default_codebook_weights
 from training import tiny
 
 DECODER = tiny.config().decoder
@@ -55,3 +55,17 @@ def test_a_step_counts_as_much_as_its_weight():
     sums, counts = codebook_sums(logits, targets, DECODER, jnp.array([[3.0], [0.5]]))
     np.testing.assert_allclose(sums, 3 * first + 0.5 * second, rtol=1e-5)
     np.testing.assert_allclose(counts, 3 * n + 0.5 * m)
+
+
+def test_hits_are_the_likeliest_ids_of_those_that_count():
+    random = np.random.default_rng(2)
+    logits = random.normal(size=(2, 5, 3, 20)).astype(np.float32)
+    targets = logits.argmax(-1)
+    targets[targets > 15] = 0  # ids that may be said
+    targets[0, 0, 1], targets[1, 2] = DECODER.bos_token_id, DECODER.pad_token_id
+    likeliest = targets == logits.argmax(-1)
+    expected = np.where(targets < DECODER.pad_token_id, likeliest, False).sum((0, 1))
+    np.testing.assert_array_equal(codebook_hits(logits, jnp.asarray(targets), DECODER), expected)
+    first = codebook_hits(logits[:1], jnp.asarray(targets[:1]), DECODER)
+    weighted = codebook_hits(logits, jnp.asarray(targets), DECODER, jnp.array([[3.0], [0.0]]))
+    np.testing.assert_allclose(weighted, 3 * first)

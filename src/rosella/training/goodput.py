@@ -33,6 +33,10 @@ class Goodput:
             self._lost[cause] += took - self._inner.pop()
             self._inner[-1] += took
 
+    def lost(self, cause: str) -> float:
+        """Seconds that were lost to one of `CAUSES` so far."""
+        return self._lost[cause]
+
     def began(self) -> None:
         """The first step is done."""
         if self.first_step is None:

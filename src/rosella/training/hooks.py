@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from rosella.training.goodput import Goodput
 from rosella.training.loss import combine
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
+from rosella.training.speed import Speed
 from rosella.training.state import Skeleton, TrainState
 from rosella.training.step import Evaluation
 
@@ -72,9 +72,9 @@ class Hook(Protocol):
 class Log:
     """Writes the metrics of each step while the next one computes, so that nobody waits for numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, speed: Speed) -> None:
         self.pending: list[tuple[int, dict[str, Any]]] = []
-        self.frames, self.since = 0, time.perf_counter()
+        self.speed = speed
 
     def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
         self.pending.append((job.step, metrics))
@@ -87,25 +87,24 @@ class Log:
             self._write(job, step, jax.device_get(metrics))
 
     def _write(self, job: Job, step: int, values: dict[str, Any]) -> None:
-        self.frames += int(values["frames"])
+        self.speed.add(float(values["frames"]), float(values["flops"]))
         _check_finite(job, step, values)
         if step % job.recipe.log_every and step != job.recipe.steps:
             return
-        now = time.perf_counter()
         job.record(
             {
                 "split": "train",
                 "step": step,
                 "loss": _number(values["loss"]),
                 "codebook_losses": [_number(v) for v in values["codebook_losses"]],
+                **_accuracies(values["hits"], values["counts"]),
                 "lr": float(values["lr"]),
                 "grad_norm": _number(values["grad_norm"]),
                 "text_dropped": float(values["text_dropped"]),
                 "bad_steps": int(values["bad_steps"]),
-                "frames_per_second": round(self.frames / (now - self.since), 1),
+                **self.speed.read(),
             }
         )
-        self.frames, self.since = 0, now
 
 
 class Evaluate:
@@ -122,7 +121,9 @@ class Evaluate:
     def run(self, job: Job) -> None:
         with job.goodput.spent("evaluation"):
             results = [self.step(job.state.params, batch) for batch in self.batches()]
-            sums, counts = (np.sum([np.asarray(r[i], np.float64) for r in results], 0) for i in (0, 1))
+            sums, counts, hits = (
+                np.sum([np.asarray(r[i], np.float64) for r in results], 0) for i in range(3)
+            )
         losses = sums / np.maximum(counts, 1)
         loss = float(combine(losses.astype(np.float32), job.recipe.codebook_weights))
         job.record(
@@ -131,6 +132,7 @@ class Evaluate:
                 "step": job.step,
                 "loss": loss,
                 "codebook_losses": losses.round(6).tolist(),
+                **_accuracies(hits, counts),
             }
         )
 
@@ -179,6 +181,15 @@ def _check_finite(job: Job, step: int, values: dict[str, Any]) -> None:
             f"The loss or the gradient was not finite for {in_row} steps in a row, up to step {step}: "
             "lower optimizer.lr, then run the same command in a new directory."
         )
+
+
+def _accuracies(hits: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
+    """Of all codebooks together and of each, from the sums of `objective`."""
+    each = hits / np.maximum(counts, 1e-6)
+    return {
+        "accuracy": round(float(hits.sum() / max(counts.sum(), 1e-6)), 6),
+        "codebook_accuracies": [round(float(share), 6) for share in each],
+    }
 
 
 def _number(value: Any) -> float | None:

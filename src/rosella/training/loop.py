@@ -29,6 +29,7 @@ from rosella.training.optimizer import make_optimizer
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
 from rosella.training.samples import speaks
+from rosella.training.speed import Speed
 from rosella.training.start import Weights, check_export, on_mesh, start
 from rosella.training.state import Skeleton
 from rosella.training.step import make_evaluation, make_step
@@ -189,7 +190,7 @@ def _hooks(
     sample: Sample | None,
     rows: Rows,
 ) -> list[Hook]:
-    log = Log()
+    log = Log(Speed(job.recipe.compute_dtype, job.goodput))
     hooks: list[Hook] = [log]
     if len(validation):
         plan = order.plan_validation(validation, buckets, job.recipe.evaluate.batches, job.config.steps(0))

@@ -38,15 +38,27 @@ def codebook_counts(
     return _counted(targets, decoder, weights)[1].sum((0, 1))
 
 
-def _counted(
-    targets: jax.Array, decoder: DecoderConfig, weights: jax.Array | None
-) -> tuple[jax.Array, jax.Array]:
-    """Which ids count, and how much, [B, L, C]."""
-    counted = delay.learnable(targets, decoder.bos_token_id, decoder.pad_token_id)
-    return counted, counted.astype(jnp.float32) * (1.0 if weights is None else weights[..., None])
+def codebook_hits(
+    logits: jax.Array, targets: jax.Array, decoder: DecoderConfig, weights: jax.Array | None = None
+) -> jax.Array:
+    """Per codebook [C], how many of the ids that `codebook_sums` counts were the likeliest, weighted as there.
+
+    A maximum is needed for the loss anyway, and an arg-max is several times dearer.
+    """
+    _, much = _counted(targets, decoder, weights)
+    chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    return jnp.where(chosen >= logits.max(axis=-1), much, 0).sum((0, 1))
 
 
 def combine(codebook_losses: jax.Array, weights: Sequence[float] | None) -> jax.Array:
     """The scalar to minimise: the mean over codebooks, weighted by `weights` normalised to sum 1."""
     chosen = jnp.asarray(weights or default_codebook_weights(len(codebook_losses)), jnp.float32)
     return (codebook_losses * chosen / chosen.sum()).sum()
+
+
+def _counted(
+    targets: jax.Array, decoder: DecoderConfig, weights: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    """Which ids count, and how much, [B, L, C]."""
+    counted = delay.learnable(targets, decoder.bos_token_id, decoder.pad_token_id)
+    return counted, counted.astype(jnp.float32) * (1.0 if weights is None else weights[..., None])

@@ -14,7 +14,7 @@ from rosella.model.config import DecoderConfig, DiaConfig
 from rosella.model.transformer import Dia
 from rosella.training.alignment import diagonal_bias
 from rosella.training.batches import Batch
-from rosella.training.loss import codebook_counts, codebook_sums, combine
+from rosella.training.loss import codebook_counts, codebook_hits, codebook_sums, combine
 from rosella.training.recipe import Recipe
 
 
@@ -40,22 +40,25 @@ def count(batch: Batch, decoder: DecoderConfig) -> jax.Array:
 
 def learn(
     model: Dia, batch: Batch, counts: jax.Array, step: jax.Array, recipe: Recipe
-) -> tuple[jax.Array, jax.Array]:
-    """The loss of a batch, or the share of some of its rows, and the losses per codebook [C]; `counts` of all of it."""
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The loss of a batch, or the share of some of its rows, and losses and hits per codebook [C]; `counts` of all of it."""
     text = model.encode(batch.text_ids, batch.text_lengths)
     prior = _alignment_prior(batch, step, model.config, recipe.alignment_prior)
     text = text._replace(bias=text.bias + prior)
     logits = model.logits(model.decode(batch.tokens, text, batch.steps))
-    sums, _ = codebook_sums(logits, batch.targets, model.config.decoder, _step_weights(batch))
+    weights = _step_weights(batch)
+    sums, _ = codebook_sums(logits, batch.targets, model.config.decoder, weights)
     losses = sums / jnp.maximum(counts, 1e-6)
-    return combine(losses, recipe.codebook_weights), losses
+    hits = codebook_hits(logits, batch.targets, model.config.decoder, weights)
+    return combine(losses, recipe.codebook_weights), {"codebook_losses": losses, "hits": hits}
 
 
-def evaluate(model: Dia, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """Summed loss and count per codebook [C], nothing dropped."""
+def evaluate(model: Dia, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Summed loss, count and hits per codebook [C], nothing dropped."""
     text = model.encode(batch.text_ids, batch.text_lengths)
     logits = model.logits(model.decode(batch.tokens, text, batch.steps))
-    return codebook_sums(logits, batch.targets, model.config.decoder)
+    sums, counts = codebook_sums(logits, batch.targets, model.config.decoder)
+    return sums, counts, codebook_hits(logits, batch.targets, model.config.decoder)
 
 
 def drop_text(

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rosella.model.flops import training_flops
 from rosella.model.sharding import ROWS
 from rosella.training import objective
 from rosella.training.batches import Batch
@@ -19,8 +20,9 @@ from rosella.training.state import Skeleton, TrainState, abstract_state
 
 Params = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
-Evaluation = Callable[[Params, Batch], tuple[jax.Array, jax.Array]]
-Learn = Callable[[Params, Batch], tuple[tuple[jax.Array, jax.Array], Params]]
+Sums = tuple[jax.Array, jax.Array, jax.Array]
+Evaluation = Callable[[Params, Batch], Sums]
+Learn = Callable[[Params, Batch], tuple[tuple[jax.Array, Metrics], Params]]
 
 
 def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrapped:
@@ -35,7 +37,7 @@ def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrap
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            (loss, losses), gradients, measured = _learn(skeleton, recipe, mesh, state, batch)
+            (loss, learnt), gradients, measured = _learn(skeleton, recipe, mesh, state, batch)
         gradients = jax.lax.with_sharding_constraint(gradients, placed.params)
         gradients, norm = clip(gradients, recipe.optimizer.clip)
         updates, moments = optimizer.update(gradients, state.moments, state.params)
@@ -47,7 +49,7 @@ def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrap
             lambda new, old: jnp.where(good, new, old), (params, moments), (state.params, state.moments)
         )
         counters = {"lr": rate, "grad_norm": norm, "bad_steps": bad, "bad_in_row": in_row}
-        metrics = {"loss": loss, "codebook_losses": losses} | measured | counters
+        metrics = {"loss": loss} | learnt | measured | counters
         return TrainState(params, moments, state.step + 1, state.key, bad, in_row), metrics
 
     rows, whole = NamedSharding(mesh, ROWS), NamedSharding(mesh, PartitionSpec())
@@ -55,14 +57,14 @@ def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrap
 
 
 def make_evaluation(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> Evaluation:
-    """Jitted `(params, batch) -> (summed loss, count)` per codebook, without text dropout; in parts as the step is."""
+    """Jitted `(params, batch) -> (summed loss, count, hits)` per codebook, without text dropout; in parts as the step is."""
     placed = {name: leaf.sharding for name, leaf in skeleton.abstract(mesh).items()}
     rows, whole = NamedSharding(mesh, ROWS), NamedSharding(mesh, PartitionSpec())
 
-    def sums(params: Params, part: Batch) -> tuple[jax.Array, jax.Array]:
+    def sums(params: Params, part: Batch) -> Sums:
         return objective.evaluate(skeleton.join(params), part)
 
-    def evaluate(params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
+    def evaluate(params: Params, batch: Batch) -> Sums:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             return _in_parts(sums, params, batch, recipe.accumulate, mesh)
 
@@ -71,19 +73,20 @@ def make_evaluation(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> Evaluatio
 
 def _learn(
     skeleton: Skeleton, recipe: Recipe, mesh: Mesh, state: TrainState, batch: Batch
-) -> tuple[tuple[jax.Array, jax.Array], Params, Metrics]:
-    """Loss, losses per codebook and gradients of a batch, and what of it is logged."""
+) -> tuple[tuple[jax.Array, Metrics], Params, Metrics]:
+    """Loss, losses and hits per codebook and gradients of a batch, and what of it is logged."""
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-    decoder = skeleton.join(state.params).config.decoder
-    batch, measured = objective.drop(batch, key, recipe, decoder)
-    counts = objective.count(batch, decoder)
+    config = skeleton.join(state.params).config
+    batch, measured = objective.drop(batch, key, recipe, config.decoder)
+    counts = objective.count(batch, config.decoder)
+    flops = training_flops(config, batch.steps.astype(jnp.float32), batch.text_lengths).sum()
 
-    def loss_of(params: Params, part: Batch) -> tuple[jax.Array, jax.Array]:
+    def loss_of(params: Params, part: Batch) -> tuple[jax.Array, Metrics]:
         return objective.learn(skeleton.join(params), part, counts, state.step, recipe)
 
     learn: Learn = jax.value_and_grad(loss_of, has_aux=True)
     losses, gradients = _in_parts(learn, state.params, batch, recipe.accumulate, mesh)
-    return losses, gradients, measured
+    return losses, gradients, measured | {"counts": counts, "flops": flops}
 
 
 def _in_parts(
