@@ -52,6 +52,8 @@ def test_overrides_reach_nested_keys_and_are_saved(path, tmp_path):
         ("model.weights=null", "name a model.preset"),
         ("compute_dtype=float16", "compute_dtype should be 'float32' or 'bfloat16'"),
         ("codebook_weights=[0, 0]", "at least one codebook must count"),
+        ("keep_best=validation/wer", "keep_best is validation/wer, but may be validation/loss, "),
+        ("trackers=[mlflow]", "trackers.0 should be 'tensorboard' or 'wandb', but is 'mlflow'"),
         ("steps.every=3", "Cannot set steps.every: steps is 100, which has no parts"),
         ("steps", "write key=value"),
         ("steps=[", "write it as YAML"),

@@ -39,6 +39,10 @@ class Measure:
             return DASH
         return f"{_number(value)} {self.unit}".strip()
 
+    def between(self, interval: tuple[float, float] | None) -> str:
+        """An interval as a person reads it; empty where there is none."""
+        return "" if interval is None else f"{self.shown(interval[0])} to {self.shown(interval[1])}"
+
     def nearer(self, before: float, after: float) -> float:
         """By how much `after` is nearer to the ideal than `before`; negative where it is further away."""
         if self.ideal is None:
@@ -60,7 +64,13 @@ def by_name(record: Mapping[str, Any]) -> dict[str, float]:
         if key in ("split", "step"):
             continue
         name = f"{record['split']}/{key}"
-        parts = enumerate(value, 1) if isinstance(value, list) else ()
+        parts = (
+            enumerate(value, 1)
+            if isinstance(value, list)
+            else value.items()
+            if isinstance(value, dict)
+            else ()
+        )
         numbers = {f"{name}/{number}": part for number, part in parts} or {name: value}
         found |= {name: float(number) for name, number in numbers.items() if isinstance(number, int | float)}
     return found
@@ -91,6 +101,16 @@ TRAINING = (
     Measure("peak_memory", "Peak memory", None, "GiB", "Of the fullest device; of the process on a CPU."),
 )
 """Of a run's lines of the splits `train` and `validation`."""
+
+TIME = (
+    Measure("seconds", "Time", None, "s", "Since this start of the run."),
+    Measure("productive", "Training", None, "s", "Of it, the seconds that went into steps."),
+    Measure("lost", "Lost", 0.0, "s", "Seconds that went into something else, by what it was."),
+    Measure(
+        "first_step", "To the first step", 0.0, "s", "Seconds from the start to the end of the first step."
+    ),
+)
+"""Of a run's lines of the split `time`."""
 
 BY_THE_CLOCK = frozenset({"frames_per_second", "mfu", "data_wait", "peak_memory"})
 """What two equal runs do not share."""
@@ -152,7 +172,7 @@ RECOGNITION = (
 def measure_of(name: str) -> Measure:
     """The measure of a name as `by_name` gives it, such as `validation/loss`; a KeyError for others."""
     split, _, key = name.partition("/")
-    splits = {"train": TRAINING, "validation": TRAINING, "listening": SPEECH}
+    splits = {"train": TRAINING, "validation": TRAINING, "listening": SPEECH, "time": TIME}
     return {measure.key: measure for measure in splits[split]}[key.split("/")[0]]
 
 

@@ -102,7 +102,8 @@ def test_a_model_that_says_nothing_is_scored(yardstick: Yardstick) -> None:
 def test_saved_scores_come_back(tmp_path: Path, evaluation: ModelEvaluation) -> None:
     save_evaluation(evaluation, tmp_path)
     loaded = load_evaluation(tmp_path)
-    assert (loaded.model, loaded.summary, loaded.clips) == ("good", evaluation.summary, evaluation.clips)
+    assert to_dict(loaded) == to_dict(evaluation) and loaded.clips == evaluation.clips
+    assert loaded.intervals == evaluation.intervals and loaded.intervals["retrieval"] == (1.0, 1.0)
     for name, wave in evaluation.waves.items():
         np.testing.assert_allclose(loaded.waves[name], wave, atol=1e-4)
 
@@ -110,7 +111,7 @@ def test_saved_scores_come_back(tmp_path: Path, evaluation: ModelEvaluation) -> 
 class Listener:
     """Hears the text that a clip's level stands for, or nothing where a clip has no sound."""
 
-    window, batch_size, languages = 10.0, 4, frozenset({"nl"})
+    window, batch_size, languages, version = 10.0, 4, frozenset({"nl"}), "2:verbatim=abc"
 
     def __init__(self, heard) -> None:
         self.heard, self.asked = heard, []
@@ -133,7 +134,28 @@ def test_what_is_said_is_read_back_and_word_errors_are_counted(yardstick: Yardst
     assert [clip.heard for clip in good.clips] == [clip.text for clip in good.clips]
     assert {language for language, _ in listener.asked} == {None}, "a language it does not know is guessed"
     mute = evaluate_model("mute", Reader(lambda text: np.zeros(0, np.float32)), measured)
-    assert mute.summary["wer"] == 1.0
+    assert (mute.summary["wer"], mute.summary["lost"]) == (1.0, 1.0) and np.isnan(mute.summary["wer_kept"])
+    assert to_dict(mute)["facts"]["recogniser_version"] == "2:verbatim=abc"
+
+
+def test_every_seed_says_every_sentence_and_the_intervals_are_over_both(yardstick: Yardstick) -> None:
+    seeds, shown = [], []
+
+    class Seeded(Reader):
+        def speak(self, texts, voice=None, seed=0, max_seconds=None):
+            seeds.append(seed)
+            return super().speak(texts)
+
+    reader = Seeded(lambda text: sentence(text if text != TEXTS[1] else TEXTS[0], 120.0, seed=3))
+    made = evaluate_model(
+        "good", reader, yardstick, seed=5, progress=lambda done: shown.append(done), seeds=3
+    )
+    assert seeds == [5, 10_005, 20_005] and shown == [9, 18, 27]
+    assert len({clip.id for clip in made.clips}) == 27 == made.summary["clips"]
+    assert [clip.text for clip in made.clips[:9]] == [clip.text for clip in made.clips[9:18]]
+    low, high = made.intervals["retrieval"]
+    assert made.summary["retrieval"] == pytest.approx(7 / 9) and low < 7 / 9 < high
+    assert made.facts["seeds"] == "3"
 
 
 def test_a_clip_longer_than_the_window_is_cut_for_reading(yardstick: Yardstick) -> None:

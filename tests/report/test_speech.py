@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evaluate.synthetic_speech import RATE, sentence
+from report.wellformed import Wellformed
 from rosella.evaluate.intelligibility import Retrieval
 from rosella.evaluate.sentences import Sentence
-from rosella.evaluate.speaking import ClipScore, ModelEvaluation, Yardstick
+from rosella.evaluate.speaking import ModelEvaluation, Yardstick
+from rosella.evaluate.summary import ClipScore
 from rosella.measures import SPEECH
 from rosella.report import page, speech
 from rosella.report.facts import CorpusFacts, RecordingFacts, StepFacts, Story, TrainingFacts
@@ -63,32 +64,6 @@ def story() -> Story:
 @pytest.fixture(scope="module")
 def html(story: Story) -> str:
     return speech.draw(story)
-
-
-class Wellformed(HTMLParser):
-    """Checks that tags nest; collects tag names and addresses."""
-
-    VOID = ("meta", "br", "img", "link")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-
-    def handle_starttag(self, tag, attributes) -> None:
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes) -> None:
-        self.handle_starttag(tag, attributes)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag) -> None:
-        assert self.open.pop() == tag
 
 
 def test_the_page_nests_and_needs_nothing_from_outside(html: str) -> None:

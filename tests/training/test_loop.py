@@ -18,7 +18,10 @@ from rosella.measures import BY_THE_CLOCK
 from rosella.runs import read_metrics
 from rosella.training import hooks, loop
 from rosella.training.run import TrainingRun
+from rosella.training.samples import Clip, Spoken
 from rosella.training.state import Skeleton, steps
+from rosella.training.trackers import Tracker
+from rosella.weights import load_model
 from training import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -191,11 +194,12 @@ def test_samples_are_spoken_every_so_often(tmp_path, export):
     run(
         tmp_path,
         export,
-        sample=lambda model, config, step: spoken.append((step, config)),
+        sample=lambda model, config: spoken.append(config) or SPOKEN,
         samples=samples,
         steps=5,
     )
-    assert spoken == [(2, tiny.config()), (4, tiny.config())]
+    assert spoken == [tiny.config()] * 2
+    assert [record["step"] for record in whole_records(tmp_path, "listening")] == [2, 4]
 
 
 def test_training_works_outside_the_main_thread(tmp_path, export):
@@ -204,3 +208,72 @@ def test_training_works_outside_the_main_thread(tmp_path, export):
     thread.start()
     thread.join()
     assert outcomes[0].finished
+
+
+SPOKEN = Spoken(
+    [Clip("0", "hallo", np.zeros(160, np.float32), 16_000, True, "hallo")], {"retrieval": 0.5, "wer": None}
+)
+
+
+def test_what_is_heard_is_a_line_of_the_metrics_and_reaches_the_trackers(tmp_path, export):
+    class Heard(Tracker):
+        def __init__(self):
+            self.heard = []
+
+        def metrics(self, step, values):
+            self.heard.append((step, min(values)))
+
+        def audio(self, step, clip):
+            self.heard.append((step, clip.name))
+
+        def finish(self):
+            self.heard.append("finish")
+
+    tracker = Heard()
+    recipe = tiny.recipe(export.directory, samples={"every": 2, "texts": ["hallo"]}, steps=2)
+    with TrainingRun.locked(tmp_path) as directory:
+        loop.fit(
+            recipe,
+            tiny.model(),
+            tiny.config(),
+            export,
+            directory,
+            sample=lambda model, config: SPOKEN,
+            trackers=[tracker],
+        )
+    assert whole_records(tmp_path, "listening") == [{"split": "listening", "step": 2, "retrieval": 0.5}]
+    assert (tmp_path / "samples" / "00000002-0.wav").is_file()
+    spoken = [(2, "listening/retrieval"), (2, "0"), "finish"]
+    assert tracker.heard[-3:] == spoken and tracker.heard[0] == (0, "validation/accuracy")
+
+
+def test_samples_that_fail_end_no_training(tmp_path, export):
+    def fails(model, config):
+        raise UserError("The text has 90 bytes.")
+
+    notes = []
+    assert run(tmp_path, export, notes.append, fails, samples={"every": 2, "texts": ["a"]}, steps=3).finished
+    assert [v["note"] for v in notes if "no samples" in v.get("note", "")] == [
+        "There are no samples of step 2: UserError: The text has 90 bytes."
+    ]
+
+
+def test_the_best_checkpoint_stays_beside_the_newest_and_survives_a_resume(tmp_path, export):
+    said = iter([0.2, 0.9, 0.4, 0.9, 0.5])  # at steps 1 to 4, then again from 5 on
+    changes = {"keep_best": "listening/retrieval", "samples": {"every": 1, "texts": ["a"]}}
+    changes["checkpoint"] = {"every": 1, "keep": 1}
+    sample = lambda model, config: Spoken([], {"retrieval": next(said)})  # noqa: E731
+    run(tmp_path, export, sample=sample, steps=4, **changes)
+    assert steps(tmp_path / "checkpoints") == [4, 2], "an equal value is not better"
+    assert (tmp_path / "best").resolve() == (tmp_path / "checkpoints" / "00000002").resolve()
+    run(tmp_path, export, sample=sample, steps=5, **changes)
+    assert steps(tmp_path / "checkpoints") == [5, 2]
+    assert load_model(tmp_path / "best")[1] == tiny.config()
+    moved = tmp_path.rename(tmp_path.parent / f"{tmp_path.name}-moved")
+    assert (moved / "best" / "config.json").is_file(), "a run can be moved"
+
+
+def test_the_best_is_saved_when_it_is_found(tmp_path, export):
+    changes = {"keep_best": "validation/loss", "evaluate": {"every": 2, "batches": 1}}
+    run(tmp_path, export, steps=3, checkpoint={"every": 100, "keep": 1}, **changes)
+    assert steps(tmp_path / "checkpoints") == [3, 2]

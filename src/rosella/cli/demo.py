@@ -140,7 +140,7 @@ class Road:
             show(score(model, speak.load(model), self.yardstick, folder, self.seed))
 
         options = ["--model", model, "--sentences", self.heldout, "--recogniser", "mini"]
-        options += ["-o", folder, "--seed", self.seed]
+        options += ["-o", folder, "--seed", self.seed, "--seeds", 1]
         return Step(title, command("evaluate", *options), run, inputs, [folder / "scores.json"], [folder])
 
     def _training(self) -> Step:
@@ -203,12 +203,12 @@ class Road:
 
     @cached_property
     def yardstick(self) -> Yardstick:
-        from rosella.cli.evaluate import reader
         from rosella.codec import load_codec
+        from rosella.evaluate.reading import reader
         from rosella.evaluate.sentences import read_sentences
         from rosella.evaluate.speaking import measure_references
 
-        return measure_references(read_sentences(self.heldout), load_codec("mini"), reader("mini"))
+        return measure_references(read_sentences(self.heldout), load_codec("mini"), reader("mini"), "mini")
 
     @property
     def podcast(self) -> Path:

@@ -13,7 +13,6 @@ import typer
 from rosella.numbers import percent
 
 if TYPE_CHECKING:
-    from rosella.corpus.steps.transcribe import Transcriber
     from rosella.evaluate.speaking import ModelEvaluation, Yardstick
     from rosella.speak import Speaker
 
@@ -34,6 +33,7 @@ def evaluate(
         str | None, typer.Option(help="Reads the speech back: a directory, or a Whisper on the hub.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each sentence is said.")] = 3,
     max_seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Limit of a clip (default: twice the longest reference).")
     ] = None,
@@ -41,6 +41,7 @@ def evaluate(
 ) -> None:
     """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
     from rosella import speak
+    from rosella.evaluate.reading import reader
     from rosella.evaluate.sentences import read_sentences
     from rosella.evaluate.speaking import measure_references, to_dict
     from rosella.report.facts import Story
@@ -49,24 +50,14 @@ def evaluate(
     wanted = read_sentences(sentences)
     speaker = speak.load(model)
     transcriber = reader(recogniser) if recogniser else None
-    yardstick = measure_references(wanted, speaker.codec, transcriber)
-    evaluation = score(model, speaker, yardstick, out, seed, max_seconds)
+    yardstick = measure_references(wanted, speaker.codec, transcriber, recogniser or "")
+    evaluation = score(model, speaker, yardstick, out, seed, max_seconds, seeds)
     write_page(Story(yardstick, evaluation), out / "report.html")
     if as_json:
         print(json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
         return
     show(evaluation)
     print(f"The report is {out / 'report.html'}.")
-
-
-def reader(recogniser: str) -> Transcriber:
-    """What writes down every word that is said, fillers included, if the recogniser can."""
-    from rosella import devices
-    from rosella.asr.recogniser import Recogniser
-    from rosella.corpus.steps.transcribe import Transcriber
-
-    loaded = Recogniser.load(recogniser, devices.share_card())
-    return Transcriber({loaded.kinds[0]: loaded})
 
 
 def score(
@@ -76,13 +67,14 @@ def score(
     out: Path,
     seed: int,
     max_seconds: float | None = None,
+    seeds: int = 1,
 ) -> ModelEvaluation:
     """Speak and score with progress on standard error, and keep everything in `out`."""
     from rosella.cli.progress import progress
     from rosella.evaluate.speaking import evaluate_model, save_evaluation
 
-    with redirect_stdout(sys.stderr), progress("speaking", len(yardstick.spoken)) as update:
-        evaluation = evaluate_model(name, speaker, yardstick, seed, max_seconds, update)
+    with redirect_stdout(sys.stderr), progress("speaking", seeds * len(yardstick.spoken)) as update:
+        evaluation = evaluate_model(name, speaker, yardstick, seed, max_seconds, update, seeds)
     save_evaluation(evaluation, out)
     return evaluation
 
@@ -94,10 +86,13 @@ def show(evaluation: ModelEvaluation) -> None:
 
     from rosella.measures import CONTROLS, SPEECH
 
-    table, summary = Table("score", "value", box=None), evaluation.summary
+    table, summary = Table("score", "value", "95 % interval", box=None), evaluation.summary
     for measure in SPEECH:
-        table.add_row(measure.name, measure.shown(summary.get(measure.key)))
+        within = evaluation.intervals.get(measure.key)
+        table.add_row(measure.name, measure.shown(summary.get(measure.key)), measure.between(within))
     for key, name in CONTROLS.items():
         if key in summary:
             table.add_row(f"  control: {name}", percent(summary[key]))
     Console().print(table)
+    if "recogniser" in (facts := evaluation.facts):
+        print(f"Read back by {facts['recogniser']} ({facts['recogniser_version']}); {facts['normaliser']}.")

@@ -35,6 +35,7 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML recipe; see the folder recipes.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to it, as key=value.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run directory (default: runs/<recipe>).")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the run's page in a browser.")] = False,
 ) -> None:
     """Train a speaking model; the same command again continues an interrupted run."""
     from rosella.recipes import load_recipe
@@ -47,7 +48,11 @@ def train(
     hosts.join()
 
     def learn(recipe: Recipe, run: TrainingRun, report: Report) -> Outcome:
-        return train(recipe, run, report if run.writes() else unread)
+        from rosella.evaluate.listening import listener
+        from rosella.report.run import RunPage
+
+        page = RunPage(in_browser) if show else RunPage()
+        return train(recipe, run, report if run.writes() else unread, listener, [page])
 
     carry_out(
         loaded,
@@ -58,6 +63,14 @@ def train(
         validation=lambda values: f"{values['loss']:.3f}",
         speed=lambda values: f"{values['frames_per_second']:.0f} frames/s",
     )
+
+
+def in_browser(page: Path) -> None:
+    """Open a page where there is a browser."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        print(f"There is no browser here; the run's page is {page}.")
 
 
 def carry_out(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rosella.asr.scores import Pair, plain_words, score
+from rosella.asr.scores import Errors, Pair, plain_words, word_errors
 from rosella.corpus.recogniser import Clip
 from rosella.corpus.steps.transcribe import Transcriber
 from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave
@@ -15,13 +15,30 @@ from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave
 if TYPE_CHECKING:
     from rosella.evaluate.sentences import Sentence
 
+NORMALISER = "words alone: no case, punctuation, speaker tags or events; numbers as they are written"
+"""What is done to both texts before their words are compared (`asr.scores.plain_words`)."""
+
 
 @dataclass(frozen=True)
 class Reading:
-    """What was heard of each clip, and the word errors of all together, without tags and events."""
+    """What was heard of each clip, and its word errors against what should be said."""
 
     heard: list[str]
-    wer: float
+    errors: list[Errors]
+
+    @property
+    def wer(self) -> float:
+        """Of all clips together."""
+        return sum(each.edits for each in self.errors) / max(1, sum(each.length for each in self.errors))
+
+
+def reader(recogniser: str) -> Transcriber:
+    """What writes down every word that is said, fillers included, if the recogniser can."""
+    from rosella import devices
+    from rosella.asr.recogniser import Recogniser
+
+    loaded = Recogniser.load(recogniser, devices.share_card())
+    return Transcriber({loaded.kinds[0]: loaded})
 
 
 def read_back(transcriber: Transcriber, sentences: Sequence[Sentence], waves: Sequence[Wave]) -> Reading:
@@ -38,16 +55,11 @@ def read_back(transcriber: Transcriber, sentences: Sequence[Sentence], waves: Se
         ]
         for name, made in transcriber.write(clips, cut).items():
             heard[int(name)] = next(iter(made.transcripts.values())).text
-    return Reading(heard, word_error_rate(sentences, heard))
-
-
-def word_error_rate(sentences: Sequence[Sentence], heard: Sequence[str]) -> float:
-    """Word errors over all words that should be said, whoever should say them."""
     pairs = [
-        Pair(" ".join(plain_words(sentence.text)), " ".join(plain_words(written)), sentence.language or None)
+        Pair(" ".join(plain_words(sentence.text)), " ".join(plain_words(written)))
         for sentence, written in zip(sentences, heard, strict=True)
     ]
-    return score(pairs).words.rate or 0.0
+    return Reading(heard, [word_errors(pair) for pair in pairs])
 
 
 def _language(transcriber: Transcriber, sentence: Sentence) -> str | None:

@@ -10,21 +10,23 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rosella import audio
+from rosella import audio, dialogue
 from rosella.codec import Codec
 from rosella.codec.quality import stoi
 from rosella.corpus.steps.transcribe import Transcriber
 from rosella.errors import UserError
-from rosella.evaluate import intelligibility, pace
+from rosella.evaluate import intelligibility
+from rosella.evaluate.identity import Voices
 from rosella.evaluate.intelligibility import Retrieval, Wave
-from rosella.evaluate.reading import read_back
+from rosella.evaluate.reading import NORMALISER, read_back
 from rosella.evaluate.sentences import Sentence, VoiceClip
+from rosella.evaluate.summary import ClipScore, Interval, intervals, statistics
 from rosella.evaluate.voice import closeness
 from rosella.files import write_text
 from rosella.progress import Progress, unheard
@@ -32,6 +34,8 @@ from rosella.speak import Speaker, Speech, Voice
 
 LONGEST_RATIO = 2.0
 """A clip gets this many times the seconds of the longest reference, then counts as not having stopped."""
+SEEDS_APART = 10_000
+"""The clips of one seed take as many seeds from it on as there are sentences."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,45 @@ class Yardstick:
     codec_stoi: float
     transcriber: Transcriber | None = None
     control_wer: float = math.nan  # of the round trips, by the transcriber
+    recogniser: str = ""
+    voices: Voices = field(default_factory=Voices)
+    prompts: dict[VoiceClip, Voice] = field(default_factory=dict)  # as they were asked for, at 16 kHz
+    tagged: dict[VoiceClip, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def spoken(self) -> list[int]:
         """Indices of the sentences a model is asked to say."""
         return [index for index, sentence in enumerate(self.sentences) if sentence.speak]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """By whom and how words were compared, if they were."""
+        if self.transcriber is None:
+            return {}
+        return {
+            "recogniser": self.recogniser,
+            "recogniser_version": self.transcriber.version,
+            "normaliser": NORMALISER,
+        }
+
+    def prompt(self, index: int) -> Voice | None:
+        """The clip that shows a sentence's voice, at 16 kHz."""
+        clip = self.sentences[index].voice
+        if clip is None:
+            return None
+        if clip not in self.prompts:
+            self.prompts[clip] = _voice(clip, intelligibility.SAMPLE_RATE)
+        return self.prompts[clip]
+
+    def tagged_voices(self, index: int) -> dict[str, np.ndarray]:
+        """The voices of a sentence's prompt by their tags, where it has several that can be told apart."""
+        clip, prompt = self.sentences[index].voice, self.prompt(index)
+        if clip is None or prompt is None:
+            return {}
+        if clip not in self.tagged:
+            several = len(set(dialogue.speaker_tags(clip.text))) > 1
+            self.tagged[clip] = self.voices.by_tag(clip.text, prompt.audio) if several else {}
+        return self.tagged[clip]
 
     @property
     def groups(self) -> list[str]:
@@ -64,41 +102,30 @@ class Yardstick:
 
 
 @dataclass(frozen=True)
-class ClipScore:
-    """One generated sentence. `rank` 1 of `candidates`: its own reference was the nearest."""
-
-    id: str
-    speaker: str
-    language: str
-    text: str
-    rank: int
-    candidates: int
-    stopped: bool
-    seconds: float
-    reference_seconds: float
-    pitch_semitones: float | None
-    spectrum_db: float
-    heard: str | None = None
-    """What a recogniser read back."""
-
-
-@dataclass(frozen=True)
 class ModelEvaluation:
-    """Scores of a model (`summary`, the keys of `summarise`) and of each clip, with the waveforms by id."""
+    """Scores of a model (`summary`, the keys of `summarise`) and of each clip, with the waveforms by id.
+
+    The sentences with the first seed come first. `intervals` are those of the measures, `facts` say how it was done.
+    """
 
     model: str
     summary: dict[str, float]
     clips: list[ClipScore]
     waves: dict[str, Wave]
     sample_rate: int
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 def measure_references(
-    sentences: Sequence[Sentence], codec: Codec, transcriber: Transcriber | None = None
+    sentences: Sequence[Sentence],
+    codec: Codec,
+    transcriber: Transcriber | None = None,
+    recogniser: str = "",
 ) -> Yardstick:
     """Read the references at the codec's rate, send them through it and score what comes back.
 
-    With a transcriber, what is spoken is read back too.
+    With a transcriber, by the name of `recogniser`, what is spoken is read back too.
     """
     references = [_reference(sentence, codec.sample_rate) for sentence in sentences]
     spoken = [index for index, sentence in enumerate(sentences) if sentence.speak]
@@ -124,6 +151,7 @@ def measure_references(
         similarity,
         transcriber,
         read_back(transcriber, wanted, coded).wer if transcriber else math.nan,
+        recogniser,
     )
 
 
@@ -134,55 +162,65 @@ def evaluate_model(
     seed: int = 0,
     max_seconds: float | None = None,
     progress: Progress = unheard,
+    seeds: int = 1,
 ) -> ModelEvaluation:
-    """Generate every sentence to be spoken and score it; `progress` hears how many are done.
+    """Generate every sentence to be spoken, once for each of `seeds`, and score it; `progress` hears how many are done.
 
     A clip that has not ended after `max_seconds` (default: `yardstick.max_seconds`) counts as not stopped.
     """
     start = time.perf_counter()
-    speeches = _speak_all(speaker, yardstick, seed, max_seconds or yardstick.max_seconds, progress)
+    limit, count = max_seconds or yardstick.max_seconds, len(yardstick.spoken)
+    speeches: list[Speech] = []
+    for number in range(seeds):
+        speeches += _speak_all(
+            speaker, yardstick, seed + SEEDS_APART * number, limit, progress, number * count
+        )
     work_seconds = time.perf_counter() - start
-    spoken = yardstick.spoken
     sample_rate = speeches[0].sample_rate
-    spoken_waves = [_not_empty(speech.waveform, sample_rate) for speech in speeches]
-    generated = [_at_16k(wave, sample_rate) for wave in spoken_waves]
+    waves = [_not_empty(speech.waveform, sample_rate) for speech in speeches]
+    generated = [_at_16k(wave, sample_rate) for wave in waves]
     references = [_at_16k(wave, yardstick.sample_rate) for wave in yardstick.references]
-    found = intelligibility.sentence_retrieval(generated, references, spoken, yardstick.groups)
+    own = yardstick.spoken * seeds
+    found = intelligibility.sentence_retrieval(generated, references, own, yardstick.groups)
+    stopped = [speech.stopped for speech in speeches]
     clips = [
-        _score(yardstick.sentences[own], wave, references[own], speech.stopped, found, row)
-        for row, (own, wave, speech) in enumerate(zip(spoken, generated, speeches, strict=True))
+        _score(yardstick, wave, references, stopped[row], found, row) for row, wave in enumerate(generated)
     ]
+    if seeds > 1:
+        clips = [replace(clip, id=f"{clip.id}-{1 + row // count}") for row, clip in enumerate(clips)]
+    clips = _read(clips, [yardstick.sentences[index] for index in own], generated, yardstick.transcriber)
     summary = summarise(clips, found, yardstick, work_seconds)
-    if yardstick.transcriber is not None:
-        reading = read_back(yardstick.transcriber, [yardstick.sentences[own] for own in spoken], generated)
-        clips = [replace(clip, heard=heard) for clip, heard in zip(clips, reading.heard, strict=True)]
-        summary |= {"wer": reading.wer, "wer_round_trip": yardstick.control_wer}
-    waves = {clip.id: wave for clip, wave in zip(clips, spoken_waves, strict=True)}
-    return ModelEvaluation(name, summary, clips, waves, sample_rate)
+    by_id = {clip.id: wave for clip, wave in zip(clips, waves, strict=True)}
+    return ModelEvaluation(
+        name,
+        summary,
+        clips,
+        by_id,
+        sample_rate,
+        intervals(clips, seeds),
+        yardstick.facts | {"seeds": str(seeds)},
+    )
 
 
 def summarise(
     clips: Sequence[ClipScore], found: Retrieval, yardstick: Yardstick, work_seconds: float
 ) -> dict[str, float]:
     """The numbers of a model, by name; shares and rates from 0 to 1."""
-    paces = pace.measure(
-        [clip.stopped for clip in clips],
-        [clip.seconds for clip in clips],
-        [clip.reference_seconds for clip in clips],
-        yardstick.frame_rate,
-        work_seconds,
-    )
-    pitches = [clip.pitch_semitones for clip in clips if clip.pitch_semitones is not None]
+    speed = sum(clip.seconds for clip in clips) / work_seconds
+    measured = statistics(clips)
+    if yardstick.transcriber is None:
+        measured = {key: value for key, value in measured.items() if key not in ("wer", "wer_kept", "lost")}
+    else:
+        measured["wer_round_trip"] = yardstick.control_wer
     return {
         "clips": len(clips),
-        "retrieval": found.rate,
+        **measured,
         "retrieval_hits": found.hits,
         "retrieval_chance": found.chance,
         "retrieval_round_trip": yardstick.control.rate,
         "retrieval_shuffled_text": intelligibility.shuffled_text(found, yardstick.groups).rate,
-        **asdict(paces),
-        "pitch_semitones": float(np.median(pitches)) if pitches else float("nan"),
-        "spectrum_db": float(np.median([clip.spectrum_db for clip in clips])),
+        "frames_per_second": speed * yardstick.frame_rate,
+        "real_time_factor": speed,
         "codec_stoi": yardstick.codec_stoi,
         "work_seconds": work_seconds,
     }
@@ -205,7 +243,9 @@ def load_evaluation(directory: Path) -> ModelEvaluation:
     clips = [ClipScore(**clip) for clip in values["clips"]]
     rate = values["sample_rate"]
     waves = {clip.id: audio.decode(directory / "audio" / f"{clip.id}.flac", rate) for clip in clips}
-    return ModelEvaluation(values["model"], values["summary"], clips, waves, rate)
+    summary = {key: math.nan if value is None else value for key, value in values["summary"].items()}
+    ranges = {key: (low, high) for key, (low, high) in values.get("intervals", {}).items()}
+    return ModelEvaluation(values["model"], summary, clips, waves, rate, ranges, values.get("facts", {}))
 
 
 def to_dict(evaluation: ModelEvaluation) -> dict[str, Any]:
@@ -214,15 +254,17 @@ def to_dict(evaluation: ModelEvaluation) -> dict[str, Any]:
     return {
         "model": evaluation.model,
         "sample_rate": evaluation.sample_rate,
+        **({"facts": evaluation.facts} if evaluation.facts else {}),
         "summary": summary,
+        "intervals": evaluation.intervals,
         "clips": [asdict(clip) for clip in evaluation.clips],
     }
 
 
 def _speak_all(
-    speaker: Speaker, yardstick: Yardstick, seed: int, max_seconds: float, progress: Progress
+    speaker: Speaker, yardstick: Yardstick, seed: int, max_seconds: float, progress: Progress, before: int
 ) -> list[Speech]:
-    """One batch per voice; the results in the order of `yardstick.spoken`."""
+    """One batch per voice; the results in the order of `yardstick.spoken`. `before` clips were made before these."""
     batches: dict[VoiceClip | None, list[int]] = {}
     for index in yardstick.spoken:
         batches.setdefault(yardstick.sentences[index].voice, []).append(index)
@@ -232,7 +274,7 @@ def _speak_all(
         texts = [yardstick.sentences[index].text for index in indices]
         batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds)
         speeches.update(zip(indices, batch, strict=True))
-        progress(len(speeches))
+        progress(before + len(speeches))
     return [speeches[index] for index in yardstick.spoken]
 
 
@@ -246,9 +288,11 @@ def _voice(clip: VoiceClip, sample_rate: int) -> Voice:
 
 
 def _score(
-    sentence: Sentence, wave: Wave, reference: Wave, stopped: bool, found: Retrieval, row: int
+    yardstick: Yardstick, wave: Wave, references: Sequence[Wave], stopped: bool, found: Retrieval, row: int
 ) -> ClipScore:
-    """Score one clip; both waveforms at 16 kHz."""
+    """Score one clip; all waveforms at 16 kHz."""
+    own = int(found.own[row])
+    sentence, reference, prompt = yardstick.sentences[own], references[own], yardstick.prompt(own)
     close = closeness(wave, reference)
     return ClipScore(
         id=sentence.id,
@@ -262,7 +306,25 @@ def _score(
         reference_seconds=len(reference) / intelligibility.SAMPLE_RATE,
         pitch_semitones=None if np.isnan(close.pitch_semitones) else close.pitch_semitones,
         spectrum_db=close.spectrum_db,
+        similarity=yardstick.voices.similarity(wave, reference if prompt is None else prompt.audio),
+        turns_right=yardstick.voices.turns_right(sentence.text, wave, yardstick.tagged_voices(own)),
     )
+
+
+def _read(
+    clips: list[ClipScore],
+    sentences: Sequence[Sentence],
+    waves: Sequence[Wave],
+    transcriber: Transcriber | None,
+) -> list[ClipScore]:
+    """The clips with what a recogniser hears in them."""
+    if transcriber is None:
+        return clips
+    reading = read_back(transcriber, sentences, waves)
+    return [
+        replace(clip, heard=heard, word_edits=errors.edits, words=errors.length)
+        for clip, heard, errors in zip(clips, reading.heard, reading.errors, strict=True)
+    ]
 
 
 def _not_empty(wave: np.ndarray, sample_rate: int) -> Wave:

@@ -121,11 +121,16 @@ def _heard(corpus: Corpus, said: Path) -> Iterator[HeardFacts]:
 def training_facts(metrics: Path) -> TrainingFacts:
     """The losses in a run's `metrics.jsonl`."""
     records = read_metrics(metrics)
-    return TrainingFacts(
-        steps=max(record["step"] for record in records),
-        train=_curves([record for record in records if record["split"] == "train"]),
-        validation=_curves([record for record in records if record["split"] == "validation"]),
+    return TrainingFacts(max(record["step"] for record in records), *codebook_curves(records))
+
+
+def codebook_curves(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Curve], dict[str, Curve]]:
+    """Codebook number -> losses, in training and in validation."""
+    train, validation = (
+        _curves([record for record in records if record["split"] == split])
+        for split in ("train", "validation")
     )
+    return train, validation
 
 
 def machine_facts() -> dict[str, str]:

@@ -73,6 +73,41 @@ def loss_curves(train: Mapping[str, Curve], validation: Mapping[str, Curve]) -> 
     return _svg(draw, 6.4, 3.0)
 
 
+def curves(lines: Mapping[str, Curve], what: str, dotted: Sequence[str] = ()) -> str:
+    """Values over the steps; those that are `dotted` were measured now and then."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for (name, curve), colour in zip(lines.items(), _colours(len(lines)), strict=True):
+            style = (
+                {"marker": "o", "markersize": 3.5, "linewidth": 0.8} if name in dotted else {"linewidth": 1.1}
+            )
+            axes.plot(*curve, color=colour, label=name, **style)
+        axes.set(xlabel="step", ylabel=what)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    return _svg(draw, 6.4, 2.4)
+
+
+def panels(lines: Mapping[str, Curve], across: int = 3) -> str:
+    """A small plot of its own for each, over the steps."""
+
+    def draw(figure: Any) -> None:
+        rows = -(-len(lines) // across)
+        places = figure.subplots(rows, across, squeeze=False).flat
+        for axes, (name, (steps, values)) in zip(places, lines.items(), strict=False):
+            few = {"marker": "o", "markersize": 2.5} if len(steps) <= 20 else {}
+            axes.plot(steps, values, color=TEAL, linewidth=1.1, **few)
+            axes.set_title(name, loc="left", fontsize=8.5, pad=3)
+            axes.tick_params(labelsize=7)
+            axes.ticklabel_format(axis="y", scilimits=(-3, 4))
+            axes.yaxis.get_offset_text().set_fontsize(7)
+        for axes in places:
+            axes.set_visible(False)
+
+    return _svg(draw, 6.4, 1.45 * -(-len(lines) // across))
+
+
 def spectrograms(clips: Sequence[tuple[str, Wave]]) -> str:
     """Mel spectrograms of 16 kHz clips one under the other, on one time axis."""
 

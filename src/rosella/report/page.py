@@ -69,14 +69,28 @@ def figure(svg: str, caption: str, kind: str = "") -> Html:
 
 def player(label: object, wave: np.ndarray, sample_rate: int) -> Html:
     """An audio player of a mono waveform [N], embedded as MP3, which every browser plays."""
-    source = f'<audio controls preload="none" src="data:audio/mpeg;base64,{_mp3(wave, sample_rate)}"></audio>'
+    return player_of(label, mp3(wave, sample_rate))
+
+
+def player_of(label: object, mp3: str) -> Html:
+    """An audio player of what `mp3` made."""
+    source = f'<audio controls preload="none" src="data:audio/mpeg;base64,{mp3}"></audio>'
     return element("div", join([element("span", label), Html(source)]), "player")
 
 
-def render(title: str, parts: Iterable[object]) -> str:
-    """The whole page, under its title."""
+def render(title: str, parts: Iterable[object], refresh: int | None = None) -> str:
+    """The whole page, under its title; one that is written anew loads itself every `refresh` seconds."""
     template = Template((files("rosella.report") / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(title=escape(title), body=join(parts).markup)
+    body = join([*parts, Html(_REFRESH % (1000 * refresh))] if refresh else parts)
+    return template.substitute(title=escape(title), body=body.markup)
+
+
+_REFRESH = """<script>
+setInterval(() => {
+  if (![...document.querySelectorAll("audio")].some(each => !each.paused)) location.reload();
+}, %d);
+</script>"""
+"""Whoever listens is not disturbed."""
 
 
 def _row(tag: str, cells: Sequence[object], kinds: Sequence[str], row_kind: str = "") -> Html:
@@ -89,7 +103,8 @@ def _cell(value: object) -> object:
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
 
-def _mp3(wave: np.ndarray, sample_rate: int) -> str:
+def mp3(wave: np.ndarray, sample_rate: int) -> str:
+    """A mono waveform [N] as MP3 in base64."""
     import soundfile
 
     if sample_rate not in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000):

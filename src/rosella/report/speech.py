@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rosella import audio
 from rosella.evaluate.intelligibility import SAMPLE_RATE
-from rosella.evaluate.speaking import ClipScore, ModelEvaluation
+from rosella.evaluate.speaking import ModelEvaluation
+from rosella.evaluate.summary import ClipScore
 from rosella.files import write_text
 from rosella.measures import SPEECH, Measure
 from rosella.numbers import DASH, counted, percent
@@ -53,9 +54,10 @@ def _sentences(story: Story) -> Iterable[str]:
         yield f"into {counted(len(seconds), 'utterance')} and turned them into codes."
     if story.training:
         yield f"A small speaking model was fine-tuned on them for {story.training.steps:,} steps."
-    summary, count = story.after.summary, len(story.after.clips)
+    summary, count, sentences = story.after.summary, len(story.after.clips), len(story.yardstick.spoken)
+    often = f", {count // sentences} times each" if count > sentences else ""
     yield (
-        f"The model then said {counted(count, 'sentence')} it was never trained on: "
+        f"The model then said {counted(sentences, 'sentence')} it was never trained on{often}: "
         f"{summary['retrieval_hits']:.0f} of {count} can be told from all others by their sound"
     )
     if story.before:
@@ -87,10 +89,17 @@ def _score_row(measure: Measure, story: Story) -> list[object]:
     name = join([measure.name, element("span", measure.meaning, "who")])
     after = story.after.summary.get(measure.key)
     if story.before is None:
-        return [name, _number(measure.shown(after))]
+        return [name, _value(measure, story.after)]
     before = story.before.summary.get(measure.key)
     gain = _gain(measure, before, after)
-    return [name, _number(measure.shown(before)), _number(measure.shown(after)), gain]
+    return [name, _value(measure, story.before), _value(measure, story.after), gain]
+
+
+def _value(measure: Measure, evaluation: ModelEvaluation) -> Html:
+    """A score above its interval."""
+    within = measure.between(evaluation.intervals.get(measure.key))
+    shown = _number(measure.shown(evaluation.summary.get(measure.key)))
+    return join([shown, element("span", within, "who number")]) if within else shown
 
 
 def _number(shown: str) -> Html:
@@ -112,16 +121,22 @@ def _controls(evaluation: ModelEvaluation) -> Html:
         f"{_percent(summary['retrieval_round_trip'])}, which is what a perfect model could reach. Scored "
         f"against a wrong sentence, the model reaches {_percent(summary['retrieval_shuffled_text'])}; "
         f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of "
-        f"the round trip, 0 to 1) is {summary['codec_stoi']:.2f}.{_reader(summary)}",
+        f"the round trip, 0 to 1) is {summary['codec_stoi']:.2f}.{_reader(summary, evaluation.facts)}",
         "note",
     )
 
 
-def _reader(summary: Mapping[str, float]) -> str:
+def _reader(summary: Mapping[str, float], facts: Mapping[str, str]) -> str:
     if "wer_round_trip" not in summary:
         return ""
     errors = _percent(summary["wer_round_trip"])
-    return f" The recogniser has {errors} word errors on the references through the codec."
+    return f" The recogniser{_named(facts)} has {errors} word errors on the references through the codec."
+
+
+def _named(facts: Mapping[str, str]) -> str:
+    if not facts.get("recogniser"):
+        return ""
+    return f" {facts['recogniser']} ({facts['recogniser_version']}; {facts['normaliser']})"
 
 
 def _listen(story: Story) -> Html:
@@ -130,7 +145,7 @@ def _listen(story: Story) -> Html:
         "“understood” means that the right reference is the nearest one.",
         "note",
     )
-    return section("Listen", intro, *[_card(story, row) for row in range(len(story.after.clips))])
+    return section("Listen", intro, *[_card(story, row) for row in range(len(story.yardstick.spoken))])
 
 
 def _card(story: Story, row: int) -> Html:
@@ -201,7 +216,9 @@ def _training(training: TrainingFacts) -> Html:
 
 
 def _spectrograms(story: Story) -> Html:
-    shown = [_spectrogram(story, row) for row in range(min(SPECTROGRAM_SENTENCES, len(story.after.clips)))]
+    shown = [
+        _spectrogram(story, row) for row in range(min(SPECTROGRAM_SENTENCES, len(story.yardstick.spoken)))
+    ]
     return section("How it looks", *shown)
 
 

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
 from rosella.errors import RosellaError
+from rosella.measures import by_name, measure_of
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
-from rosella.progress import Report
-from rosella.training import hosts
+from rosella.runs import read_metrics
+from rosella.training import hosts, samples
 from rosella.training import state as checkpoints
 from rosella.training.batches import Batch
 from rosella.training.goodput import Goodput
 from rosella.training.loss import combine
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
+from rosella.training.samples import Sample
 from rosella.training.speed import Speed
 from rosella.training.state import Skeleton, TrainState
 from rosella.training.step import Evaluation
+from rosella.training.trackers import Trackers
 
 BAD_STEPS_IN_ROW = 25
-
-Sample = Callable[[Dia, DiaConfig, int], None]
 
 
 @dataclass
@@ -38,13 +39,17 @@ class Job:
     config: DiaConfig
     skeleton: Skeleton
     run: TrainingRun
-    report: Report
+    report: Trackers
     state: TrainState
     step: int
     batches: Any
     data: str
     goodput: Goodput
     saving: bool = False
+    latest: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Of each measure by its name, the step it was last recorded at and its value."""
+    best: int | None = None
+    """The step that is the best so far by the recipe's `keep_best`."""
 
     def __post_init__(self) -> None:
         self.saver = checkpoints.Saver(self.run.checkpoints)
@@ -58,6 +63,7 @@ class Job:
 
     def record(self, values: dict[str, Any]) -> None:
         self.run.record(values)
+        self.latest |= {name: (values["step"], value) for name, value in by_name(values).items()}
         self.report(values)
 
     def note(self, sentence: str) -> None:
@@ -138,17 +144,53 @@ class Evaluate:
 
 
 class Speak:
-    """Hands the model to `sample`, which writes what it says."""
+    """Lets the model speak, keeps what it said and records what was measured of it. What fails there ends no training."""
 
-    def __init__(self, sample: Sample) -> None:
-        self.sample = sample
+    def __init__(self, sample: Sample, log: Log) -> None:
+        self.sample, self.log = sample, log
 
     def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
         if job.step % job.recipe.samples.every == 0:
+            self.log.flush(job)
             with job.goodput.spent("samples"):
                 model = job.model()
                 if job.run.writes():
-                    self.sample(model, job.config, job.step)
+                    self._speak(job, model)
+
+    def _speak(self, job: Job, model: Dia) -> None:
+        try:
+            spoken = self.sample(model, job.config)
+            samples.keep(spoken, job.run, job.step)
+        except Exception as error:
+            job.note(f"There are no samples of step {job.step}: {type(error).__name__}: {error}")
+            return
+        values = {key: value for key, value in spoken.values.items() if value is not None}
+        job.record({"split": "listening", "step": job.step, **values})
+        for clip in spoken.clips:
+            job.report.audio(job.step, clip)
+
+
+class Best:
+    """Finds out whether a step is the best so far by one measure. What it remembers, it finds in `metrics.jsonl`."""
+
+    def __init__(self, name: str, job: Job) -> None:
+        self.name, self.measure, self.value = name, measure_of(name), math.nan
+        saved = set(job.run.steps())
+        for record in read_metrics(job.run.metrics):
+            value = by_name(record).get(name) if record["step"] in saved else None
+            if value is not None and self._better(job, value):
+                job.best, self.value = record["step"], value
+
+    def __call__(self, job: Job, metrics: dict[str, Any], last: bool) -> None:
+        step, value = job.latest.get(self.name, (None, math.nan))
+        better = step == job.step and self._better(job, value)
+        if self.name.startswith("listening/") and job.step % job.recipe.samples.every == 0:
+            better = hosts.any_says(better)  # only one of several processes listens
+        if better:
+            job.best, self.value = job.step, value
+
+    def _better(self, job: Job, value: float) -> bool:
+        return job.best is None or self.measure.nearer(self.value, value) > 0
 
 
 class Save:
@@ -161,11 +203,11 @@ class Save:
         recipe = job.recipe.checkpoint
         # Whether anybody is saving may be known a step late.
         idle = not job.saving and job.step > self.saved + 1
-        if last or job.step % recipe.every == 0 or (recipe.continuous and idle):
+        if last or job.step % recipe.every == 0 or job.step == job.best or (recipe.continuous and idle):
             self.log.flush(job)
             progress = {"step": job.step, "iterator": job.batches.get_state(), "data": job.data}
             with job.goodput.spent("save"):
-                job.saver.save(job.state, progress, job.recipe, job.config)
+                job.saver.save(job.state, progress, job.recipe, job.config, job.best)
                 if last:
                     job.saver.wait()
             self.saved = job.step

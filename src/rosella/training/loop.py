@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -13,26 +13,29 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rosella import devices
+from rosella.codec import Codec
 from rosella.errors import UserError
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.progress import Report, unread
 from rosella.runs import stop_signals
 from rosella.shards.read import Export
+from rosella.speak import Speaker
 from rosella.training import batches as data
 from rosella.training import hosts, order, programs
 from rosella.training import state as checkpoints
 from rosella.training.goodput import Goodput
-from rosella.training.hooks import Evaluate, Hook, Job, Log, Sample, Save, Speak
+from rosella.training.hooks import Best, Evaluate, Hook, Job, Log, Save, Speak
 from rosella.training.mesh import Rows, check_mesh, choose_mesh
 from rosella.training.optimizer import make_optimizer
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
-from rosella.training.samples import speaks
+from rosella.training.samples import Listening, Sample, Spoken, says
 from rosella.training.speed import Speed
 from rosella.training.start import Weights, check_export, on_mesh, start
 from rosella.training.state import Skeleton
 from rosella.training.step import make_evaluation, make_step
+from rosella.training.trackers import Tracker, Trackers, named
 from rosella.weights import save_model
 
 
@@ -46,20 +49,40 @@ class Outcome:
     finished: bool
 
 
-def train(recipe: Recipe, run: TrainingRun, report: Report = unread) -> Outcome:
+def train(
+    recipe: Recipe,
+    run: TrainingRun,
+    report: Report = unread,
+    listening: Listening = says,
+    trackers: Sequence[Tracker] = (),
+) -> Outcome:
     """Train as a recipe says, in a locked run directory; when all steps are done, `model/` holds the result.
 
     `report` receives every line of `metrics.jsonl` and `{"note": sentence}`. Ctrl-C, SIGTERM and SIGHUP finish the step,
-    save and return, on all hosts when one is told to. Raises UserError for a recipe that cannot work, RosellaError when
+    save and return, on all hosts when one is told to. `listening` scores the samples (`evaluate.listening`), `trackers`
+    hear all beside those that the recipe names. Raises UserError for a recipe that cannot work, RosellaError when
     training goes wrong.
     """
-    goodput = Goodput()
+    trackers, goodput = [*named(recipe.trackers), *trackers], Goodput()
     with goodput.spent("start"):
         devices.share_card()
         begun = start(recipe)
-    speak = speaks(recipe.samples, run, begun.codec)
-    with programs.kept(run.compiled):
-        return _learn(recipe, begun.weights, begun.config, begun.export, run, report, speak, goodput)
+        sample = _sampling(recipe, run, begun.codec, listening)
+    with programs.kept(run.compiled), _told(recipe, run, report, trackers) as told:
+        return _learn(recipe, begun.weights, begun.config, begun.export, run, told, sample, goodput)
+
+
+def _sampling(recipe: Recipe, run: TrainingRun, codec: Codec, listening: Listening) -> Sample | None:
+    """What speaks while the model learns; of several processes, one does, and all know of it."""
+    if not (recipe.samples.texts or recipe.samples.sentences):
+        return None
+    listen = listening(recipe.samples, codec) if run.writes() else lambda speaker: Spoken([])
+    return lambda model, config: listen(Speaker(model, config, codec))
+
+
+def _told(recipe: Recipe, run: TrainingRun, report: Report, trackers: Sequence[Tracker]) -> Trackers:
+    """All who hear the run; of several processes, one tells them."""
+    return Trackers(run, recipe, report, trackers if run.writes() else ())
 
 
 def fit(
@@ -70,10 +93,12 @@ def fit(
     run: TrainingRun,
     report: Report = unread,
     sample: Sample | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Outcome:
     """`train` with a model and an export at hand, from the newest intact checkpoint of the run if it has one."""
     weights = partial(on_mesh, model)
-    return _learn(recipe, weights, config, export, run, report, sample, Goodput())
+    with _told(recipe, run, report, trackers) as told:
+        return _learn(recipe, weights, config, export, run, told, sample, Goodput())
 
 
 def _learn(
@@ -82,7 +107,7 @@ def _learn(
     config: DiaConfig,
     export: Export,
     run: TrainingRun,
-    report: Report,
+    told: Trackers,
     sample: Sample | None,
     goodput: Goodput,
 ) -> Outcome:
@@ -90,7 +115,7 @@ def _learn(
     check_mesh(recipe.mesh, config)
     run.check(recipe)
     with goodput.spent("start"):
-        job, hooks, rows = _prepare(recipe, weights, config, export, run, report, sample, goodput)
+        job, hooks, rows = _prepare(recipe, weights, config, export, run, told, sample, goodput)
     try:
         trained = _steps(job, hooks, rows)
     finally:
@@ -139,7 +164,7 @@ def _prepare(
     config: DiaConfig,
     export: Export,
     run: TrainingRun,
-    report: Report,
+    told: Trackers,
     sample: Sample | None,
     goodput: Goodput,
 ) -> tuple[Job, list[Hook], Rows]:
@@ -158,7 +183,7 @@ def _prepare(
     stream = data.stream(plan, _reader(export, train_split, config, rows))
     identity = order.fingerprint(train_split, buckets)
     state = checkpoints.abstract_state(skeleton.abstract(rows.mesh), make_optimizer(recipe.optimizer))
-    job = Job(recipe, config, skeleton, run, report, state, 0, stream, identity, goodput)
+    job = Job(recipe, config, skeleton, run, told, state, 0, stream, identity, goodput)
     _begin(job, partial(weights, rows.mesh))
     hosts.wait_for_all(f"begun at step {job.step}")
     if not run.recipe.exists():
@@ -166,6 +191,7 @@ def _prepare(
             f"The run directory {run.path} is not shared by all hosts: name one that all of them see."
         )
     _describe(job, train_split, validation, buckets, rows)
+    told.start(job.step)
     return job, _hooks(job, export, validation, buckets, sample, rows), rows
 
 
@@ -203,8 +229,10 @@ def _hooks(
         if job.step == 0:
             evaluate.run(job)
         hooks.append(evaluate)
-    if sample is not None and job.recipe.samples.texts:
-        hooks.append(Speak(sample))
+    if sample is not None:
+        hooks.append(Speak(sample, log))
+    if job.recipe.keep_best is not None:
+        hooks.append(Best(job.recipe.keep_best, job))
     return [*hooks, Save(log)]
 
 

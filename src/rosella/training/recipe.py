@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rosella.measures import SPEECH
 from rosella.recipes import CheckpointRecipe, Part, Positive, RunRecipe, Share
 
 
@@ -92,6 +93,10 @@ class SampleRecipe(Part):
     """Steps between samples."""
     texts: list[str] = Field(default_factory=list)
     """What is said."""
+    sentences: str | None = None
+    """A manifest of sentences with voices and references, as `rosella evaluate` reads it; they are said and scored."""
+    recogniser: str | None = None
+    """What reads them back for word errors: `mini`, a directory, a Whisper's name."""
     max_seconds: Annotated[float, Field(gt=0)] = 8.0
     """The limit of each."""
 
@@ -120,7 +125,15 @@ def _policy(value: Any) -> Any:
 class Recipe(RunRecipe):
     """Everything a run depends on besides its data."""
 
-    may_change: ClassVar[tuple[str, ...]] = (*RunRecipe.may_change, "samples", "mesh", "accumulate", "remat")
+    may_change: ClassVar[tuple[str, ...]] = (
+        *RunRecipe.may_change,
+        "samples",
+        "keep_best",
+        "trackers",
+        "mesh",
+        "accumulate",
+        "remat",
+    )
 
     checkpoint: SavingRecipe = SavingRecipe()
     model: ModelRecipe = ModelRecipe()
@@ -144,9 +157,24 @@ class Recipe(RunRecipe):
     """Parts in which a batch is computed one after another, to save memory; the step stays the same."""
     evaluate: EvaluateRecipe = EvaluateRecipe()
     samples: SampleRecipe = SampleRecipe()
+    keep_best: str | None = None
+    """The measure whose best checkpoint stays beside the newest, as `best`: `validation/loss`, `listening/wer`, …"""
+    trackers: list[Literal["tensorboard", "wandb"]] = Field(default_factory=list)
+    """Who else hears the metrics and the samples: `tensorboard`, `wandb`."""
 
     @model_validator(mode="after")
     def _some_codebook_counts(self) -> Recipe:
         if self.codebook_weights is not None and not any(self.codebook_weights):
             raise ValueError("codebook_weights are all 0: at least one codebook must count")
+        return self
+
+    @model_validator(mode="after")
+    def _best_is_measured(self) -> Recipe:
+        known = [
+            "validation/loss",
+            "validation/accuracy",
+            *(f"listening/{measure.key}" for measure in SPEECH),
+        ]
+        if self.keep_best is not None and self.keep_best not in known:
+            raise ValueError(f"keep_best is {self.keep_best}, but may be {', '.join(known)}")
         return self

@@ -13,7 +13,8 @@ from rosella.training import state as checkpoints
 
 
 class TrainingRun(Run):
-    """With `samples/`: what the model said while it learnt, and `compiled/`: the programs of its steps.
+    """With `samples/`: what the model said while it learnt, `compiled/`: the programs of its steps, and `best`, a link
+    to the checkpoint of `keep_best`.
 
     Several processes share it; what they all say is written once.
     """

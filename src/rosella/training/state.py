@@ -133,20 +133,29 @@ class Saver:
     def busy(self) -> bool:
         return self._writing is not None and self._writing.is_alive()
 
-    def save(self, state: TrainState, progress: dict[str, Any], recipe: Recipe, config: DiaConfig) -> None:
+    def save(
+        self,
+        state: TrainState,
+        progress: dict[str, Any],
+        recipe: Recipe,
+        config: DiaConfig,
+        best: int | None = None,
+    ) -> None:
         """Begin to write the checkpoint of `state.step`, when the one before is done.
 
         It is copied before this returns; what fails later is raised by the next call. When it is there, all but the newest
-        `recipe.checkpoint.keep` go.
+        `recipe.checkpoint.keep` go, and but the one of the `best` step, to which the link `best` then leads.
         """
         self.wait()
-        final = self._directory / f"{int(state.step):08d}"
+        final = named(self._directory, int(state.step))
         with ExitStack() as stack:
             temporary = self._make_room(final, state, stack)
             hosts.wait_for_all(f"may write {final.name}")
             checkpointer = stack.enter_context(_checkpointer(final.name))
             checkpointer.save((temporary / "state").resolve(), state._asdict())
-            finish = partial(self._finish, stack.pop_all(), checkpointer, temporary, progress, recipe, config)
+            finish = partial(
+                self._finish, stack.pop_all(), checkpointer, temporary, progress, recipe, config, best
+            )
         self._writing = threading.Thread(target=finish, name="checkpoint")
         self._writing.start()
 
@@ -180,6 +189,7 @@ class Saver:
         progress: dict[str, Any],
         recipe: Recipe,
         config: DiaConfig,
+        best: int | None,
     ) -> None:
         """What remains when the state is copied; a thread's work."""
         try:
@@ -194,21 +204,35 @@ class Saver:
                     write_config(temporary / CONFIG, config)
                     seal(temporary)
             if hosts.first():
-                for old in steps(self._directory)[recipe.checkpoint.keep :]:
-                    shutil.rmtree(self._directory / f"{old:08d}")
+                self._rotate(recipe.checkpoint.keep, best)
             hosts.wait_for_all(f"done {temporary.name}")
         except BaseException as error:
             self._failed = error
 
+    def _rotate(self, keep: int, best: int | None) -> None:
+        if best is not None:
+            link = self._directory.parent / "best"
+            new = link.with_name(".best")
+            new.unlink(missing_ok=True)
+            new.symlink_to(named(self._directory, best).relative_to(link.parent))
+            new.replace(link)
+        for old in steps(self._directory)[keep:]:
+            if old != best:
+                shutil.rmtree(named(self._directory, old))
+
 
 def save(
-    directory: Path, state: TrainState, progress: dict[str, Any], recipe: Recipe, config: DiaConfig
+    directory: Path,
+    state: TrainState,
+    progress: dict[str, Any],
+    recipe: Recipe,
+    config: DiaConfig,
 ) -> Path:
     """Write the checkpoint of `state.step` and remove all but the newest `recipe.checkpoint.keep`."""
     saver = Saver(directory)
     saver.save(state, progress, recipe, config)
     saver.wait()
-    return directory / f"{int(state.step):08d}"
+    return named(directory, int(state.step))
 
 
 def restore(
@@ -222,12 +246,17 @@ def restore(
     `check` may refuse the progress before any array is read. The arrays come back where those of `like`, which may be
     shapes, lie, wherever they lay when they were saved. Damaged checkpoints are noted. RosellaError when every one is.
     """
-    found = newest_intact([directory / f"{step:08d}" for step in steps(directory)], _find_damage, note)
+    found = newest_intact([named(directory, step) for step in steps(directory)], _find_damage, note)
     if found is None:
         return None
     progress = json.loads((found / "progress.json").read_text())
     check(progress)
     return _read(found, like), progress
+
+
+def named(directory: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return directory / f"{step:08d}"
 
 
 def steps(directory: Path) -> list[int]:
