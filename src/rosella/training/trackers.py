@@ -49,7 +49,9 @@ class TensorBoard(Tracker):
     def start(self, run: TrainingRun, recipe: Recipe, step: int) -> None:
         from tensorboardX import SummaryWriter
 
-        self.writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=step + 1, flush_secs=20)
+        self.writer = SummaryWriter(
+            str(run.path / "tensorboard"), purge_step=step + 1, flush_secs=20, filename_suffix=f".{step}"
+        )
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
