@@ -95,7 +95,7 @@ def panels(lines: Mapping[str, Curve], across: int = 3) -> str:
     def draw(figure: Any) -> None:
         rows = -(-len(lines) // across)
         places = figure.subplots(rows, across, squeeze=False).flat
-        for axes, (name, (steps, values)) in zip(places, lines.items(), strict=False):
+        for (name, (steps, values)), axes in zip(lines.items(), places, strict=False):
             few = {"marker": "o", "markersize": 2.5} if len(steps) <= 20 else {}
             axes.plot(steps, values, color=TEAL, linewidth=1.1, **few)
             axes.set_title(name, loc="left", fontsize=8.5, pad=3)

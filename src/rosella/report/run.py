@@ -16,7 +16,7 @@ import numpy as np
 from rosella import audio
 from rosella.evaluate.health import Reading, read, worst
 from rosella.files import write_text
-from rosella.measures import SPEECH, TRAINING, measure_of
+from rosella.measures import SHARE, SPEECH, TRAINING, measure_of
 from rosella.numbers import percent
 from rosella.report import figures, page
 from rosella.report.facts import Curve, codebook_curves, machine_facts
@@ -28,7 +28,7 @@ from rosella.training.trackers import Tracker
 
 EVERY = 30.0
 """Seconds between two drawings of the page, at least."""
-SHARE = 50
+PAUSE = 50
 """A drawing is followed by so many times its own time without one: it takes no more than a fiftieth of a run."""
 SAMPLES = 2
 """Of so many steps, the newest, the page plays what was said."""
@@ -67,7 +67,7 @@ class RunPage(Tracker):
         start = time.monotonic()
         write_text(self.path, draw(facts(self.run, self.recipe.steps, live)))
         end = time.monotonic()
-        self.due = end + max(EVERY, SHARE * (end - start))
+        self.due = end + max(EVERY, PAUSE * (end - start))
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,9 @@ def facts(run: TrainingRun, steps: int, live: bool) -> RunFacts:
 def draw(run: RunFacts) -> str:
     """The page as text. It refers to nothing outside itself."""
     readings = read(run.records)
-    parts: list[object] = [paragraph(" ".join(_sentences(run)), "lead"), _tiles(run), _health(readings)]
+    level = worst(readings)
+    lead = paragraph(join([*_sentences(run), "It reads", element("b", level, level)]), "lead")
+    parts: list[object] = [lead, _tiles(run), *([_health(readings)] if readings else [])]
     if run.split("train"):
         parts += [_losses(run), _accuracy(run), _work(run)]
     if run.split("time"):
@@ -158,7 +160,6 @@ def _tile(key: str, value: float) -> str:
 
 
 def _health(readings: Sequence[Reading]) -> Html:
-    level = worst(readings)
     rows = [
         [
             join([reading.measure.name, element("span", reading.name.partition("/")[0], "who")]),
@@ -167,8 +168,7 @@ def _health(readings: Sequence[Reading]) -> Html:
         ]
         for reading in readings
     ]
-    heading = paragraph(join(["Read as ", element("b", level, level), "."]), "lead")
-    return section("How it goes", heading, *([table(["measure", "now", "reading"], rows)] if rows else []))
+    return section("How it goes", table(["measure", "now", "reading"], rows))
 
 
 def _losses(run: RunFacts) -> Html:
@@ -208,7 +208,7 @@ def _work(run: RunFacts) -> Html:
 
 def _time(record: Mapping[str, Any]) -> Html:
     rows = [
-        [key.replace("_", " "), float(value)]
+        [key.replace("_", " "), element("span", f"{value:,.2f}", "number")]
         for key, value in record.items()
         if isinstance(value, int | float) and key != "step"
     ]
@@ -223,7 +223,7 @@ def _listening(run: RunFacts) -> Html:
         if (curve := _curve(records, measure.key))[0]
     }
     meanings = [
-        element("span", join([element("b", measure.name), ": ", measure.meaning]), "who")
+        element("span", join([element("b", measure.name), measure.meaning]), "who")
         for measure in SPEECH
         if _curve(records, measure.key)[0]
     ]
@@ -285,4 +285,4 @@ def _meaning(key: str) -> str:
 
 
 def _unit(unit: str) -> str:
-    return f" ({unit})" if unit else ""
+    return f" ({unit})" if unit and unit != SHARE else ""
