@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,12 @@ def run(*arguments: object) -> int:
     return stop.value.code or 0
 
 
-def test_a_recipe_becomes_a_model_and_is_then_done(recipe, capsys):
-    assert run(recipe, "steps=2", "codec=tiny") == 0
+def test_a_recipe_becomes_a_model_and_is_then_done(recipe, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    assert run(recipe, "steps=2", "codec=tiny", "--open") == 0
+    page = Path("runs/little/report.html").resolve()
+    assert opened == [page.as_uri()] and "2 of 2 steps" in page.read_text("utf-8")
     output = capsys.readouterr().out
     assert (
         "26 utterances" in output
