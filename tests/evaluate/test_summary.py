@@ -58,3 +58,9 @@ def test_seeds_of_one_sentence_are_no_new_sentences():
     low, high = intervals(same, seeds=30)["retrieval"]
     independent = intervals(same)["retrieval"]
     assert high - low > 3 * (independent[1] - independent[0])
+
+
+def test_seeds_that_differ_widen_the_interval():
+    clips = [clip(n, rank=seed + 1) for seed in range(2) for n in range(4)]
+    low, high = intervals(clips, seeds=2)["retrieval"]
+    assert low < 0.5 < high

@@ -153,7 +153,7 @@ def _heard(measure: Measure, points: list[Point], losses: list[Point]) -> Readin
     best_step, best = points[nearest]
     if behind[-1]:
         was = f"It was {measure.shown(best)} at step {best_step:,}"
-        if all(behind[-2:]) and len(points) - nearest > 2 and _fell(losses, best_step):
+        if all(behind[-2:]) and _fell(losses, best_step):
             sentence = f"{was} and is worse since, though the loss falls: stop, and take the checkpoint of that step."
             return _reading(name, points, "stop", sentence)
         return _reading(name, points, "watch", f"{was}: if the next listening is no better, stop.")
