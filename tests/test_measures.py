@@ -24,6 +24,8 @@ def test_what_a_recogniser_is_measured_by_is_measured() -> None:
 def test_a_line_of_a_run_is_single_numbers_by_name() -> None:
     line = {"split": "train", "step": 3, "loss": 1.5, "codebook_losses": [1.0, None], "mfu": None}
     assert by_name(line) == {"train/loss": 1.5, "train/codebook_losses/1": 1.0}
+    time = {"split": "time", "step": 3, "seconds": 9.0, "lost": {"save": 2.5}}
+    assert by_name(time) == {"time/seconds": 9.0, "time/lost/save": 2.5}
 
 
 def test_every_name_leads_back_to_its_measure() -> None:

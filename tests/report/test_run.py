@@ -55,7 +55,16 @@ def run(tmp_path: Path) -> TrainingRun:
         directory.record(
             {"split": "listening", "step": step, "retrieval": 0.9 if step == 10 else 0.4, "wer": 0.8}
         )
-    directory.record({"split": "time", "step": 30, "goodput": 0.87, "seconds": 61.0})
+    directory.record(
+        {
+            "split": "time",
+            "step": 30,
+            "seconds": 60.0,
+            "productive": 45.0,
+            "lost": {"save": 7.25},
+            "first_step": None,
+        }
+    )
     clips = [
         Clip("0", NASTY, sentence("aeio"), RATE, True, NASTY),
         Clip("1", "stil", np.zeros(0, np.float32), RATE, False),
@@ -71,7 +80,13 @@ def test_the_page_tells_how_the_run_goes(run):
     checked.feed(html)
     assert not checked.open and all(address.startswith(("data:", "#")) for address in checked.addresses)
     text = re.sub(r"<[^>]+>", " ", html)
-    assert "30 of 100 steps" in text and "1,234" in text and "41" in text and "goodput" in text
+    assert (
+        "30 of 100 steps" in text
+        and "1,234" in text
+        and "41" in text
+        and "75" in text
+        and "Lost save" in text
+    )
     assert '<b class="stop">stop</b>' in html and "It was 90" in text, "worse than its best, twice"
     assert "Said at step 30" in text and "Said at step 20" in text and "Said at step 10" not in text
     assert html.count("<audio") == 2 and "silence" in text and "did not stop" in text

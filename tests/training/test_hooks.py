@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rosella.training.goodput import Goodput
 from rosella.training.hooks import Best, Job, Speak
 from rosella.training.run import TrainingRun
 from rosella.training.samples import Clip, Spoken
@@ -19,7 +20,7 @@ def job(tmp_path):
     run, recipe = TrainingRun(tmp_path), tiny.recipe("x", samples={"every": 2, "texts": ["a"]})
     told = Trackers(run, recipe, lambda values: None, [])
     skeleton, state = SimpleNamespace(join=lambda params: None), SimpleNamespace(params={})
-    return Job(recipe, tiny.config(), skeleton, run, told, state, 0, SimpleNamespace(), "")  # type: ignore[arg-type]
+    return Job(recipe, tiny.config(), skeleton, run, told, state, 0, SimpleNamespace(), "", Goodput())  # type: ignore[arg-type]
 
 
 def test_the_best_step_is_found_and_found_again(job):

@@ -16,7 +16,7 @@ import numpy as np
 from rosella import audio
 from rosella.evaluate.health import Reading, read, worst
 from rosella.files import write_text
-from rosella.measures import SHARE, SPEECH, TRAINING, measure_of
+from rosella.measures import SHARE, SPEECH, TRAINING, by_name, measure_of
 from rosella.numbers import percent
 from rosella.report import figures, page
 from rosella.report.facts import Curve, codebook_curves, machine_facts
@@ -143,13 +143,15 @@ def _tiles(run: RunFacts) -> Html:
         ("validation", "loss", "loss in validation (nats)"),
         ("train", "frames_per_second", "codec frames a second"),
         ("train", "mfu", "of the devices' operations used"),
-        ("time", "goodput", "of the time trained"),
     ):
         values = [record[key] for record in run.split(split) if record.get(key) is not None]
         if values:
             shown.append(
                 (_tile(key, float(np.mean(values[-10:])) if split == "train" else values[-1]), label)
             )
+    if times := run.split("time"):
+        productive = times[-1]["productive"] / times[-1]["seconds"]
+        shown.append((percent(productive), "of the time went into steps"))
     return page.tiles(shown)
 
 
@@ -207,12 +209,12 @@ def _work(run: RunFacts) -> Html:
 
 
 def _time(record: Mapping[str, Any]) -> Html:
+    """Of the newest start of the run."""
     rows = [
-        [key.replace("_", " "), element("span", f"{value:,.2f}", "number")]
-        for key, value in record.items()
-        if isinstance(value, int | float) and key != "step"
+        [" ".join([measure_of(name).name, *name.split("/")[2:]]), measure_of(name).shown(value)]
+        for name, value in by_name(record).items()
     ]
-    return section("Where the time went", table(["", "value"], rows))
+    return section("Where the time went", table(["", "seconds"], rows))
 
 
 def _listening(run: RunFacts) -> Html:
