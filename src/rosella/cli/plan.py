@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rosella.numbers import counted
+
 if TYPE_CHECKING:
     from rosella.training.plan.planning import Plan
     from rosella.training.plan.prices import Prices
@@ -88,7 +90,10 @@ def _step(made: Plan) -> list[tuple[str, str]]:
         ("mesh", f"data {data} x fsdp {fsdp} x tensor {tensor}"),
         ("model", f"{made.parameters:,} parameters"),
         ("longest batch", f"{rows} rows of {frames:,} frames and {text_bytes:,} bytes"),
-        ("on a chip", f"{made.rows} rows at a time, in {made.accumulate} parts, remat {made.remat}"),
+        (
+            "on a chip",
+            f"{counted(made.rows, 'row')} at a time, {counted(made.accumulate, 'part')}, remat {made.remat}",
+        ),
         ("useful work", f"{made.flops / 1e12:,.1f} TFLOP, {made.flops / rows / 1e12:.2f} a row"),
         ("time", f"{made.step_seconds:,.2f} s at {chip.utilisation:.0%} of {chip.peak / 1e12:,.0f} TFLOP/s"),
         ("", f"({chip.source})"),
@@ -112,7 +117,7 @@ def _memory(made: Plan) -> list[tuple[str, str]]:
 def _largest(tried: Tried, made: Plan) -> str:
     rows = tried.rows * made.mesh[0] * made.mesh[1] * made.accumulate
     how = "compiled" if tried.compiled else "estimated"
-    return f"remat {tried.remat}: {tried.rows} rows, {rows} in all; {tried.needed / GIB:.1f} GiB {how}"
+    return f"remat {tried.remat}: {counted(tried.rows, 'row')}, {rows} in all; {tried.needed / GIB:.1f} GiB {how}"
 
 
 def _cost(made: Plan) -> list[tuple[str, str]]:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from rosella.training.plan import layout as layouts
 from rosella.training.plan import search as searching
 from rosella.training.plan.compiling import Memory
+from rosella.training.plan.estimate import Estimate
 from rosella.training.plan.hardware import Chip, Hardware
 from rosella.training.plan.layout import Layout
 from tiny_dia import CONFIG
@@ -16,8 +18,16 @@ SLICE = Hardware("v4-8", Chip("v4", 1e12, ROOM, 0.4, "nobody"), 4, {"topology_na
 CARD = replace(SLICE, name="h100", topology=None)
 
 
+ROW = {"none": 1_000_000, "dots": 500_000, "full": 100_000}
+"""What is estimated for a row."""
+
+
 @pytest.fixture
-def layout():
+def layout(monkeypatch):
+    def estimated(recipe, *shape):
+        return Estimate(500_000, 500_000, ROW[recipe.remat])
+
+    monkeypatch.setattr(layouts, "estimate", estimated)
     return Layout(tiny.recipe("corpus", remat="full"), CONFIG, SLICE, (16, 24, 16))
 
 
@@ -44,7 +54,7 @@ def quiet(sentence):
 
 
 def test_the_recipe_is_compiled_and_for_each_policy_one_step_that_is_too_large(layout, compiler):
-    asked = compiler({"none": 1_000_000, "dots": 500_000, "full": 100_000})
+    asked = compiler(ROW)
     found = searching.search(layout, quiet)
     assert found.compiled and found.memory.needed == 1_400_000 and found.room == ROOM
     assert asked[0] == ("full", 4) and [remat for remat, _ in asked[1:]] == ["none", "dots", "full"]

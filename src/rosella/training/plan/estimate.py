@@ -57,8 +57,9 @@ def estimate(
     copies = COPIES * weights * np.dtype(jnp.dtype(recipe.compute_dtype)).itemsize
     parts = 2 if recipe.accumulate > 1 else 1  # the sum of the gradients and the newest
     fixed = parts * weights * GRADIENT + copies + gathered(config, fsdp)
-    kept = _kept(recipe, config, frames, text_bytes)
-    layer = _kept(_with(recipe, "none"), config, frames, text_bytes) / config.decoder.num_hidden_layers
+    kept = _kept(recipe.model_dump_json(), config, frames, text_bytes)
+    all_kept = recipe.model_copy(update={"remat": "none"}).model_dump_json()
+    layer = _kept(all_kept, config, frames, text_bytes) / config.decoder.num_hidden_layers
     return Estimate(int(weights * STATE), int(fixed), int((kept + WORKING * layer) / tensor))
 
 
@@ -71,12 +72,10 @@ def gathered(config: DiaConfig, fsdp: int) -> float:
     return 0.0 if fsdp == 1 else parameters(config) / config.decoder.num_hidden_layers * GRADIENT * 2
 
 
-def _with(recipe: Recipe, remat: str) -> Recipe:
-    return recipe.model_copy(update={"remat": remat})
-
-
-def _kept(recipe: Recipe, config: DiaConfig, frames: int, text_bytes: int) -> int:
-    """Bytes that one more row adds to what the forward pass keeps."""
+@cache
+def _kept(said: str, config: DiaConfig, frames: int, text_bytes: int) -> int:
+    """Bytes that one more row adds to what the forward pass keeps, by a recipe as JSON."""
+    recipe = Recipe.model_validate_json(said)
     traced = _skeleton(config, recipe.compute_dtype, recipe.remat)
     sizes = [_residuals(traced, recipe, config, rows, frames, text_bytes) for rows in (1, 2)]
     return sizes[1] - sizes[0]

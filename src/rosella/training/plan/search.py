@@ -63,7 +63,7 @@ def search(layout: Layout, note: Note) -> Found:
         points = {rows: _counted(layout, first)} if first and remat == layout.recipe.remat else {}
         other = layout.other(remat, 1)
         if layout.hardware.topology and time.monotonic() + PROBE < began + PATIENCE:
-            points |= _probe(other, room, scale, note)
+            points |= _probe(other, room, scale, points, note)
         found = _most(other, room, scale, points)
         largest += [found] if found else []
     memory = first or Memory(estimate.needed(rows), estimate.arguments, estimate.temporaries(rows))
@@ -79,11 +79,12 @@ def _compiled(layout: Layout, note: Note) -> Memory | None:
     return ask(layout.request()) if layout.hardware.topology else answer(layout.request())
 
 
-def _probe(layout: Layout, room: int, scale: float, note: Note) -> Points:
-    """One point that lies beyond the memory there is."""
+def _probe(layout: Layout, room: int, scale: float, points: Points, note: Note) -> Points:
+    """One point more, which lies beyond the memory there is."""
     estimate = layout.estimate
     free = TOO_MUCH * room - estimate.arguments - scale * estimate.fixed
     rows = max(1, math.ceil(free / (scale * estimate.row)))
+    rows *= 2 if rows in points else 1
     found = _compiled(layout.other(layout.recipe.remat, rows), note)
     return {rows: _counted(layout, found)} if found else {}
 
