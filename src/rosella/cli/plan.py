@@ -83,13 +83,16 @@ def show(made: Plan) -> None:
 
 def _step(made: Plan) -> list[tuple[str, str]]:
     data, fsdp, tensor = made.mesh
-    rows, frames, text_bytes = made.shape
+    longest, rows = made.longest, made.longest.rows
     chip = made.hardware.chip
     return [
         ("hardware", f"{made.hardware.name}: {made.hardware.chips} x {chip.name}"),
         ("mesh", f"data {data} x fsdp {fsdp} x tensor {tensor}"),
         ("model", f"{made.parameters:,} parameters"),
-        ("longest batch", f"{rows} rows of {frames:,} frames and {text_bytes:,} bytes"),
+        (
+            "longest batch",
+            f"{counted(rows, 'row')} of {longest.frames:,} frames and {longest.text_bytes:,} bytes",
+        ),
         (
             "on a chip",
             f"{counted(made.rows, 'row')} at a time, {counted(made.accumulate, 'part')}, remat {made.remat}",

@@ -14,7 +14,7 @@ import numpy as np
 from rosella import dialogue
 from rosella.model.config import DiaConfig
 from rosella.shards.read import Export
-from rosella.training.order import Planned, Split
+from rosella.training.order import Bucket, Planned, Split
 
 THREADS, AHEAD = 1, 4
 CODES_IN_MEMORY = 1 << 29
@@ -53,21 +53,26 @@ def take_rows(planned: Planned, rows: np.ndarray) -> Planned:
 
 
 def assemble(codes: CodesOf, split: Split, config: DiaConfig, planned: Planned) -> Batch:
-    """Lay the utterances of one planned batch out. What fills an empty row is a text of one zero, with a weight of 0."""
-    decoder, bucket = config.decoder, planned.bucket
-    rows, places = planned.members.shape
-    sequences = (rows, config.steps(bucket.frames), decoder.num_channels)
-    empty = Batch(
-        text_ids=np.full((rows, bucket.text_bytes), dialogue.PADDING, np.int32),
-        text_lengths=np.zeros((rows, places), np.int32),
-        tokens=np.full(sequences, decoder.pad_token_id, np.int32),
-        targets=np.full(sequences, decoder.pad_token_id, np.int32),
-        steps=np.zeros((rows, places), np.int32),
-        weights=np.zeros((rows, places), np.float32),
-    )
-    empty.text_lengths[:, 0] = 1
+    """Lay the utterances of one planned batch out."""
+    empty = blank(config, planned.bucket, len(planned.members))
     for row, members in enumerate(planned.members):
         _lay_out(Batch(*(leaf[row] for leaf in empty)), codes, split, config, members[members >= 0])
+    return empty
+
+
+def blank(config: DiaConfig, bucket: Bucket, rows: int) -> Batch:
+    """Empty rows of a shape. What fills one is a text of one zero, with a weight of 0."""
+    decoder = config.decoder
+    sequences, places = (rows, config.steps(bucket.frames), decoder.num_channels), (rows, bucket.places)
+    empty = Batch(
+        text_ids=np.full((rows, bucket.text_bytes), dialogue.PADDING, np.int32),
+        text_lengths=np.zeros(places, np.int32),
+        tokens=np.full(sequences, decoder.pad_token_id, np.int32),
+        targets=np.full(sequences, decoder.pad_token_id, np.int32),
+        steps=np.zeros(places, np.int32),
+        weights=np.zeros(places, np.float32),
+    )
+    empty.text_lengths[:, 0] = 1
     return empty
 
 

@@ -8,7 +8,7 @@ from rosella.errors import RosellaError, UserError
 from rosella.training.plan import compiler
 from rosella.training.plan.compiling import Memory, Request
 
-REQUEST = Request({}, {}, 4, 24, 16, {"topology_name": "v4:2x2x1"})
+REQUEST = Request({}, {}, 4, 24, 16, 1, {"topology_name": "v4:2x2x1"})
 
 
 @pytest.fixture

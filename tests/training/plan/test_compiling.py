@@ -7,6 +7,7 @@ import pytest
 
 from rosella.recipes import load_recipe
 from rosella.training.mesh import choose_mesh
+from rosella.training.order import Bucket
 from rosella.training.plan import compiling
 from rosella.training.plan.compiler import ask
 from rosella.training.plan.compiling import Memory, Request
@@ -24,16 +25,16 @@ GIB = 2**30
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_compiles_at_a_small_size(path: Path):
     recipe = load_recipe(Recipe, path)
-    found = compiling.measure(recipe, SMALL, choose_mesh(recipe.mesh), (8 * recipe.accumulate, 12, 16))
+    found = compiling.measure(recipe, SMALL, choose_mesh(recipe.mesh), Bucket(8 * recipe.accumulate, 12, 16))
     assert found.needed == (found.arguments or 0) + (found.temporaries or 0) > 0
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="libtpu is not installed")
 def test_a_slice_that_is_not_there_is_compiled_for():
     recipe, slice = tiny.recipe("corpus", remat="full", compute_dtype="bfloat16"), find("v4-8")
-    found = ask(Request(recipe.model_dump(), CONFIG.to_dict(), 8, 24, 16, slice.topology))
+    found = ask(Request(recipe.model_dump(), CONFIG.to_dict(), 8, 24, 16, 1, slice.topology))
     assert found.room is None and found.arguments and found.temporaries
-    huge = ask(Request(recipe.model_dump(), CONFIG.to_dict(), 2_000_000, 24, 16, slice.topology))
+    huge = ask(Request(recipe.model_dump(), CONFIG.to_dict(), 2_000_000, 24, 16, 1, slice.topology))
     assert huge.room == slice.chip.room and huge.needed > huge.room
 
 

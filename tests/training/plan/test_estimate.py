@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rosella.model.config import dia_1_6b
+from rosella.training.order import Bucket
 from rosella.training.plan.estimate import GRADIENT, STATE, estimate, parameters
 from tiny_dia import CONFIG
 from training import tiny
@@ -11,7 +12,7 @@ ONE, SIXTEEN = (1, 1, 1), (1, 16, 1)
 
 
 def of(config=CONFIG, mesh=ONE, frames=24, **changes):
-    return estimate(tiny.recipe("corpus", **changes), config, mesh, frames, 16)
+    return estimate(tiny.recipe("corpus", **changes), config, mesh, Bucket(1, frames, 16))
 
 
 def test_parameters_are_those_of_the_model():
@@ -48,6 +49,6 @@ def test_it_agrees_with_what_the_compiler_counted_for_tpus(remat, mesh, rows, gi
     """Dia-1.6B, 30 s and 512 bytes, bfloat16, on v4-32; the last on one chip of a v5p. Of 16 rows the compiler tells
     what is certain to be too much, not all that it would take."""
     recipe = tiny.recipe("corpus", remat=remat, compute_dtype="bfloat16")
-    assert estimate(recipe, dia_1_6b(), mesh, 2584, 512).needed(rows) / 2**30 == pytest.approx(
+    assert estimate(recipe, dia_1_6b(), mesh, Bucket(1, 2584, 512)).needed(rows) / 2**30 == pytest.approx(
         gib, rel=within
     )

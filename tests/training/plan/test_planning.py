@@ -98,7 +98,7 @@ def test_recomputing_for_nothing_is_told(told):
 def test_rows_that_the_devices_do_not_divide_are_told(told):
     told(5, tried("none", 4))
     assert planned("h100x8").advice == [
-        "4 of 8 rows of the longest batch are empty: make its rows a multiple of 8."
+        "4 of 8 rows of the longest batch are empty: make them a multiple of 8."
     ]
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from rosella.training.order import Bucket
 from rosella.training.plan import layout as layouts
 from rosella.training.plan import search as searching
 from rosella.training.plan.compiling import Memory
@@ -28,7 +29,7 @@ def layout(monkeypatch):
         return Estimate(500_000, 500_000, ROW[recipe.remat])
 
     monkeypatch.setattr(layouts, "estimate", estimated)
-    return Layout(tiny.recipe("corpus", remat="full"), CONFIG, SLICE, (16, 24, 16))
+    return Layout(tiny.recipe("corpus", remat="full"), CONFIG, SLICE, Bucket(16, 24, 16))
 
 
 @pytest.fixture

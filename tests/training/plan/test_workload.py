@@ -7,6 +7,7 @@ import pytest
 from rosella.errors import UserError
 from rosella.model.config import dia_1_6b
 from rosella.training import order
+from rosella.training.order import Bucket
 from rosella.training.plan.workload import of_hours, workload
 from training import tiny
 
@@ -17,8 +18,8 @@ def test_an_epoch_of_an_export_is_counted(export):
     split = order.read_split(export, recipe.data, "train")
     assert (work.utterances, work.steps) == (26, 7)
     assert work.hours == pytest.approx(split.frames.sum() / 50 / 3600)
-    assert work.filled == pytest.approx(split.frames.sum() / (26 * work.shape[1]))
-    assert work.shape[0] == 4 and work.shape[1] >= split.frames.max() and work.flops > 0
+    assert work.filled == pytest.approx(split.frames.sum() / (7 * 4 * work.longest.frames))
+    assert work.longest.rows == 4 and work.longest.frames >= split.frames.max() and work.flops > 0
 
 
 def test_without_an_export_there_are_hours_or_what_the_steps_see(tmp_path):
@@ -32,7 +33,7 @@ def test_ten_thousand_hours_of_dia_are_what_the_sizes_of_shards_say():
     recipe = tiny.recipe("none", data={"export": "none", "batch_frames": 10336, "max_frames": 2584})
     work = of_hours(recipe.data, dia_1_6b(), 10_000)
     assert work.shards / 1e9 == pytest.approx(35.4, rel=0.01)
-    assert work.shape == (4, 2584, 512) and work.utterances == 1_636_364
+    assert work.longest == Bucket(4, 2584, 512) and work.utterances == 1_636_364
 
 
 def test_a_codec_that_is_not_known_needs_an_export():

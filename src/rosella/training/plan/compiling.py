@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rosella.model.config import DiaConfig
     from rosella.training.batches import Batch
+    from rosella.training.order import Bucket
     from rosella.training.recipe import Recipe
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -30,7 +31,7 @@ _ALL = re.compile(r"Used ([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?) hbm")
 
 @dataclass(frozen=True)
 class Request:
-    """One shape of batch: `rows` in all, each of `frames` codec frames and `text_bytes` bytes.
+    """A bucket: `rows` in all, each of `frames` codec frames, `text_bytes` bytes and `places` utterances.
 
     `topology` is what `get_topology_desc` takes, or None for the devices at hand; `config` a `config.json`.
     """
@@ -40,6 +41,7 @@ class Request:
     rows: int
     frames: int
     text_bytes: int
+    places: int
     topology: dict[str, Any] | None
 
 
@@ -62,11 +64,13 @@ def answer(request: Request) -> Memory:
     """Compile what is asked for. What the compiler refuses for another reason than memory is raised."""
     from rosella.model.config import DiaConfig
     from rosella.training.mesh import choose_mesh
+    from rosella.training.order import Bucket
     from rosella.training.recipe import Recipe
 
     recipe, config = Recipe.model_validate(request.recipe), DiaConfig.from_dict(request.config)
     mesh = choose_mesh(recipe.mesh, described(request.topology) if request.topology else None)
-    return measure(recipe, config, mesh, (request.rows, request.frames, request.text_bytes))
+    bucket = Bucket(request.rows, request.frames, request.text_bytes, request.places)
+    return measure(recipe, config, mesh, bucket)
 
 
 def described(topology: dict[str, Any]) -> Sequence[Any]:
@@ -76,12 +80,14 @@ def described(topology: dict[str, Any]) -> Sequence[Any]:
     return topologies.get_topology_desc(platform="tpu", **topology).devices
 
 
-def measure(recipe: Recipe, config: DiaConfig, mesh: Mesh, shape: tuple[int, int, int]) -> Memory:
-    """What the step takes on each device of `mesh`, for a batch of `shape` (rows, frames, text bytes)."""
+def measure(recipe: Recipe, config: DiaConfig, mesh: Mesh, bucket: Bucket) -> Memory:
+    """What the step takes on each device of `mesh`, for batches of that shape."""
     import jax
     import jax.numpy as jnp
     from flax import nnx
+    from jax.sharding import NamedSharding
 
+    from rosella.model.sharding import ROWS
     from rosella.model.transformer import Dia
     from rosella.training.optimizer import make_optimizer
     from rosella.training.state import Skeleton, abstract_state
@@ -90,7 +96,7 @@ def measure(recipe: Recipe, config: DiaConfig, mesh: Mesh, shape: tuple[int, int
     dtype = jnp.dtype(recipe.compute_dtype)
     skeleton, _ = Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), dtype, recipe.remat)))
     state = abstract_state(skeleton.abstract(mesh), make_optimizer(recipe.optimizer))
-    batch = abstract_batch(config, mesh, shape)
+    batch = abstract_batch(config, bucket, NamedSharding(mesh, ROWS))
     lowered = make_step(skeleton, recipe, mesh).lower(state, batch)
     try:
         found: Any = lowered.compile().memory_analysis()
@@ -102,23 +108,16 @@ def measure(recipe: Recipe, config: DiaConfig, mesh: Mesh, shape: tuple[int, int
     return Memory(kept + temporaries, kept, temporaries)
 
 
-def abstract_batch(config: DiaConfig, mesh: Mesh, shape: tuple[int, int, int]) -> Batch:
+def abstract_batch(config: DiaConfig, bucket: Bucket, placed: Any = None) -> Batch:
     """A batch as shapes, each with its place."""
     import jax
-    import jax.numpy as jnp
-    from jax.sharding import NamedSharding
 
-    from rosella.model.sharding import ROWS
-    from rosella.training.batches import Batch
+    from rosella.training.batches import Batch, blank
 
-    rows, frames, text_bytes = shape
-    placed = NamedSharding(mesh, ROWS)
+    def shaped(leaf: Any) -> Any:
+        return jax.ShapeDtypeStruct((bucket.rows, *leaf.shape[1:]), leaf.dtype, sharding=placed)
 
-    def array(*shape: int, dtype: Any = jnp.int32) -> Any:
-        return jax.ShapeDtypeStruct((rows, *shape), dtype, sharding=placed)
-
-    codes = array(config.steps(frames), config.decoder.num_channels)
-    return Batch(array(text_bytes), array(1), codes, codes, array(1), array(1, dtype=jnp.float32))
+    return Batch(*map(shaped, blank(config, bucket, 1)))
 
 
 def _bytes_on_one(leaf: Any) -> int:

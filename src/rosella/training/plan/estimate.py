@@ -6,7 +6,7 @@ those are, by their shapes alone, for whatever the objective, the attention and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,8 @@ from rosella.model.config import DiaConfig
 from rosella.model.transformer import REMAT, Dia
 from rosella.training import objective
 from rosella.training.batches import Batch
+from rosella.training.order import Bucket
+from rosella.training.plan.compiling import abstract_batch
 from rosella.training.recipe import Recipe
 from rosella.training.state import Skeleton
 
@@ -48,18 +50,16 @@ class Estimate:
         return self.arguments + self.temporaries(rows)
 
 
-def estimate(
-    recipe: Recipe, config: DiaConfig, sizes: tuple[int, int, int], frames: int, text_bytes: int
-) -> Estimate:
-    """Of rows of `frames` codec frames and `text_bytes` bytes on a mesh of `sizes` (data, fsdp, tensor)."""
+def estimate(recipe: Recipe, config: DiaConfig, sizes: tuple[int, int, int], bucket: Bucket) -> Estimate:
+    """Of rows of a bucket on a mesh of `sizes` (data, fsdp, tensor)."""
     _, fsdp, tensor = sizes
     weights = parameters(config) / (fsdp * tensor)
     copies = COPIES * weights * np.dtype(jnp.dtype(recipe.compute_dtype)).itemsize
     parts = 2 if recipe.accumulate > 1 else 1  # the sum of the gradients and the newest
     fixed = parts * weights * GRADIENT + copies + gathered(config, fsdp)
-    kept = _kept(recipe.model_dump_json(), config, frames, text_bytes)
+    kept = _kept(recipe.model_dump_json(), config, bucket)
     all_kept = recipe.model_copy(update={"remat": "none"}).model_dump_json()
-    layer = _kept(all_kept, config, frames, text_bytes) / config.decoder.num_hidden_layers
+    layer = _kept(all_kept, config, bucket) / config.decoder.num_hidden_layers
     return Estimate(int(weights * STATE), int(fixed), int((kept + WORKING * layer) / tensor))
 
 
@@ -73,18 +73,15 @@ def gathered(config: DiaConfig, fsdp: int) -> float:
 
 
 @cache
-def _kept(said: str, config: DiaConfig, frames: int, text_bytes: int) -> int:
+def _kept(said: str, config: DiaConfig, bucket: Bucket) -> int:
     """Bytes that one more row adds to what the forward pass keeps, by a recipe as JSON."""
     recipe = Recipe.model_validate_json(said)
-    traced = _skeleton(config, recipe.compute_dtype, recipe.remat)
-    sizes = [_residuals(traced, recipe, config, rows, frames, text_bytes) for rows in (1, 2)]
-    return sizes[1] - sizes[0]
+    one, two = (_residuals(recipe, config, replace(bucket, rows=rows)) for rows in (1, 2))
+    return two - one
 
 
-def _residuals(
-    skeleton: Skeleton, recipe: Recipe, config: DiaConfig, rows: int, frames: int, text_bytes: int
-) -> int:
-    batch = _batch(config, rows, frames, text_bytes)
+def _residuals(recipe: Recipe, config: DiaConfig, bucket: Bucket) -> int:
+    skeleton = _skeleton(config, recipe.compute_dtype, recipe.remat)
 
     def backward(params: Any, batch: Batch) -> Any:
         def loss(params: Any) -> jax.Array:
@@ -93,16 +90,8 @@ def _residuals(
 
         return jax.vjp(loss, params)[1]
 
-    kept = jax.tree.leaves(jax.eval_shape(backward, skeleton.shapes, batch))
+    kept = jax.tree.leaves(jax.eval_shape(backward, skeleton.shapes, abstract_batch(config, bucket)))
     return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in kept)
-
-
-def _batch(config: DiaConfig, rows: int, frames: int, text_bytes: int) -> Batch:
-    def array(*shape: int, dtype: Any = jnp.int32) -> Any:
-        return jax.ShapeDtypeStruct((rows, *shape), dtype)
-
-    codes = array(config.steps(frames), config.decoder.num_channels)
-    return Batch(array(text_bytes), array(1), codes, codes, array(1), array(1, dtype=jnp.float32))
 
 
 @cache

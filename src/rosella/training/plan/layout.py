@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from rosella.model.config import DiaConfig
 from rosella.training.mesh import mesh_sizes
+from rosella.training.order import Bucket
 from rosella.training.plan.compiling import Request
 from rosella.training.plan.estimate import Estimate, estimate
 from rosella.training.plan.hardware import Hardware
@@ -15,12 +16,12 @@ from rosella.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Layout:
-    """`shape` is the longest batch: rows, frames, text bytes."""
+    """`bucket` is the shape of its longest batches."""
 
     recipe: Recipe
     config: DiaConfig
     hardware: Hardware
-    shape: tuple[int, int, int]
+    bucket: Bucket
 
     @cached_property
     def mesh(self) -> tuple[int, int, int]:
@@ -35,19 +36,18 @@ class Layout:
     @property
     def rows(self) -> int:
         """Of a device, at a time."""
-        return -(-self.shape[0] // self.multiple)
+        return -(-self.bucket.rows // self.multiple)
 
     def other(self, remat: str, rows: int) -> Layout:
         """The same with so many rows on a device at a time, and another rematerialisation."""
         recipe = self.recipe.model_copy(update={"remat": remat})
-        return replace(self, recipe=recipe, shape=(rows * self.multiple, *self.shape[1:]))
+        return replace(self, recipe=recipe, bucket=replace(self.bucket, rows=rows * self.multiple))
 
     @cached_property
     def estimate(self) -> Estimate:
-        return estimate(self.recipe, self.config, self.mesh, *self.shape[1:])
+        return estimate(self.recipe, self.config, self.mesh, self.bucket)
 
     def request(self) -> Request:
-        rows = self.rows * self.multiple
-        return Request(
-            self.recipe.model_dump(), self.config.to_dict(), rows, *self.shape[1:], self.hardware.topology
-        )
+        bucket = asdict(replace(self.bucket, rows=self.rows * self.multiple))
+        topology = self.hardware.topology
+        return Request(self.recipe.model_dump(), self.config.to_dict(), **bucket, topology=topology)

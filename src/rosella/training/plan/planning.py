@@ -9,6 +9,7 @@ from typing import Any
 from rosella.model.config import DiaConfig, dia_1_6b
 from rosella.model.flops import training_flops
 from rosella.training.mesh import check_mesh
+from rosella.training.order import Bucket
 from rosella.training.plan.compiler import require_libtpu
 from rosella.training.plan.estimate import STATE, parameters
 from rosella.training.plan.hardware import GIB, Hardware
@@ -54,7 +55,7 @@ class Plan:
     hardware: Hardware
     parameters: int
     mesh: tuple[int, int, int]
-    shape: tuple[int, int, int]
+    longest: Bucket
     rows: int
     accumulate: int
     remat: str
@@ -94,16 +95,16 @@ def plan(
     check_limits(config, recipe.data)
     check_mesh(recipe.mesh, config)
     work = workload(recipe, config, hours)
-    layout = Layout(recipe, config, hardware, work.shape)
+    layout = Layout(recipe, config, hardware, work.longest)
     if hardware.topology:
         require_libtpu(hardware.name)
     found = search(layout, note)
-    flops = float(training_flops(config, work.shape[1], work.shape[2], work.shape[0]))
+    flops = step_flops(config, work)
     made = Plan(
         hardware,
         parameters(config),
         layout.mesh,
-        work.shape,
+        work.longest,
         layout.rows,
         recipe.accumulate,
         recipe.remat,
@@ -122,6 +123,14 @@ def model_config(recipe: Recipe) -> DiaConfig:
     """The shape of the recipe's model; of models with known shapes nothing is fetched."""
     config = dia_1_6b() if recipe.model.weights in KNOWN else start_config(recipe.model)
     return replace(config, codec=recipe.codec or config.codec)
+
+
+def step_flops(config: DiaConfig, work: Workload) -> float:
+    """Of the longest batch; of packed ones, which are alike, the mean."""
+    longest = work.longest
+    if longest.places > 1:
+        return work.flops / work.steps
+    return float(training_flops(config, longest.frames, longest.text_bytes, longest.rows))
 
 
 def seconds(flops: float, hardware: Hardware) -> float:
@@ -161,10 +170,10 @@ def advice(made: Plan, recipe: Recipe) -> Iterator[str]:
     elif best and best.remat != made.remat and best.rows >= made.rows and _faster(best, made):
         yield f"remat={best.remat} leaves room too, and recomputes less: up to a quarter faster."
     spread = made.mesh[0] * made.mesh[1] * made.accumulate
-    if made.shape[0] % spread:
-        idle = -made.shape[0] % spread
+    if made.longest.rows % spread:
+        idle = -made.longest.rows % spread
         yield (
-            f"{idle} of {made.shape[0] + idle} rows of the longest batch are empty: make its rows a multiple of {spread}."
+            f"{idle} of {made.longest.rows + idle} rows of the longest batch are empty: make them a multiple of {spread}."
         )
 
 
@@ -184,7 +193,9 @@ def _lower(made: Plan, recipe: Recipe) -> str:
     parts = recipe.accumulate * -(-made.rows // most.rows)
     rows = most.rows * made.mesh[0] * made.mesh[1] * recipe.accumulate
     lower = (
-        f"data.batch_size={rows}" if recipe.data.batch_size else f"data.batch_frames={rows * made.shape[1]}"
+        f"data.batch_size={rows}"
+        if recipe.data.batch_size
+        else f"data.batch_frames={rows * made.longest.frames}"
     )
     return f"with remat={most.remat} lower it to {lower}, or keep the batch with accumulate={parts}"
 

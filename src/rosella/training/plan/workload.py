@@ -12,10 +12,13 @@ from rosella.model.flops import training_flops
 from rosella.shards.format import read_manifest
 from rosella.shards.read import Export
 from rosella.training import order
+from rosella.training.order import Bucket
 from rosella.training.recipe import DataRecipe, Recipe
 
 MEAN_SECONDS, FILLED = 22.0, 0.92
 """Of hours without an export: the mean length of an utterance, and the share of computed frames that are not padding."""
+SHORTEST = 1.0
+"""Seconds of the shortest utterance."""
 BYTES_PER_SECOND = 13.4
 """Of text, verbatim: 400 bytes in 30 s."""
 FRAME_RATES = {"descript/dac_44khz": 44_100 / 512, "mini": 16_000 / 320}
@@ -24,8 +27,8 @@ FRAME_RATES = {"descript/dac_44khz": 44_100 / 512, "mini": 16_000 / 320}
 
 @dataclass(frozen=True)
 class Workload:
-    """One epoch. `flops` are those of its useful frames; `filled` the share of computed frames that are; `shape` the
-    longest batch: rows, frames, text bytes. `shards` are bytes on disk."""
+    """One epoch. `flops` are those of its useful frames; `filled` the share of computed frames that are; `longest` the
+    shape of its longest batches. `shards` are bytes on disk."""
 
     source: str
     utterances: int
@@ -33,7 +36,7 @@ class Workload:
     flops: float
     filled: float
     steps: int
-    shape: tuple[int, int, int]
+    longest: Bucket
     shards: int
 
 
@@ -59,21 +62,19 @@ def of_export(data: DataRecipe, config: DiaConfig) -> Workload | None:
         raise UserError(
             f"No utterance of {data.export} fits data.max_frames and data.max_text_bytes: raise them."
         )
-    buckets = order.choose_buckets([split], data, config.steps(0))
-    edges = np.array([bucket.frames for bucket in buckets])
-    belongs = np.searchsorted(edges, split.frames)
-    rows = np.array([bucket.rows for bucket in buckets])
-    text_bytes = split.texts.lengths
-    longest = buckets[-1]
+    overhead = config.steps(0)
+    buckets = order.choose_buckets([split], data, overhead)
+    epoch = order.plan_validation(split, buckets, len(split), overhead)
+    frames = float(split.frames.sum())
     return Workload(
         f"the export in {data.export}",
         len(split),
-        float(split.frames.sum() / export.codec.frame_rate / 3600),
-        float(np.sum(training_flops(config, split.frames, text_bytes))),
-        float(split.frames.sum() / edges[belongs].sum()),
-        int(np.ceil(np.sum(1 / rows[belongs]))),
-        (longest.rows, longest.frames, longest.text_bytes),
-        shard_bytes(float(split.frames.sum()), config),
+        frames / export.codec.frame_rate / 3600,
+        float(np.sum(training_flops(config, split.frames, split.texts.lengths))),
+        frames / sum(planned.bucket.rows * planned.bucket.frames for planned in epoch),
+        len(epoch),
+        buckets[-1],
+        shard_bytes(frames, config),
     )
 
 
@@ -90,7 +91,7 @@ def of_hours(data: DataRecipe, config: DiaConfig, hours: float) -> Workload:
         float(training_flops(config, frames, text_bytes, utterances)),
         FILLED,
         -(-utterances // rows),
-        (_rows_of_longest(data), data.max_frames, data.max_text_bytes),
+        _longest(data, rate),
         shard_bytes(hours * 3600 * rate, config),
     )
 
@@ -109,8 +110,14 @@ def _rows_of_mean(data: DataRecipe, rate: float) -> int:
     return data.batch_size or max(1, int((data.batch_frames or 0) * FILLED / (MEAN_SECONDS * rate)))
 
 
-def _rows_of_longest(data: DataRecipe) -> int:
-    return data.batch_size or max(1, (data.batch_frames or 0) // data.max_frames)
+def _longest(data: DataRecipe, rate: float) -> Bucket:
+    """Of buckets the longest utterance; packed, a row of utterances that are as short as SHORTEST."""
+    if data.pack is None:
+        rows = data.batch_size or max(1, (data.batch_frames or 0) // data.max_frames)
+        return Bucket(rows, data.max_frames, data.max_text_bytes)
+    text_bytes = max(data.max_text_bytes, int(1.1 * data.pack / rate * BYTES_PER_SECOND))
+    places = max(1, int(data.pack / rate / SHORTEST))
+    return Bucket(max(1, (data.batch_frames or 0) // data.pack), data.pack, text_bytes, places)
 
 
 def shard_bytes(frames: float, config: DiaConfig) -> int:
