@@ -32,7 +32,9 @@ def test_what_is_compiled_is_kept_also_when_the_run_is_moved(tmp_path, nowhere):
     jax.clear_caches()
     with programs.kept(tmp_path / "moved" / "compiled"):
         compile_one()
-    assert {path.name for path in (tmp_path / "moved" / "compiled").glob("*-cache")} == kept
+        assert {path.name for path in (tmp_path / "moved" / "compiled").glob("*-cache")} == kept
+        jax.jit(lambda x: jnp.cos(x) * 5)(jnp.arange(7.0)).block_until_ready()
+    assert {path.name for path in (tmp_path / "moved" / "compiled").glob("*-cache")} > kept
     assert not (tmp_path / "run").exists()
 
 
