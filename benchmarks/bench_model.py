@@ -1,62 +1,175 @@
-"""The training step of the mini model: useful frames a second and the share of the matrix-product floor.
+"""The training step beside Transformers' and beside its floor: useful frames a second on the same utterances.
 
-Forward, backward and AdamW on 24 rows of 160 frames and 64 text bytes. The floor is the time of the step's
-matrix products alone, at the rate that this machine reaches on one large product of the same type.
+Of the mini model and of one of 54 M parameters; of equal lengths, and of 24 utterances of 40 to 640 frames, which we pack
+and Transformers pads in batches of four, shuffled. Forward, backward and AdamW; each system in a process of its own, in
+turn. The floor is the time of the useful matrix products at the rate of one large product of the same type.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from _machine import row
-from flax import nnx
 
-from rosella.model.config import mini
-from rosella.model.flops import product_rate, training_flops
-from rosella.model.transformer import Dia
+from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig, mini
 
-ROWS, FRAMES, BYTES, STEPS = 24, 160, 64, 4
+ROUNDS = 2
+FRAMES_PER_BYTE = 4
 
 
 def main() -> None:
-    for dtype in (jnp.float32, jnp.bfloat16):
-        compiling, seconds = step_seconds(dtype)
-        floor = training_flops(mini(), FRAMES, BYTES, ROWS) / product_rate(dtype)
-        frames = ROWS * FRAMES / seconds
-        result = f"{frames:.0f} frames/s, {floor / seconds:.0%} of the floor, compiled in {compiling:.0f} s"
-        print(row(f"mini training step, {jnp.dtype(dtype).name}", result))
+    for name in ("mini", "54M"):
+        for mix, dtypes in (("equal", ("float32", "bfloat16")), ("mixed", ("float32",))):
+            for dtype in dtypes:
+                compare(name, mix, dtype)
 
 
-def step_seconds(dtype) -> tuple[float, float]:
-    """Seconds to compile the step, and seconds of the fastest of a few."""
+def compare(name: str, mix: str, dtype: str) -> None:
+    runs = [(side, measure(side, name, mix, dtype)) for _ in range(ROUNDS) for side in ("ours", "theirs")]
+    ours, theirs = (
+        max((r for s, r in runs if s == side), key=lambda r: r["speed"]) for side in ("ours", "theirs")
+    )
+    result = (
+        f"{ours['speed']:.0f} useful frames/s, {ours['share']:.0%} of the floor, "
+        f"Transformers {theirs['speed']:.0f} ({theirs['share']:.0%} of its own): {ours['speed'] / theirs['speed']:.2f} x"
+    )
+    print(row(f"training step, {name}, {mix} lengths, {dtype}", result), flush=True)
+
+
+def measure(side: str, *what: str) -> dict[str, float]:
+    """In a process of its own."""
+    command = [sys.executable, __file__, side, *what]
+    return json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    )
+
+
+def config_of(name: str) -> DiaConfig:
+    if name == "mini":
+        return mini()
+    return DiaConfig(
+        encoder=EncoderConfig(256, 3, 8, 8, 32, intermediate_size=1024),
+        decoder=DecoderConfig(512, 9, 8, 2, 64, 8, 8, 64, 256, 2048),
+    )
+
+
+def lengths_of(name: str, mix: str) -> np.ndarray:
+    """Frames of the utterances."""
+    if mix == "equal":
+        return np.full(*{"mini": (24, 152), "54M": (4, 496)}[name])
+    seconds = np.random.default_rng(1).gamma(2.0, 1.6, 24)
+    return np.clip(40 + 50 * seconds, 40, 640).astype(int)
+
+
+def ours(name: str, mix: str, dtype: str) -> tuple[float, float]:
+    """Seconds of all utterances once, and the rate of products."""
+    import jax
+    from flax import nnx
+
+    from rosella.model.flops import product_rate
+    from rosella.model.sharding import make_mesh
+    from rosella.model.transformer import Dia
+    from rosella.training import batches, order
+    from rosella.training.optimizer import make_optimizer
+    from rosella.training.recipe import Recipe
+    from rosella.training.state import Skeleton, fresh_state
+    from rosella.training.step import make_step
+
+    config, frames = config_of(name), lengths_of(name, mix)
+    longest = int(frames.max())
+    data = {"export": "none", "max_frames": longest, "batch_frames": longest * 4}
+    data |= {"batch_frames": int(frames.sum())} if mix == "equal" else {"pack": longest}
+    recipe = Recipe.model_validate({"steps": 100, "data": data, "compute_dtype": dtype})
+    texts = order.Texts([bytes([97]) * (size // FRAMES_PER_BYTE) for size in frames])
+    ones = np.ones(len(frames), np.float32)
+    split = order.Split(np.arange(len(frames)), texts, frames, ones, ones, {})
+    buckets = order.choose_buckets([split], recipe.data, config.steps(0))
+    plan = order.plan_validation(split, buckets, 100, config.steps(0))
     random = np.random.default_rng(0)
-    text = random.integers(1, 256, (ROWS, BYTES)), np.full(ROWS, BYTES)
-    tokens = random.integers(0, 256, (ROWS, FRAMES + 1, mini().decoder.num_channels))
-    graph, weights = nnx.split(Dia(mini(), nnx.Rngs(0), dtype))
-    optimizer = optax.adamw(1e-4)
+    books = config.decoder.num_channels, config.decoder.eos_token_id
 
-    def loss(weights, text, tokens):
-        logits = nnx.merge(graph, weights)(*text, tokens[:, :-1])
-        return optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:]).mean()
+    def codes(i: int) -> np.ndarray:
+        return random.integers(0, books[1], (frames[i], books[0])).astype(np.uint16)
 
-    def step(weights, state, text, tokens):
-        updates, state = optimizer.update(jax.grad(loss)(weights, text, tokens), state, weights)
-        return optax.apply_updates(weights, updates), state
+    prepared = [batches.assemble(codes, split, config, item) for item in plan]
+    skeleton, params = Skeleton.of(Dia(config, nnx.Rngs(0)).computing(dtype))
+    step = make_step(skeleton, recipe, make_mesh(1, 1, 1))
+    state = fresh_state(params, make_optimizer(recipe.optimizer), 0)
 
-    state = optimizer.init(weights)
-    start = time.perf_counter()
-    step = jax.jit(step, donate_argnums=(0, 1)).lower(weights, state, text, tokens).compile()
-    compiling, seconds = time.perf_counter() - start, []
-    for _ in range(STEPS):
+    def epoch() -> None:
+        nonlocal state
+        for batch in prepared:
+            state, _ = step(state, batch)
+        jax.block_until_ready(state)
+
+    return fastest(epoch), product_rate(dtype, 2048)
+
+
+def theirs(name: str, mix: str, dtype: str) -> tuple[float, float]:
+    import torch
+    from transformers import DiaConfig as TheirConfig
+    from transformers import DiaForConditionalGeneration
+
+    config, frames = config_of(name), lengths_of(name, mix)
+    model = DiaForConditionalGeneration(TheirConfig.from_dict(config.to_dict()))
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
+    kind = getattr(torch, dtype)
+    rows = len(frames) if mix == "equal" else 4
+    shuffled = np.random.default_rng(0).permutation(frames)
+    prepared = [padded(config, shuffled[at : at + rows]) for at in range(0, len(frames), rows)]
+
+    def epoch() -> None:
+        for ids, mask, tokens, targets in prepared:
+            with torch.autocast("cpu", kind, enabled=dtype != "float32"):
+                logits = model(input_ids=ids, attention_mask=mask, decoder_input_ids=tokens).logits
+            loss = torch.nn.functional.cross_entropy(
+                logits.float().reshape(-1, logits.shape[-1]), targets.reshape(-1)
+            )
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    x = torch.ones(2048, 2048, dtype=kind)
+    return fastest(epoch), 2 * 2048**3 / fastest(lambda: x @ x, 5)
+
+
+def padded(config: DiaConfig, frames: np.ndarray) -> Iterator[object]:
+    """Ids, mask, tokens and targets, of which padding is ignored."""
+    import torch
+
+    random, width = np.random.default_rng(0), int(frames.max()) // FRAMES_PER_BYTE
+    steps, books = config.steps(int(frames.max())), config.decoder.num_channels
+    mask = np.arange(width) < (frames // FRAMES_PER_BYTE)[:, None]
+    tokens = random.integers(0, config.decoder.eos_token_id, (len(frames), steps, books))
+    hidden = np.arange(steps)[None, :, None] >= (frames + config.steps(0))[:, None, None]
+    targets = np.where(hidden, -100, tokens).transpose(0, 2, 1)
+    return tuple(torch.tensor(np.ascontiguousarray(each)) for each in (97 * mask, 1 * mask, tokens, targets))
+
+
+def fastest(work: Callable[[], object], times: int = 3) -> float:
+    """Seconds, after one run that is not counted."""
+    seconds = []
+    for _ in range(times + 1):
         start = time.perf_counter()
-        weights, state = jax.block_until_ready(step(weights, state, text, tokens))
+        work()
         seconds.append(time.perf_counter() - start)
-    return compiling, min(seconds)
+    return min(seconds[1:])
+
+
+def report(side: str, name: str, mix: str, dtype: str) -> None:
+    from rosella.model.flops import training_flops
+
+    seconds, rate = {"ours": ours, "theirs": theirs}[side](name, mix, dtype)
+    frames = lengths_of(name, mix)
+    useful = training_flops(config_of(name), frames, frames // FRAMES_PER_BYTE).sum()
+    print(json.dumps({"speed": frames.sum() / seconds, "share": useful / rate / seconds}))
 
 
 if __name__ == "__main__":
-    main()
+    report(*sys.argv[1:]) if sys.argv[1:] else main()

@@ -85,13 +85,7 @@ def _multiply_forward(dtype: jnp.dtype, x_MD: jax.Array, w_DE: jax.Array) -> tup
 def _multiply_backward(dtype: jnp.dtype, factors: _Pair, gradient_ME: jax.Array) -> _Pair:
     x_MD, w_DE = factors
     by_x = product("ME,DE->MD", dtype, gradient_ME, w_DE)
-    return by_x, product("DM,ME->DE", dtype, _turned(x_MD, 0, 1), gradient_ME)
-
-
-def _turned(x: jax.Array, axis: int, to: int) -> jax.Array:
-    """The same numbers with an axis moved, on a CPU in memory too: its products of bfloat16 cannot do it on the way."""
-    moved: Any = jnp.moveaxis(x, axis, to)
-    return jax.lax.platform_dependent(moved, cpu=jax.lax.optimization_barrier, default=lambda same: same)
+    return by_x, product("MD,ME->DE", dtype, x_MD, gradient_ME)
 
 
 _multiply.defvjp(_multiply_forward, _multiply_backward)
@@ -148,10 +142,9 @@ def _attend_backward(
         mean = jnp.sum(piece * out[:, :, :, rows], axis=-1, keepdims=True)
         by_score = chance * (by_chance - mean)
         by_q.append(product("BKGTS,BKSH->BKGTH", dtype, by_score, k[:, :, :known]))
-        of_k = product("BKHGT,BKGTS->BKHS", dtype, _turned(q[:, :, :, rows], 4, 2), by_score)
-        of_v = product("BKHGT,BKGTS->BKHS", dtype, _turned(piece, 4, 2), chance)
-        by_k = by_k.at[:, :, :known].add(of_k.swapaxes(2, 3))
-        by_v = by_v.at[:, :, :known].add(of_v.swapaxes(2, 3))
+        of_k = product("BKGTS,BKGTH->BKSH", dtype, by_score, q[:, :, :, rows])
+        by_k = by_k.at[:, :, :known].add(of_k)
+        by_v = by_v.at[:, :, :known].add(product("BKGTS,BKGTH->BKSH", dtype, chance, piece))
     return jnp.concatenate(by_q, 3), by_k, by_v, jnp.zeros_like(bias)
 
 
