@@ -214,7 +214,7 @@ def _time(record: Mapping[str, Any]) -> Html:
         [" ".join([measure_of(name).name, *name.split("/")[2:]]), measure_of(name).shown(value)]
         for name, value in by_name(record).items()
     ]
-    return section("Where the time went", table(["", "seconds"], rows))
+    return section("Where the time went", table(["", "time"], rows))
 
 
 def _listening(run: RunFacts) -> Html:
