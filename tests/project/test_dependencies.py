@@ -44,7 +44,11 @@ def imported(folder: Path) -> set[str]:
 def test_every_import_of_the_package_is_a_declared_dependency_and_the_other_way_round() -> None:
     providers = packages_distributions()
     used = {name: {canonicalize_name(part) for part in providers.get(name, [])} for name in imported(SOURCE)}
-    absent = {name for name in used if any(extra.startswith(f"{name}-") for extra in OPTIONAL - CORE)}
+    absent = {
+        name
+        for name in used
+        if any(extra == name or extra.startswith(f"{name}-") for extra in OPTIONAL - CORE)
+    }
     declared = {name for name, distributions in used.items() if distributions & (CORE | OPTIONAL)}
     assert used.keys() - declared - absent == set()
     assert CORE - set().union(*used.values()) == set()
