@@ -159,7 +159,7 @@ def test_evaluate_prints_json_and_draws_a_report(
     assert not stop.value.code
     printed = json.loads(capfd.readouterr().out)
     assert printed == json.loads((tmp_path / "scores.json").read_text())
-    assert printed["summary"]["clips"] == 1
+    assert printed["summary"]["clips"] == 3
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
