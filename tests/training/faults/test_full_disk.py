@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
+import numpy as np
 import pytest
 
+from rosella import audio
 from rosella.errors import explain
 from rosella.runs import Run
 from rosella.training import loop, state
@@ -29,9 +31,16 @@ WRITES = [  # what finds the disk full, in which call, and how much room is left
 
 
 def train(path, export):
-    recipe = tiny.recipe(export.directory)
+    """As `rosella train` does, with a sample of noise after every third step."""
+
+    def sample(model, config, step):
+        run.samples.mkdir(exist_ok=True)
+        noise = np.random.default_rng(step).normal(0, 0.1, 16_000).astype(np.float32)
+        audio.write(run.samples / f"{step}.wav", noise, 16_000)
+
+    recipe = tiny.recipe(export.directory, samples={"texts": ["[S1] Een."], "every": 3})
     with TrainingRun.locked(path) as run:
-        loop.fit(recipe, tiny.model(), tiny.config(), export, run)
+        loop.fit(recipe, tiny.model(), tiny.config(), export, run, sample=sample)
 
 
 @pytest.fixture(scope="module")
