@@ -46,3 +46,10 @@ def test_small_and_large_numbers_are_shown_as_such() -> None:
     assert measure_of("train/lr").shown(1e-4) == "1.0e-04"
     assert measure_of("train/frames_per_second").shown(12345.6) == "12,346 frames/s"
     assert measure_of("train/loss").shown(2.346) == "2.35 nats"
+
+
+def test_an_interval_has_its_unit_once() -> None:
+    assert measure_of("listening/wer").between((0.43, 1.12)) == "43 to 112\N{NO-BREAK SPACE}%"
+    assert measure_of("listening/pitch_semitones").between((1.514, 10.11)) == "1.51 to 10.11 semitones"
+    assert measure_of("listening/length_ratio").between((0.7, 1.5)) == "0.70 to 1.50"
+    assert measure_of("listening/wer").between(None) == ""

@@ -6,6 +6,7 @@ Terminal, `metrics.jsonl`, trackers and pages take their names from here.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,10 @@ class Measure:
 
     def between(self, interval: tuple[float, float] | None) -> str:
         """An interval as a person reads it; empty where there is none."""
-        return "" if interval is None else f"{self.shown(interval[0])} to {self.shown(interval[1])}"
+        if interval is None:
+            return ""
+        low, high = (self.shown(value) for value in interval)
+        return f"{re.split(r'[^-+.,e0-9]', low)[0]} to {high}"
 
     def nearer(self, before: float, after: float) -> float:
         """By how much `after` is nearer to the ideal than `before`; negative where it is further away."""

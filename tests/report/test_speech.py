@@ -76,6 +76,13 @@ def test_the_page_nests_and_needs_nothing_from_outside(html: str) -> None:
     assert "@import" not in html
 
 
+def test_a_score_stands_above_its_interval(story: Story) -> None:
+    assert "interval" not in speech.draw(story), "scores of before there were intervals"
+    measured = replace(story.after, intervals={"retrieval": (0.25, 1.0)})
+    html = speech.draw(replace(story, after=measured))
+    assert "25 to 100\N{NO-BREAK SPACE}%" in html and "its 95 % interval" in html
+
+
 def test_text_is_escaped_everywhere(html: str) -> None:
     assert "<script>" not in html
     assert html.count("&lt;script&gt;") >= 6  # two headings, two figures, corpus, rejects, machine

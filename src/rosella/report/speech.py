@@ -99,7 +99,7 @@ def _value(measure: Measure, evaluation: ModelEvaluation) -> Html:
     """A score above its interval."""
     within = measure.between(evaluation.intervals.get(measure.key))
     shown = _number(measure.shown(evaluation.summary.get(measure.key)))
-    return join([shown, element("span", within, "who number")]) if within else shown
+    return join([shown, element("span", within, "who")]) if within else shown
 
 
 def _number(shown: str) -> Html:
@@ -116,8 +116,11 @@ def _gain(measure: Measure, before: float | None, after: float | None) -> Html:
 
 def _controls(evaluation: ModelEvaluation) -> Html:
     summary = evaluation.summary
+    below = (
+        "Below a score stands its 95 % interval over sentences and seeds. " if evaluation.intervals else ""
+    )
     return paragraph(
-        "Controls of “understood”: the references themselves, sent through the codec, reach "
+        f"{below}Controls of “understood”: the references themselves, sent through the codec, reach "
         f"{_percent(summary['retrieval_round_trip'])}, which is what a perfect model could reach. Scored "
         f"against a wrong sentence, the model reaches {_percent(summary['retrieval_shuffled_text'])}; "
         f"guessing gives {_percent(summary['retrieval_chance'])}. The codec's own intelligibility (STOI of "

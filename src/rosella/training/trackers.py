@@ -58,7 +58,8 @@ class TensorBoard(Tracker):
             self.writer.add_scalar(name, value, step)
 
     def audio(self, step: int, clip: Clip) -> None:
-        self.writer.add_audio(f"samples/{clip.name}", clip.waveform[:, None], step, clip.sample_rate)
+        sound = clip.waveform.clip(-1, 1)[:, None]  # or the writer prints a warning
+        self.writer.add_audio(f"samples/{clip.name}", sound, step, clip.sample_rate)
         self.writer.add_text(f"samples/{clip.name}", clip.caption, step)
 
     def finish(self) -> None:
