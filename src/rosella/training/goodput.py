@@ -16,7 +16,7 @@ class Goodput:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock, self._began = clock, clock()
-        self._lost = dict.fromkeys(CAUSES, 0.0)
+        self._lost: dict[str, float] = dict.fromkeys(CAUSES, 0.0)
         self._inner = [0.0]
         self.first_step: float | None = None
 
