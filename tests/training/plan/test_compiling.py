@@ -4,7 +4,9 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from jax.sharding import Mesh
 
+from rosella.model.config import DiaConfig
 from rosella.recipes import load_recipe
 from rosella.training.mesh import choose_mesh
 from rosella.training.order import Bucket
@@ -22,10 +24,23 @@ SMALL = shaped(codebooks=8, delays=tuple(range(8)), layers=1)
 GIB = 2**30
 
 
+def small(path: Path) -> tuple[Recipe, DiaConfig, Mesh, Bucket]:
+    """A recipe with a model and a batch that are quickly compiled."""
+    recipe = load_recipe(Recipe, path)
+    return recipe, SMALL, choose_mesh(recipe.mesh), Bucket(8 * recipe.accumulate, 12, 16)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_makes_a_step_ready_to_be_compiled(path: Path):
+    lowered, arguments = compiling.lower(*small(path))
+    state = lowered.in_avals[0][0]
+    assert arguments > 12 * sum(leaf.size for leaf in state.params.values())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_compiles_at_a_small_size(path: Path):
-    recipe = load_recipe(Recipe, path)
-    found = compiling.measure(recipe, SMALL, choose_mesh(recipe.mesh), Bucket(8 * recipe.accumulate, 12, 16))
+    found = compiling.measure(*small(path))
     assert found.needed == (found.arguments or 0) + (found.temporaries or 0) > 0
 
 

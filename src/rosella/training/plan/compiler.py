@@ -12,8 +12,15 @@ from dataclasses import asdict
 from rosella.errors import RosellaError, UserError
 from rosella.training.plan.compiling import Memory, Request
 
-ABSENT_TPU = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
-"""libtpu compiles without a TPU: it need not look for one, ask Google's machines what this one is, or hold its lock."""
+ABSENT_TPU = {
+    "JAX_PLATFORMS": "cpu",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "JAX_EXEC_TIME_OPTIMIZATION_EFFORT": "-1.0",
+}
+"""libtpu compiles without a TPU: it need not look for one, ask Google's machines what this one is, or hold its lock. It
+spends its time on a fast program, which nobody will run: without that it takes less than half as long, and counts 2 % less
+memory for Dia-1.6B on a v4-32."""
 
 
 def require_libtpu(hardware: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
+    from jax.stages import Lowered
 
     from rosella.model.config import DiaConfig
     from rosella.training.batches import Batch
@@ -83,6 +84,21 @@ def described(topology: dict[str, Any]) -> Sequence[Any]:
 def measure(recipe: Recipe, config: DiaConfig, mesh: Mesh, bucket: Bucket) -> Memory:
     """What the step takes on each device of `mesh`, for batches of that shape."""
     import jax
+
+    lowered, arguments = lower(recipe, config, mesh, bucket)
+    try:
+        found: Any = lowered.compile().memory_analysis()
+    except jax.errors.JaxRuntimeError as error:
+        return exhausted(error, arguments)
+    # `peak_memory_in_bytes` reads lower than what the parts add up to, so the parts count.
+    kept = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+    temporaries = found.temp_size_in_bytes + found.generated_code_size_in_bytes
+    return Memory(kept + temporaries, kept, temporaries)
+
+
+def lower(recipe: Recipe, config: DiaConfig, mesh: Mesh, bucket: Bucket) -> tuple[Lowered, int]:
+    """The step as training makes it, ready to be compiled, and the bytes of its arguments on one device."""
+    import jax
     import jax.numpy as jnp
     from flax import nnx
     from jax.sharding import NamedSharding
@@ -97,15 +113,8 @@ def measure(recipe: Recipe, config: DiaConfig, mesh: Mesh, bucket: Bucket) -> Me
     skeleton, _ = Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), dtype, recipe.remat)))
     state = abstract_state(skeleton.abstract(mesh), make_optimizer(recipe.optimizer))
     batch = abstract_batch(config, bucket, NamedSharding(mesh, ROWS))
-    lowered = make_step(skeleton, recipe, mesh).lower(state, batch)
-    try:
-        found: Any = lowered.compile().memory_analysis()
-    except jax.errors.JaxRuntimeError as error:
-        return exhausted(error, sum(map(_bytes_on_one, jax.tree.leaves((state, batch)))))
-    # `peak_memory_in_bytes` reads lower than what the parts add up to, so the parts count.
-    kept = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
-    temporaries = found.temp_size_in_bytes + found.generated_code_size_in_bytes
-    return Memory(kept + temporaries, kept, temporaries)
+    arguments = sum(map(_bytes_on_one, jax.tree.leaves((state, batch))))
+    return make_step(skeleton, recipe, mesh).lower(state, batch), arguments
 
 
 def abstract_batch(config: DiaConfig, bucket: Bucket, placed: Any = None) -> Batch:
