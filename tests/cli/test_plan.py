@@ -41,6 +41,7 @@ def test_and_json_for_programs(recipe, capsys):
     assert found["hardware"]["chip"]["name"] == "h100" and found["cost"]["run_steps"] == 8
 
 
+@pytest.mark.slow
 def test_here_is_compiled_for(recipe, capsys):
     assert run(recipe, "--hardware", "here") == 0
     printed = capsys.readouterr()

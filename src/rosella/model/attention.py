@@ -15,8 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 
 HIDDEN = -1e30
+LINEAR = "linear"
+"""The name of what a product with weights gives, by which rematerialisation may keep it."""
 
 PIECE, PIECES = 128, 8
 """Queries that a causal attention takes at once, at least, and the number of such pieces, at most."""
@@ -67,6 +70,7 @@ def linear(dtype: jnp.dtype, x: jax.Array, weight: jax.Array) -> jax.Array:
     Its backward pass casts to `dtype` too: JAX's own rule multiplies the float32 gradient.
     """
     made: Any = _multiply(dtype, x.reshape(-1, x.shape[-1]), weight.reshape(len(weight), -1))
+    made = checkpoint_name(made, LINEAR)
     return made.reshape(*x.shape[:-1], *weight.shape[1:])
 
 

@@ -17,7 +17,7 @@ from flax import nnx
 
 from rosella.errors import UserError
 from rosella.model import packing
-from rosella.model.attention import HIDDEN, Attention, Weight, linear, rotary, rotate, weight
+from rosella.model.attention import HIDDEN, LINEAR, Attention, Weight, linear, rotary, rotate, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.sharding import along_rows, gathered
 
@@ -26,7 +26,7 @@ from rosella.model.sharding import along_rows, gathered
 SHALLOW = 8
 
 REMAT: dict[str, Any] = {
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": jax.checkpoint_policies.save_only_these_names(LINEAR),
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 """What the backward pass finds kept of a layer; all of it with `none`."""

@@ -44,6 +44,7 @@ def test_every_recipe_compiles_at_a_small_size(path: Path):
     assert found.needed == (found.arguments or 0) + (found.temporaries or 0) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="libtpu is not installed")
 def test_a_slice_that_is_not_there_is_compiled_for():
     recipe, slice = tiny.recipe("corpus", remat="full", compute_dtype="bfloat16"), find("v4-8")

@@ -30,7 +30,7 @@ def test_parts_of_a_batch_add_a_second_gradient():
 
 
 def test_recomputing_keeps_less_and_longer_rows_more():
-    assert of(remat="none").row > 1.3 * of(remat="full").row
+    assert of(remat="none").row > 1.1 * of(remat="dots").row > 1.3 * of(remat="full").row
     assert of(frames=48).row > 1.7 * of(frames=24).row
 
 

@@ -84,3 +84,16 @@ def test_a_card_is_estimated(layout):
     assert not found.compiled and found.room == ROOM and found.memory.needed > 0
     most = {tried.remat: tried.rows for tried in found.largest}
     assert 1 < most["none"] < most["full"]
+
+
+def test_the_devices_at_hand_are_compiled_for_but_not_searched(layout, monkeypatch):
+    asked = []
+
+    def answer(request):
+        asked.append(request.rows)
+        return Memory(12_000_000, 2_000_000, 10_000_000)
+
+    monkeypatch.setattr(searching, "answer", answer)
+    found = searching.search(replace(layout, hardware=replace(CARD, name="here")), quiet)
+    assert found.compiled and asked == [16]
+    assert [tried.rows for tried in found.largest if tried.remat == "full"] == [2]
