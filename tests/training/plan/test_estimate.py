@@ -36,19 +36,18 @@ def test_recomputing_keeps_less_and_longer_rows_more():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("remat", "mesh", "rows", "gib", "within"),
+    ("remat", "mesh", "rows", "gib"),
     [
-        ("full", SIXTEEN, 4, 11.92, 0.05),
-        ("full", SIXTEEN, 8, 21.54, 0.05),
-        ("full", SIXTEEN, 16, 35.03, 0.25),
-        ("none", SIXTEEN, 2, 55.97, 0.05),
-        ("full", ONE, 4, 40.52, 0.05),
+        ("full", SIXTEEN, 8, 11.38),
+        ("full", SIXTEEN, 24, 29.02),
+        ("full", SIXTEEN, 27, 33.15),
+        ("dots", SIXTEEN, 7, 49.26),
+        ("none", SIXTEEN, 3, 57.24),
+        ("full", ONE, 8, 36.22),
     ],
 )
-def test_it_agrees_with_what_the_compiler_counted_for_tpus(remat, mesh, rows, gib, within):
-    """Dia-1.6B, 30 s and 512 bytes, bfloat16, on v4-32; the last on one chip of a v5p. Of 16 rows the compiler tells
-    what is certain to be too much, not all that it would take."""
+def test_it_agrees_with_what_the_compiler_counted_for_tpus(remat, mesh, rows, gib):
+    """Dia-1.6B, 30 s and 1,024 bytes, bfloat16, on v4-32; the last on one chip of a v5p."""
     recipe = tiny.recipe("corpus", remat=remat, compute_dtype="bfloat16")
-    assert estimate(recipe, dia_1_6b(), mesh, Bucket(1, 2584, 512)).needed(rows) / 2**30 == pytest.approx(
-        gib, rel=within
-    )
+    found = estimate(recipe, dia_1_6b(), mesh, Bucket(1, 2584, 1024)).needed(rows)
+    assert found / 2**30 == pytest.approx(gib, rel=0.03)

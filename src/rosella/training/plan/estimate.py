@@ -28,11 +28,9 @@ POLICIES = ("none", *REMAT)
 """From the fastest to the most sparing."""
 STATE, GRADIENT = 12, 4
 """Bytes of a weight: itself and Adam's two moments in float32; its gradient."""
-COPIES = 2
-"""Of a weight in the compute type: one to multiply with, and its gradient before that is float32."""
-WORKING = 1.34
-"""What the backward pass through a decoder layer holds at once, in what the forward pass through it makes; as the
-compiler counts for Dia-1.6B (docs/plan.md)."""
+WORKING = 0.55
+"""What the backward pass through a decoder layer holds at once, in what the forward pass through it makes; as XLA counts
+for Dia-1.6B on TPUs (docs/plan.md)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def estimate(recipe: Recipe, config: DiaConfig, sizes: tuple[int, int, int], buc
     """Of rows of a bucket on a mesh of `sizes` (data, fsdp, tensor)."""
     _, fsdp, tensor = sizes
     weights = parameters(config) / (fsdp * tensor)
-    copies = COPIES * weights * np.dtype(jnp.dtype(recipe.compute_dtype)).itemsize
+    copies = weights * np.dtype(jnp.dtype(recipe.compute_dtype)).itemsize
     parts = 2 if recipe.accumulate > 1 else 1  # the sum of the gradients and the newest
     fixed = parts * weights * GRADIENT + copies + gathered(config, fsdp)
     kept = _kept(recipe.model_dump_json(), config, bucket)

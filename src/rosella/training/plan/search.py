@@ -17,11 +17,10 @@ from rosella.training.plan.estimate import POLICIES
 from rosella.training.plan.hardware import HERE_NAME
 from rosella.training.plan.layout import Layout
 
-MARGIN = 0.05
-"""Of a device's memory, left free where its use is estimated or lies between compiled sizes."""
-TOO_MUCH = 1.6
-"""Of a device's memory: what is estimated to need so much certainly does not fit, though the compiler's own count of what
-does is up to a quarter too high."""
+MARGIN, UNSEEN = 0.05, 0.10
+"""Of a device's memory, left free where its use lies between compiled sizes, and where nothing was compiled."""
+TOO_MUCH = 1.2
+"""Of a device's memory: what is estimated to need so much certainly does not fit."""
 PATIENCE, PROBE = 280.0, 30.0
 """Seconds: what all may take together, and one step that is too large."""
 
@@ -98,7 +97,7 @@ def _counted(layout: Layout, memory: Memory) -> int:
 def _most(layout: Layout, room: int, scale: float, points: Points) -> Tried | None:
     """The most rows that fit, by the line through what was compiled; none compiled, by the scaled estimate."""
     start, slope = _line(layout, scale, points)
-    rows = math.floor((room * (1 - MARGIN) - start) / slope)
+    rows = math.floor((room * (1 - (MARGIN if points else UNSEEN)) - start) / slope)
     rows = max([rows, *(own for own, needed in points.items() if needed <= room)])
     rows = min([rows, *(own - 1 for own, needed in points.items() if needed > room)])
     if rows < 1:
