@@ -50,6 +50,7 @@ def test_time_and_money_follow_from_work_chips_peak_and_use(told):
     told(1, tried("none", 4))
     one, eight = planned(), planned("h100x8")
     assert one.step_seconds == pytest.approx(one.flops / (989e12 * 0.40))
+    assert one.cost.epoch_hours == pytest.approx(one.work.flops / one.work.filled / (989e12 * 0.40) / 3600)
     assert eight.cost.epoch_hours == pytest.approx(one.cost.epoch_hours / 8)
     assert eight.cost.epoch_price == pytest.approx(one.cost.epoch_price)
     assert one.cost.run_price == pytest.approx(one.cost.run_hours * 3.00)

@@ -71,6 +71,13 @@ def test_what_does_not_fit_is_known_by_the_compilers_own_numbers(layout, compile
     assert [tried.rows for tried in found.largest if tried.remat == "full"] == [2]
 
 
+def test_a_size_that_was_compiled_is_not_compiled_again(layout, compiler):
+    asked = compiler(dict.fromkeys(("none", "dots", "full"), 2_750_000))
+    found = searching.search(layout, quiet)
+    assert [rows for remat, rows in asked if remat == "full"] == [4, 8]
+    assert [tried.rows for tried in found.largest if tried.remat == "full"] == [3]
+
+
 def test_nothing_more_is_compiled_when_time_is_up(layout, compiler, monkeypatch):
     asked = compiler(dict.fromkeys(("none", "dots", "full"), 100_000))
     monkeypatch.setattr(searching, "PATIENCE", 0.0)

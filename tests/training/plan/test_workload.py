@@ -30,10 +30,11 @@ def test_without_an_export_there_are_hours_or_what_the_steps_see(tmp_path):
 
 
 def test_ten_thousand_hours_of_dia_are_what_the_sizes_of_shards_say():
-    recipe = tiny.recipe("none", data={"export": "none", "batch_frames": 10336, "max_frames": 2584})
+    recipe = tiny.recipe("none", data={"export": "none", "batch_frames": 330_752, "max_frames": 2584})
     work = of_hours(recipe.data, dia_1_6b(), 10_000)
     assert work.shards / 1e9 == pytest.approx(35.4, rel=0.01)
-    assert work.longest == Bucket(4, 2584, 512) and work.utterances == 1_636_364
+    assert work.longest == Bucket(128, 2584, 512) and work.utterances == 1_636_364
+    assert work.steps == 10_228  # 160 utterances of 22 s in 92 % of a batch's frames
 
 
 def test_a_codec_that_is_not_known_needs_an_export():
