@@ -25,12 +25,16 @@ def compiled_programs(tmp_path_factory):
 
 
 def _remembering(make):
-    """The steps of all tests here differ only in the loop around them: `tiny` has a constant schedule."""
-    made = []
+    """The steps of all tests here differ only in the loop around them: `tiny` has a constant schedule.
 
-    def once(*arguments):
-        made[:] = made or [make(*arguments)]
-        return made[0]
+    The patch lives as long as the session; tests elsewhere train models of other shapes.
+    """
+    made = {}
+
+    def once(skeleton, *arguments):
+        shapes = tuple(skeleton.shapes.items())
+        made[shapes] = made.get(shapes) or make(skeleton, *arguments)
+        return made[shapes]
 
     return once
 

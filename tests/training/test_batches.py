@@ -218,3 +218,15 @@ def test_dropped_texts_and_hidden_frames_are_those_of_single_utterances_of_a_row
             assert ids.all() or not ids.any()
             np.testing.assert_array_equal(found.tokens[row, starts[place]], batch.tokens[row, starts[place]])
     assert outcomes == {True, False} and 0 < float(measured["text_dropped"]) < 1
+
+
+def test_a_row_has_places_for_as_many_of_the_shortest_as_fit():
+    """Also where they are shorter than what lengths of buckets are rounded to."""
+    count, overhead = 200, 3
+    ones = np.ones(count)
+    texts, frames = Texts([b"a"] * count), np.ones(count, np.int64)
+    split = Split(np.arange(count), texts, frames, ones, ones.astype(np.float32), {})
+    values = {"export": "x", "max_frames": 40, "batch_frames": 160, "pack": 80}
+    (bucket,) = order.choose_buckets([split], tiny.recipe("x", data=values).data, overhead)
+    rows = order.pack(np.arange(count), split, bucket, overhead)
+    assert sorted(rows[rows >= 0]) == list(range(count)) and (rows >= 0).sum(1).max() == bucket.places == 20

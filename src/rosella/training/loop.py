@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +49,19 @@ class Outcome:
     finished: bool
 
 
+class Task(NamedTuple):
+    """What is to be trained, on what, where it is written and who hears of it."""
+
+    recipe: Recipe
+    weights: Weights
+    config: DiaConfig
+    export: Export
+    run: TrainingRun
+    told: Trackers
+    sample: Sample | None
+    goodput: Goodput
+
+
 def train(
     recipe: Recipe,
     run: TrainingRun,
@@ -69,7 +82,7 @@ def train(
         begun = start(recipe)
         sample = _sampling(recipe, run, begun.codec, listening)
     with programs.kept(run.compiled), _told(recipe, run, report, trackers) as told:
-        return _learn(recipe, begun.weights, begun.config, begun.export, run, told, sample, goodput)
+        return _learn(Task(recipe, begun.weights, begun.config, begun.export, run, told, sample, goodput))
 
 
 def _sampling(recipe: Recipe, run: TrainingRun, codec: Codec, listening: Listening) -> Sample | None:
@@ -98,29 +111,20 @@ def fit(
     """`train` with a model and an export at hand, from the newest intact checkpoint of the run if it has one."""
     weights = partial(on_mesh, model)
     with _told(recipe, run, report, trackers) as told:
-        return _learn(recipe, weights, config, export, run, told, sample, Goodput())
+        return _learn(Task(recipe, weights, config, export, run, told, sample, Goodput()))
 
 
-def _learn(
-    recipe: Recipe,
-    weights: Weights,
-    config: DiaConfig,
-    export: Export,
-    run: TrainingRun,
-    told: Trackers,
-    sample: Sample | None,
-    goodput: Goodput,
-) -> Outcome:
-    check_export(export, config, recipe.data)
-    check_mesh(recipe.mesh, config)
-    run.check(recipe)
-    with goodput.spent("start"):
-        job, hooks, rows = _prepare(recipe, weights, config, export, run, told, sample, goodput)
+def _learn(task: Task) -> Outcome:
+    check_export(task.export, task.config, task.recipe.data)
+    check_mesh(task.recipe.mesh, task.config)
+    task.run.check(task.recipe)
+    with task.goodput.spent("start"):
+        job, hooks, rows = _prepare(task)
     try:
         trained = _steps(job, hooks, rows)
     finally:
         job.saver.finish()
-    return Outcome(job.skeleton.join(job.state.params), job.step, trained, job.step >= recipe.steps)
+    return Outcome(job.skeleton.join(job.state.params), job.step, trained, job.step >= job.recipe.steps)
 
 
 def _steps(job: Job, hooks: list[Hook], rows: Rows) -> int:
@@ -158,16 +162,8 @@ def _save_model(job: Job) -> None:
     hosts.wait_for_all("the model is written")
 
 
-def _prepare(
-    recipe: Recipe,
-    weights: Weights,
-    config: DiaConfig,
-    export: Export,
-    run: TrainingRun,
-    told: Trackers,
-    sample: Sample | None,
-    goodput: Goodput,
-) -> tuple[Job, list[Hook], Rows]:
+def _prepare(task: Task) -> tuple[Job, list[Hook], Rows]:
+    recipe, weights, config, export, run, told, sample, goodput = task
     skeleton = Skeleton.of(
         nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), jnp.dtype(recipe.compute_dtype), recipe.remat))
     )[0]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from rosella import dialogue
 from rosella.errors import UserError
@@ -82,8 +83,8 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
     Three million utterances take the bytes of their texts and a few numbers each.
     """
     index = export.index(["text", "frames"])
-    positions = np.flatnonzero(np.asarray(index["split"]) == split)
-    index = index.take(positions)
+    chosen = np.asarray(index["split"]) == split
+    positions, index = np.flatnonzero(chosen), index.filter(pa.array(chosen))
     texts, usable, rejects = [], np.zeros(len(positions), bool), Counter[str]()
     for piece in index.select(["text", "frames"]).to_batches(max_chunksize=READ_AT_ONCE):
         for text, frames in zip(piece["text"].to_pylist(), piece["frames"].to_pylist(), strict=True):
@@ -124,10 +125,11 @@ def choose_buckets(splits: Sequence[Split], data: DataRecipe, overhead: int) -> 
     Each bucket's text width covers the shorter buckets too, so that an utterance fits every later bucket. With
     `data.pack` there is one shape; `overhead` is what an utterance takes of the decoder's steps beside its frames.
     """
-    lengths = _ceil(np.concatenate([split.frames for split in splits]), FRAME_STEP)
+    frames = np.concatenate([split.frames for split in splits])
     text_bytes = np.concatenate([split.texts.lengths for split in splits])
     if data.pack is not None:
-        return [_packed_bucket(data.pack, data, lengths, text_bytes, overhead)]
+        return [_packed_bucket(data.pack, data, frames + overhead, text_bytes, overhead)]
+    lengths = _ceil(frames, FRAME_STEP)
     edges = _best_edges(lengths, data.buckets)
     buckets = []
     for edge in edges:
@@ -138,13 +140,15 @@ def choose_buckets(splits: Sequence[Split], data: DataRecipe, overhead: int) -> 
 
 
 def _packed_bucket(
-    frames: int, data: DataRecipe, lengths: np.ndarray, text_bytes: np.ndarray, overhead: int
+    frames: int, data: DataRecipe, taken: np.ndarray, text_bytes: np.ndarray, overhead: int
 ) -> Bucket:
-    """Rows of so many frames, with room for the texts of so much speech and a tenth more."""
+    """Rows of so many frames, with room for the texts of so much speech and a tenth more.
+
+    `taken` are the steps of each utterance; a row holds as many places as the shortest could fill.
+    """
     steps = frames + overhead
-    mean = text_bytes.sum() / (lengths + overhead).sum()
-    wide = max(text_bytes.max(), 1.1 * steps * mean)
-    places = steps // int(lengths.min() + overhead)
+    wide = max(text_bytes.max(), 1.1 * steps * text_bytes.sum() / taken.sum())
+    places = steps // int(taken.min())
     return Bucket((data.batch_frames or 0) // frames, frames, int(_ceil(wide, TEXT_STEP)), places)
 
 
