@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from _machine import row
 
+from rosella import memory
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig, mini
 
 ROUNDS = 2
@@ -165,6 +166,8 @@ def fastest(work: Callable[[], object], times: int = 3) -> float:
 def report(side: str, name: str, mix: str, dtype: str) -> None:
     from rosella.model.flops import training_flops
 
+    if side == "ours":
+        memory.keep()  # as `rosella train` does
     seconds, rate = {"ours": ours, "theirs": theirs}[side](name, mix, dtype)
     frames = lengths_of(name, mix)
     useful = training_flops(config_of(name), frames, frames // FRAMES_PER_BYTE).sum()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
+from rosella import memory
 from rosella.errors import INTERRUPTED
 from rosella.progress import unread
 
@@ -43,6 +44,7 @@ def train(
     from rosella.training.run import TrainingRun
 
     loaded = load_recipe(Recipe, recipe, overrides or [])
+    memory.keep()
     from rosella.training import hosts, train  # bring JAX, which a recipe that is refused does not need
 
     hosts.join()
