@@ -13,7 +13,7 @@ from rosella import delay, dialogue
 from rosella.errors import UserError
 from rosella.inference import decoding, sampling
 from rosella.inference import generate as module
-from rosella.inference.decoding import Decoding, Request, lay_out, row_keys
+from rosella.inference.decoding import Decoding, Request, lay_out, program, row_keys
 from rosella.inference.generate import generate
 from rosella.inference.sampling import Sampling
 from rosella.model.transformer import Dia
@@ -93,8 +93,8 @@ def test_the_loop_ends_with_its_last_row(overfitted, monkeypatch):
         steps.append(int(result[1]))
         return result
 
-    run = module._run
-    monkeypatch.setattr(module, "_run", spy)
+    run = module._runs()
+    monkeypatch.setattr(module, "_runs", lambda: spy)
     prompts = [each[:0] for each in codes] * 2
     generate(dia, np.tile(ids, (2, 1)), np.tile(lengths, 2), max_frames=90, prompts=prompts, **GREEDY)
     assert steps == [max(map(len, codes)) + max(CONFIG.delay_pattern)]
@@ -142,7 +142,7 @@ def test_other_lengths_and_settings_do_not_compile_again():
     dia, (ids, lengths, _) = model(), batch()
     prompts = [np.full((n, 3), 7) for n in (0, 3, 5)]
     generate(dia, ids, lengths, max_frames=12, prompts=prompts)
-    before = module._run._cache_size()
+    before = module._runs()._cache_size()
     made = generate(
         dia,
         ids[:, :9],
@@ -151,7 +151,7 @@ def test_other_lengths_and_settings_do_not_compile_again():
         prompts=prompts[::-1],
         sampling=Sampling(guidance=2.0, temperature=1.3, top_p=0.8),
     )
-    assert module._run._cache_size() == before
+    assert module._runs()._cache_size() == before
     assert [len(codes) for codes in made.codes] == [5, 5, 5]
 
 
@@ -204,8 +204,8 @@ def test_steps_that_one_takes_oneself_are_those_of_a_whole_generation():
     def decoder(weights):
         return Decoding(nnx.merge(graph, weights), settings.filters)
 
-    state = jax.jit(lambda w: decoder(w).begin(ids, lengths, request, 20))(weights)
-    step = jax.jit(lambda w, state: decoder(w).step(request, state))
+    state = program(lambda w: decoder(w).begin(ids, lengths, request, 20))(weights)
+    step = program(lambda w, state: decoder(w).step(request, state))
     rows = []
     while decoder(weights).unfinished(request, state).any():
         state = step(weights, state)

@@ -31,10 +31,10 @@ def close(ours, theirs):
 @partial(jax.jit, static_argnames=("graph", "pieces", "slots"))
 def _stepwise(graph, weights, ids, lengths, tokens, start, pieces, slots):
     dia = nnx.merge(graph, weights)
-    layers = dia.decoding_layers()
-    cache, states, at = dia.start(dia.encode(ids, lengths), start, slots, layers), [], 0
+    weights = dia.decoding_weights()
+    cache, states, at = dia.start(dia.encode(ids, lengths), start, slots, weights), [], 0
     for piece in pieces:
-        made, cache = dia.step(tokens[:, at : at + piece], cache, layers)
+        made, cache = dia.step(tokens[:, at : at + piece], cache, weights)
         states.append(made)
         at += piece
     return dia.logits(jnp.concatenate(states, 1))
@@ -126,9 +126,12 @@ def test_remat_recomputes_each_layer(remat):
 
 
 def test_the_stack_is_as_deep_as_its_configuration():
-    layers = model().decoding_layers()
-    assert len(layers) == CONFIG.decoder.num_hidden_layers
-    assert layers[1].mlp.down.shape == (CONFIG.decoder.intermediate_size, CONFIG.decoder.hidden_size)
+    weights, decoder = model().decoding_weights(), CONFIG.decoder
+    assert len(weights.layers) == decoder.num_hidden_layers
+    assert weights.turned and weights.layers[1].mlp.down.shape == (
+        decoder.hidden_size,
+        decoder.intermediate_size,
+    )
 
 
 def test_computing_in_another_type_leaves_the_model_as_it_was():

@@ -9,8 +9,8 @@ lies left of a shorter prompt is padding that nobody sees, and a row's own posit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,12 +53,22 @@ class State(NamedTuple):
     cache: Cache
 
 
+def program(function: Callable[..., Any], **options: Any) -> Any:
+    """`jax.jit(function, **options)` of what takes decoding steps.
+
+    On a CPU its sums may be added in another order, without which they are not vectorised; infinities and what is not a
+    number stay what they are.
+    """
+    reordering = {"xla_cpu_enable_fast_math": True} if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=reordering, **options)
+
+
 class Decoding:
-    """The steps of a model, ids chosen by the same filters; made inside the program that runs them."""
+    """The steps of a model, ids chosen by the same filters; made inside a `program` that runs them."""
 
     def __init__(self, model: Dia, filters: Filters) -> None:
         self._model, self._filters = model, filters
-        self._layers = model.decoding_layers()
+        self._weights = model.decoding_weights()
         self._delays = jnp.asarray(model.config.delay_pattern)
 
     def begin(self, text_ids: jax.Array, lengths: jax.Array, request: Request, steps: int) -> State:
@@ -67,19 +77,19 @@ class Decoding:
         if self._filters.guided:
             text = _with_unconditional(self._model, text)
         rows, start = self._doubled(prompts.rows), self._doubled(prompts.start)
-        cache = self._model.start(text, start, rows.shape[1] + steps, self._layers)
+        cache = self._model.start(text, start, rows.shape[1] + steps, self._weights)
         if rows.shape[1] > 1:
-            _, cache = self._model.step(rows[:, :-1], cache, self._layers)
+            _, cache = self._model.step(rows[:, :-1], cache, self._weights)
         ends = jnp.asarray(prompts.frames + request.limits)
         tokens = jnp.asarray(prompts.rows[:, -1])
         return State(jnp.int32(0), tokens, ends, jnp.zeros(len(ends), bool), cache)
 
     def step(self, request: Request, state: State) -> State:
         """The next row of every sequence."""
-        states, cache = self._model.step(self._doubled(state.tokens)[:, None], state.cache, self._layers)
+        states, cache = self._model.step(self._doubled(state.tokens)[:, None], state.cache, self._weights)
         keys = jax.vmap(jax.random.fold_in, (0, None))(request.keys, state.step)
-        eos = self._model.config.decoder.eos_token_id
-        chosen = choose(self._model.logits(states)[:, 0], keys, request.numbers, self._filters, eos)
+        eos, logits = self._model.config.decoder.eos_token_id, self._model.logits(states, self._weights)
+        chosen = choose(logits[:, 0], keys, request.numbers, self._filters, eos)
         return self._advanced(request.prompts, state._replace(cache=cache), chosen)
 
     def unfinished(self, request: Request, state: State) -> jax.Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from flax import nnx
 
 from rosella import delay
 from rosella.errors import UserError
-from rosella.inference.decoding import Decoding, Request, State, lay_out, row_keys
+from rosella.inference.decoding import Decoding, Request, State, lay_out, program, row_keys
 from rosella.inference.sampling import Filters, Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
@@ -58,7 +58,7 @@ def generate(
     request = Request(lay_out(prompts, config), jnp.asarray(limits), keys, sampling.numbers)
     steps = _round_up(int(limits.max()) + config.longest_delay, FRAME_STEP)
     texts = _pad_text(text_ids), jnp.asarray(lengths, jnp.int32)
-    written, count, stopped = _run(*nnx.split(model), *texts, request, sampling.filters, steps)
+    written, count, stopped = _runs()(*nnx.split(model), *texts, request, sampling.filters, steps)
     tokens = np.asarray(written)[: int(count)].transpose(1, 0, 2)
     codes = [
         _codes(row, prompt, config)[:limit]
@@ -67,7 +67,11 @@ def generate(
     return Generation(codes, np.asarray(stopped), tokens)
 
 
-@partial(jax.jit, static_argnames=("graph", "filters", "steps"))
+@cache
+def _runs() -> Any:
+    return program(_run, static_argnames=("graph", "filters", "steps"))
+
+
 def _run(
     graph: nnx.GraphDef[Dia],
     weights: Any,

@@ -14,6 +14,10 @@ import jax.numpy as jnp
 from rosella.errors import UserError
 
 
+_ALMOST_ONE = 1 - 2.0**-22
+"""What a random number is at most, lest rounding takes it beyond the last id that may be drawn."""
+
+
 class Numbers(NamedTuple):
     """Settings that may change without compiling again."""
 
@@ -71,7 +75,7 @@ def choose(logits: jax.Array, keys: jax.Array, numbers: Numbers, filters: Filter
     if filters.greedy:
         return jnp.argmax(filter_end(scores, eos), -1).astype(jnp.int32)
     scores = filter_end(scores / numbers.temperature, eos)
-    if filters.top_k is not None:
+    if filters.top_k is not None and not filters.guided:  # guidance left no more
         scores = top_k(scores, filters.top_k)
     if filters.top_p:
         scores = top_p(scores, numbers.top_p)
@@ -117,13 +121,21 @@ def top_p(scores: jax.Array, share: jax.Array | float) -> jax.Array:
 
 
 def draw(scores: jax.Array, keys: jax.Array) -> jax.Array:
-    """One id per codebook of scores [B, C, V]; row b by keys[b] alone, whatever its companions."""
-    return jax.vmap(lambda row, key: jax.random.categorical(key, row, axis=-1))(scores, keys).astype(
-        jnp.int32
-    )
+    """One id per codebook of scores [B, C, V]; row b by keys[b] alone, whatever its companions.
+
+    One random number each, looked up in the distribution function: a number for every id (the Gumbel trick) takes longer
+    than a layer of a small model.
+    """
+    numbers = jax.vmap(lambda key: jax.random.uniform(key, scores.shape[1:2]))(keys)
+    below = jnp.cumsum(jax.nn.softmax(scores, axis=-1), axis=-1)
+    sought = jnp.minimum(numbers, _ALMOST_ONE)[..., None] * below[..., -1:]
+    return jnp.sum(below <= sought, axis=-1, dtype=jnp.int32)
 
 
 def _best(scores: jax.Array, count: int) -> jax.Array:
     """A mask of exactly the `count` best ids; of equals, the lower ids."""
-    _, chosen = jax.lax.top_k(scores, min(count, scores.shape[-1]))
-    return jnp.any(jnp.arange(scores.shape[-1]) == chosen[..., None], axis=-2)
+    count = min(count, scores.shape[-1])
+    least = jax.lax.top_k(scores, count)[0][..., -1:]
+    better, equal = scores > least, scores == least
+    left = count - jnp.sum(better, axis=-1, keepdims=True)
+    return better | (equal & (jnp.cumsum(equal, axis=-1) <= left))

@@ -24,6 +24,9 @@ LINEAR = "linear"
 PIECE, PIECES = 128, 8
 """Queries that a causal attention takes at once, at least, and the number of such pieces, at most."""
 
+FEW = 16
+"""Rows that a product with a turned weight adds up side by side, at most."""
+
 
 class Weight(nnx.Param[jax.Array]):
     """A parameter with the logical axis of each dimension (see `sharding`)."""
@@ -64,14 +67,43 @@ def product(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Arra
     return jnp.einsum(spec, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)
 
 
-def linear(dtype: jnp.dtype, x: jax.Array, weight: jax.Array) -> jax.Array:
-    """Float32 [..., *E] of states [..., D] and a weight [D, *E], as one product of two matrices.
+def linear(dtype: jnp.dtype, x: jax.Array, weight: jax.Array, turned: bool = False) -> jax.Array:
+    """Float32 [..., *E] of states [..., D] and a weight [D, *E], or `turned` [*E, D], as one product of two matrices.
 
     Its backward pass casts to `dtype` too: JAX's own rule multiplies the float32 gradient.
     """
-    made: Any = _multiply(dtype, x.reshape(-1, x.shape[-1]), weight.reshape(len(weight), -1))
+    x_MD = x.reshape(-1, x.shape[-1])
+    if turned:
+        made = _multiply_turned(dtype, x_MD, weight.reshape(-1, x.shape[-1]))
+        return made.reshape(*x.shape[:-1], *weight.shape[:-1])
+    made: Any = _multiply(dtype, x_MD, weight.reshape(len(weight), -1))
     made = checkpoint_name(made, LINEAR)
     return made.reshape(*x.shape[:-1], *weight.shape[1:])
+
+
+def turn(weight: Weight, inputs: int = 1) -> Weight:
+    """[*E, *D] of a weight [*D, *E], with so many axes D."""
+    return Weight(jnp.moveaxis(weight[...], range(inputs), range(-inputs, 0)), axes=())
+
+
+def _multiply_turned(dtype: jnp.dtype, x_MD: jax.Array, w_ED: jax.Array) -> jax.Array:
+    if 1 < len(x_MD) <= FEW:
+        return _sums_of_few(dtype, x_MD, w_ED)
+    return product("MD,ED->ME", dtype, x_MD, w_ED)
+
+
+def _sums_of_few(dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Float32 [..., M, E] of x [..., M, D] and y [..., E, D]: all M sums in one pass over y, of which memory is the limit.
+
+    XLA's own product of two rows reads it at half the speed. A compiler that may not add in another order than written
+    (`inference.decoding.program`) takes sixty times longer.
+    """
+    x = jax.lax.optimization_barrier(x)  # or it is computed anew for each number of y
+    x, y = (each.astype(dtype).astype(jnp.float32) for each in (x, y))
+    rows = x.shape[-2]
+    terms = tuple(x[..., row, None, :] * y for row in range(rows))
+    sums = jax.lax.reduce(terms, (jnp.float32(0),) * rows, partial(jax.tree.map, jnp.add), (y.ndim - 1,))
+    return jnp.stack(sums, -2)
 
 
 _Pair = tuple[jax.Array, jax.Array]
@@ -112,6 +144,20 @@ def attend(
     q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
     read: Any = _attend(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias[:, :, None])
     return read.reshape(q_BNTH.shape)
+
+
+def _attend_one(
+    dtype: jnp.dtype, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array
+) -> jax.Array:
+    """`attend` of a single step, whose queries of one key head read the keys together."""
+    batch, heads, _, width = q_BNTH.shape
+    q_BKGH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, width)
+    if q_BKGH.shape[2] > 1:
+        scores = _sums_of_few(dtype, q_BKGH, k_BKSH)
+    else:
+        scores = product("BKGH,BKSH->BKGS", dtype, q_BKGH, k_BKSH)
+    read = product("BKGS,BKSH->BKGH", dtype, jax.nn.softmax(scores + bias, axis=-1), v_BKSH)
+    return read.reshape(batch, heads, 1, width)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -182,7 +228,7 @@ class Attention(nnx.Module):
         dtype: jnp.dtype,
     ):
         into = ("layers", "embed", "heads", "head_dim")
-        self.dtype = dtype
+        self.dtype, self.turned = dtype, False
         self.query = weight(rngs, (layers, width, heads, head_dim), into, scale)
         self.key = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
         self.value = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
@@ -190,18 +236,42 @@ class Attention(nnx.Module):
             rngs, (layers, heads, head_dim, width), ("layers", "heads", "head_dim", "embed"), scale
         )
 
+    def turn(self, own: bool) -> None:
+        """Lay the weights of one layer out for products of a few rows; `own` are queries, keys and values of the same
+        states, which become one product.
+        """
+        self.query, self.key, self.value = turn(self.query), turn(self.key), turn(self.value)
+        self.out, self.turned = turn(self.out, inputs=2), True
+        if own:
+            self.own = Weight(jnp.concatenate([self.query[...], self.key[...], self.value[...]]), axes=())
+
+    def project(self, x_BTD: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Queries, keys and values of the same states."""
+        if not self.turned:
+            return self.queries(x_BTD), *self.keys_values(x_BTD)
+        made = linear(self.dtype, x_BTD, self.own[...], turned=True).swapaxes(1, 2)
+        heads, key_heads = self.query.shape[0], self.key.shape[0]
+        queries, keys, values = jnp.split(made, [heads, heads + key_heads], axis=1)
+        return queries, keys, values
+
     def queries(self, x_BTD: jax.Array) -> jax.Array:
-        return linear(self.dtype, x_BTD, self.query[...]).swapaxes(1, 2)
+        return linear(self.dtype, x_BTD, self.query[...], self.turned).swapaxes(1, 2)
 
     def keys_values(self, x_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        k_BSKH, v_BSKH = (linear(self.dtype, x_BSD, each[...]) for each in (self.key, self.value))
+        k_BSKH, v_BSKH = (
+            linear(self.dtype, x_BSD, each[...], self.turned) for each in (self.key, self.value)
+        )
         return k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2)
 
     def output(
         self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array, causal: bool = False
     ) -> jax.Array:
         """What the queries read [B, T, D]."""
-        read_BTNH = attend(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias, causal).swapaxes(1, 2)
+        one = self.turned and q_BNTH.shape[2] == 1
+        read = _attend_one if one else partial(attend, causal=causal)
+        read_BTNH = read(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias).swapaxes(1, 2)
         batch, steps, heads, width = read_BTNH.shape
-        out = self.out[...].reshape(heads * width, -1)
-        return linear(self.dtype, read_BTNH.reshape(batch, steps, heads * width), out)
+        read = read_BTNH.reshape(batch, steps, heads * width)
+        if self.turned:
+            return linear(self.dtype, read, self.out[...].reshape(-1, heads * width), turned=True)
+        return linear(self.dtype, read, self.out[...].reshape(heads * width, -1))

@@ -17,7 +17,7 @@ from flax import nnx
 
 from rosella.errors import UserError
 from rosella.model import packing
-from rosella.model.attention import HIDDEN, LINEAR, Attention, Weight, linear, rotary, rotate, weight
+from rosella.model.attention import HIDDEN, LINEAR, Attention, Weight, linear, rotary, rotate, turn, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.sharding import along_rows, gathered
 
@@ -50,6 +50,14 @@ class Text(NamedTuple):
     segments: jax.Array | None = None
 
 
+class DecodingWeights(NamedTuple):
+    """The decoder's weights as its single steps want them."""
+
+    layers: tuple[DecoderLayers, ...]
+    logits: jax.Array
+    turned: bool  # [*E, D] instead of [D, *E]
+
+
 class Cache(NamedTuple):
     """What decoding keeps. Slot j of row b holds step j - start[b]; slots before start[b] are padding."""
 
@@ -77,18 +85,22 @@ class Feedforward(nnx.Module):
     """Gated SiLU (arXiv 2002.05202), gate and up projection in one matrix."""
 
     def __init__(self, rngs: nnx.Rngs, layers: int, width: int, inner: int, scale: float, dtype: jnp.dtype):
-        self.dtype = dtype
+        self.dtype, self.turned = dtype, False
         self.gate_up = weight(rngs, (layers, width, 2, inner), ("layers", "embed", "pair", "inner"), scale)
         self.down = weight(rngs, (layers, inner, width), ("layers", "inner", "embed"), scale)
 
+    def turn(self) -> None:
+        """Lay the weights of one layer out for products of a few rows."""
+        self.gate_up, self.down, self.turned = turn(self.gate_up), turn(self.down), True
+
     def __call__(self, x_BTD: jax.Array) -> jax.Array:
         weights = self.gate_up[...]
-        if x_BTD.size < weights.size:  # what is smaller is taken apart, since that copies it
-            both = linear(self.dtype, x_BTD, weights)
+        if self.turned or x_BTD.size < weights.size:  # what is smaller is taken apart, since that copies it
+            both = linear(self.dtype, x_BTD, weights, self.turned)
             gate, up = both[:, :, 0], both[:, :, 1]
         else:
             gate, up = (linear(self.dtype, x_BTD, weights[:, each]) for each in (0, 1))
-        return linear(self.dtype, jax.nn.silu(gate) * up, self.down[...])
+        return linear(self.dtype, jax.nn.silu(gate) * up, self.down[...], self.turned)
 
 
 class EncoderLayers(nnx.Module):
@@ -103,9 +115,8 @@ class EncoderLayers(nnx.Module):
         self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale, dtype)
 
     def __call__(self, x_BSD: jax.Array, angles: Pair, bias: jax.Array) -> jax.Array:
-        normed = self.self_norm(x_BSD)
-        keys, values = self.self_attention.keys_values(normed)
-        queries = rotate(self.self_attention.queries(normed), angles)
+        queries, keys, values = self.self_attention.project(self.self_norm(x_BSD))
+        queries = rotate(queries, angles)
         x_BSD = x_BSD + self.self_attention.output(queries, rotate(keys, angles), values, bias)
         return x_BSD + self.mlp(self.mlp_norm(x_BSD))
 
@@ -132,6 +143,12 @@ class DecoderLayers(nnx.Module):
         self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
         self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale, dtype)
 
+    def turn(self) -> None:
+        """Lay the weights of one layer out for products of a few rows."""
+        self.self_attention.turn(own=True)
+        self.cross_attention.turn(own=False)
+        self.mlp.turn()
+
     def __call__(
         self,
         x_BTD: jax.Array,
@@ -145,15 +162,13 @@ class DecoderLayers(nnx.Module):
 
         Returns the states and the keys and values that this layer now knows.
         """
-        normed = self.self_norm(x_BTD)
-        keys, values = self.self_attention.keys_values(normed)
-        keys = rotate(keys, angles)
+        queries, keys, values = self.self_attention.project(self.self_norm(x_BTD))
+        queries, keys = rotate(queries, angles), rotate(keys, angles)
         if past is not None:
             keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys.astype(past[0].dtype), past[2], axis=2)
             values = jax.lax.dynamic_update_slice_in_dim(
                 past[1], values.astype(past[1].dtype), past[2], axis=2
             )
-        queries = rotate(self.self_attention.queries(normed), angles)
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias, causal=past is None)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD))
         x_BTD = x_BTD + self.cross_attention.output(queries, text[0], text[1], text_bias)
@@ -237,29 +252,35 @@ class Dia(nnx.Module):
         states = self._through(one, self._embed(tokens), layers, self.config.decoder)
         return self.decoder.norm(states)
 
-    def logits(self, states: jax.Array) -> jax.Array:
-        """Logits float32 [B, T, C, V] of decoder states [B, T, D]."""
+    def logits(self, states: jax.Array, decoding: DecodingWeights | None = None) -> jax.Array:
+        """Logits float32 [B, T, C, V] of decoder states [B, T, D]; of single steps, by their weights."""
+        if decoding is not None:
+            return linear(self.dtype, states, decoding.logits, decoding.turned)
         return linear(self.dtype, states, self.decoder.logits[...])
 
-    def decoding_layers(self) -> tuple[DecoderLayers, ...]:
-        """The decoder's layers one by one, in the compute type: taken apart once, before a decoding loop."""
+    def decoding_weights(self) -> DecodingWeights:
+        """Taken apart once, before a decoding loop: layers one by one, in the compute type, turned on a CPU."""
         graph, weights = nnx.split(self.decoder.layers)
         weights = jax.tree.map(lambda leaf: leaf if leaf.ndim == 2 else leaf.astype(self.dtype), weights)
-        count = self.config.decoder.num_hidden_layers
+        count, turned = self.config.decoder.num_hidden_layers, jax.default_backend() == "cpu"
         each = [jax.tree.map(operator.itemgetter(i), weights) for i in range(count)]
-        return tuple(nnx.merge(graph, layer) for layer in each)
+        layers, logits = tuple(nnx.merge(graph, layer) for layer in each), self.decoder.logits
+        if turned:
+            logits = turn(logits)
+            for layer in layers:
+                layer.turn()
+        return DecodingWeights(layers, logits[...].astype(self.dtype), turned)
 
-    def start(self, text: Text, start: jax.Array, slots: int, layers: tuple[DecoderLayers, ...]) -> Cache:
+    def start(self, text: Text, start: jax.Array, slots: int, weights: DecodingWeights) -> Cache:
         """An empty cache of `slots` steps; row b is padded on the left by start[b] of them."""
         settings = self.config.decoder
         shape = (len(start), settings.num_key_value_heads, slots, settings.head_dim)
-        empty = tuple(jnp.zeros(shape, self.dtype) for _ in layers)
-        keys, values = zip(*(layer.cross_attention.keys_values(text.states) for layer in layers), strict=True)
+        empty = tuple(jnp.zeros(shape, self.dtype) for _ in weights.layers)
+        known = (layer.cross_attention.keys_values(text.states) for layer in weights.layers)
+        keys, values = zip(*known, strict=True)
         return Cache(empty, empty, keys, values, text.bias, start, jnp.int32(0))
 
-    def step(
-        self, tokens: jax.Array, cache: Cache, layers: tuple[DecoderLayers, ...]
-    ) -> tuple[jax.Array, Cache]:
+    def step(self, tokens: jax.Array, cache: Cache, weights: DecodingWeights) -> tuple[jax.Array, Cache]:
         """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them."""
         slots = cache.filled + jnp.arange(tokens.shape[1])
         every = jnp.arange(cache.keys[0].shape[2])
@@ -267,7 +288,7 @@ class Dia(nnx.Module):
         bias = jnp.where(visible, 0.0, HIDDEN)[:, None]
         angles = self._angles(self.config.decoder, slots - cache.start[:, None])
         states, known = self._embed(tokens), list[Pair]()
-        for layer, keys, values, *text in zip(layers, *cache[:4], strict=True):
+        for layer, keys, values, *text in zip(weights.layers, *cache[:4], strict=True):
             past = keys, values, cache.filled
             states, pair = layer(states, angles, bias, past, (text[0], text[1]), cache.text_bias)
             known.append(pair)

@@ -66,9 +66,11 @@ def _teacher_forced(
     model = nnx.merge(graph, weights)
     encoded = model.encode(ids, lengths)
     states: list[jax.Array] = []
-    layers: Any = tuple(_Recorded(layer, states) for layer in model.decoding_layers())
-    cache = model.start(encoded, jnp.zeros(len(tokens), jnp.int32), tokens.shape[1], layers)
-    model.step(tokens, cache, layers)
+    decoding = model.decoding_weights()
+    recorded: Any = tuple(_Recorded(layer, states) for layer in decoding.layers)
+    decoding = decoding._replace(layers=recorded)
+    cache = model.start(encoded, jnp.zeros(len(tokens), jnp.int32), tokens.shape[1], decoding)
+    model.step(tokens, cache, decoding)
     return encoded.states, states, model.logits(model.decode(tokens, encoded))
 
 
