@@ -15,8 +15,8 @@ help:  ## show this list
 demo: $(VENV)/core.stamp  ## take the shipped podcast to a model that speaks; ends with a report (STEPS=4 for a quick look)
 	$(BIN)/rosella demo $(if $(STEPS),--steps $(STEPS)) $(ARGS)
 
-test: $(VENV)/dev.stamp  ## run the tests (ARGS="-k delay" picks some)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.stamp  ## run the tests, a process for each core (ARGS="-k delay" picks some)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style, types and who may import whom
 	$(BIN)/ruff check .

@@ -11,10 +11,24 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, also by commands that tests start
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # half the time of compiling; same graph
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `rosella` itself has it; PyTorch may be imported before
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # what tests compute is small, and other tests want the other cores
 
 # A shell's background jobs ignore Ctrl-C, `nohup` a closed terminal, and children inherit it; tests send them both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests compile the same programs in many processes: keep them on disk for each other, and for the next run."""
+    kept = {
+        "JAX_COMPILATION_CACHE_DIR": str(config.cache.mkdir("programs")),  # type: ignore[union-attr]
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",  # smaller ones are compiled as quickly as they are read
+        "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
+    }
+    for name, value in kept.items():
+        os.environ.setdefault(name, value)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import jax
 import pytest
 
 from rosella.training import loop
@@ -8,20 +7,12 @@ from training import tiny
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_programs(tmp_path_factory):
-    """Every run here compiles the same two programs: trace each once; child processes find them on disk."""
-    directory = str(tmp_path_factory.mktemp("compiled"))
-    settings = {"jax_compilation_cache_dir": directory, "jax_persistent_cache_min_compile_time_secs": 0}
-    before = {name: getattr(jax.config, name) for name in settings}
+def traced_programs():
+    """Every run here compiles the same two programs: trace each once."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            jax.config.update(name, value)
-            patch.setenv(name.upper(), str(value))
         patch.setattr(loop, "make_step", _remembering(loop.make_step))
         patch.setattr(loop, "make_evaluation", _remembering(loop.make_evaluation))
         yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 def _remembering(make):

@@ -40,7 +40,7 @@ def together(export, folder, scenario, processes=2, devices=4):
 
 
 def environment(devices):
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "XLA_FLAGS": flags}
 
 

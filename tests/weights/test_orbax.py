@@ -24,8 +24,8 @@ def place(value):
     return jax.device_put(value, jax.NamedSharding(mesh, jax.P(split)))
 write_parkiet(Path({str(tmp_path / "saved")!r}), jax.tree.map(place, parkiet_tree()))
 """
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | flags)
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"XLA_FLAGS": flags})
     write_nari_config(tmp_path / "saved" / "config.json")
     loaded, _ = load_model(tmp_path / "saved")
     for name, value in weights(model()).items():
