@@ -9,11 +9,16 @@ import subprocess
 
 import pytest
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, also by commands that tests start
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # half the time of compiling; same graph
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `rosella` itself has it; PyTorch may be imported before
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # what tests compute is small, and other tests want the other cores
+# Read when libraries are imported, also by commands that tests start; what the environment says already stays.
+SETTINGS = {
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",  # the same graph, its machine code in half the time
+    "OMP_WAIT_POLICY": "PASSIVE",  # as `rosella` has it, but here PyTorch may be imported before
+    "OMP_NUM_THREADS": "1",  # what tests compute is small, and other tests want the other cores
+}
+os.environ["HF_HUB_OFFLINE"] = "1"
+for name, value in SETTINGS.items():
+    os.environ.setdefault(name, value)
 
 # A shell's background jobs ignore Ctrl-C, `nohup` a closed terminal, and children inherit it; tests send them both.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -129,10 +129,9 @@ def packed_run(export, steps=9, **data):
 
 
 def one_by_one(model, codes, split, members):
-    """Sums and counts of the loss of single utterances."""
-    total = 0
+    """Sums and counts of the loss of single utterances, in one size that is compiled once."""
+    total, bucket = 0, Bucket(1, int(split.frames[members].max()), int(split.texts.lengths[members].max()))
     for i in members:
-        bucket = Bucket(1, int(split.frames[i]), int(split.texts.lengths[i]))
         planned = order.Planned(bucket, np.array([[i]]))
         batch = batches.assemble(codes, split, tiny.config(), planned)
         total = total + np.stack(objective.evaluate(model, jax.tree.map(jnp.asarray, batch)))
