@@ -1,56 +1,103 @@
-"""Generation with the mini model: frames a second against the time to read what each step must read.
+"""Generation beside Transformers' and beside its floor: frames a second on random weights.
 
-Two hundred frames with guidance. The floor is the bytes of a step (weights once, keys and values of both
-branches) at the rate at which this machine reads memory.
+Of the mini model and of one of 54 M parameters, with guidance and without; each system in a process of its own, in turn.
+The floor is the time to read what each step must read (weights once, keys and values of both branches) at the rate at which
+this machine reads memory.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from _machine import row
-from flax import nnx
+from bench_model import config_of
 
-from rosella.inference.generate import FRAME_STEP, generate
-from rosella.inference.sampling import Sampling
-from rosella.model.config import DiaConfig, mini
-from rosella.model.transformer import Dia
-
+ROUNDS = 2
 FRAMES, BYTES = 200, 64
 
 
 def main() -> None:
-    model, read = Dia(mini(), nnx.Rngs(0)), read_rate()
-    for rows in (1, 8):
-        compiling, seconds = generate_seconds(model, rows)
-        frames = FRAMES + max(mini().delay_pattern)
-        floor = frames * step_bytes(mini(), rows) / read
+    for name, rows, guided in (("mini", 1, True), ("mini", 8, True), ("54M", 1, True), ("54M", 1, False)):
+        runs = {
+            side: [measure(side, name, rows, guided) for _ in range(ROUNDS)] for side in ("ours", "theirs")
+        }
+        ours, theirs = (max(runs[side], key=lambda run: run["speed"]) for side in ("ours", "theirs"))
+        guidance = "guided" if guided else "without guidance"
         result = (
-            f"{rows * FRAMES / seconds:.0f} frames/s, {seconds / frames * 1e3:.1f} ms a step, "
-            f"{floor / seconds:.0%} of the floor, compiled in {compiling:.0f} s"
+            f"{ours['speed']:.0f} frames/s, {ours['share']:.0%} of the floor, "
+            f"Transformers {theirs['speed']:.0f}: {ours['speed'] / theirs['speed']:.1f} x"
         )
-        print(row(f"mini generation, {rows} rows", result))
+        print(row(f"generation, {name}, rows {rows}, {guidance}, float32", result), flush=True)
 
 
-def generate_seconds(model: Dia, rows: int) -> tuple[float, float]:
-    """Seconds of the first call, which compiles, and of the fastest of the next."""
+def measure(side: str, name: str, rows: int, guided: bool) -> dict[str, float]:
+    """In a process of its own."""
+    command = [sys.executable, __file__, side, name, str(rows), str(int(guided))]
+    return json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    )
+
+
+def ours(name: str, rows: int, guided: bool) -> dict[str, float]:
+    from flax import nnx
+
+    from rosella.inference.generate import generate
+    from rosella.inference.sampling import Sampling
+    from rosella.model.transformer import Dia
+
+    config = config_of(name)
+    model = Dia(config, nnx.Rngs(0))
     text, lengths = np.full((rows, BYTES), 97, np.int32), np.full(rows, BYTES)
+    sampling = Sampling(guidance=3.0 if guided else 1.0, top_p=1.0)
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
-        made = generate(model, text, lengths, max_frames=FRAMES, sampling=Sampling(top_p=1.0))
+        made = generate(model, text, lengths, max_frames=FRAMES, sampling=sampling)
         seconds.append(time.perf_counter() - start)
         assert all(len(codes) == FRAMES for codes in made.codes), (
             "a row ended early: the floor does not apply"
         )
-    return seconds[0], min(seconds[1:])
+    floor = (FRAMES + config.longest_delay) * step_bytes(name, rows, guided) / read_rate()
+    return {"speed": rows * FRAMES / min(seconds[1:]), "share": floor / min(seconds[1:])}
 
 
-def step_bytes(config: DiaConfig, rows: int) -> float:
-    """Bytes a guided float32 step must read: the decoder's matrices, and the cache of both branches."""
+def theirs(name: str, rows: int, guided: bool) -> dict[str, float]:
+    import torch
+    from transformers import DiaConfig, DiaForConditionalGeneration
+
+    config = config_of(name)
+    torch.manual_seed(0)
+    model = DiaForConditionalGeneration(DiaConfig.from_dict(config.to_dict())).eval()
+    settings = {"do_sample": True, "temperature": 1.0, "top_k": 50, "guidance_scale": 3.0 if guided else 1.0}
+    text = torch.full((rows * (1 + guided), BYTES), 97)
+    text[rows:] = 0  # the unconditional half
+    steps = FRAMES + config.longest_delay
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        made = model.generate(
+            input_ids=text,
+            attention_mask=torch.ones_like(text),
+            max_new_tokens=steps,
+            min_new_tokens=steps,
+            **settings,
+        )
+        seconds.append((time.perf_counter() - start) * steps / made.shape[1])
+    return {"speed": rows * FRAMES / min(seconds)}
+
+
+def step_bytes(name: str, rows: int, guided: bool) -> float:
+    """Bytes a float32 step must read: the decoder's matrices, and the cache of all branches."""
+    from flax import nnx
+
+    from rosella.inference.generate import FRAME_STEP
+    from rosella.model.transformer import Dia
+
+    config = config_of(name)
     decoder = config.decoder
     shapes = nnx.state(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))), nnx.Param)
     sizes = {"/".join(path): leaf.size for path, leaf in nnx.to_flat_state(shapes)}
@@ -61,14 +108,17 @@ def step_bytes(config: DiaConfig, rows: int) -> float:
         "decoder/layers/cross_attention/value",
     )
     weights = sum(size for name, size in sizes.items() if not name.startswith(skipped))
-    slots = 1 + -(-(FRAMES + max(config.delay_pattern)) // FRAME_STEP) * FRAME_STEP
+    slots = 1 + -(-(FRAMES + config.longest_delay) // FRAME_STEP) * FRAME_STEP
     own = slots * decoder.num_key_value_heads * decoder.head_dim
     cross = BYTES * decoder.cross_num_key_value_heads * decoder.cross_head_dim
-    return 4 * (weights + 2 * rows * decoder.num_hidden_layers * 2 * (own + cross))
+    return 4 * (weights + (1 + guided) * rows * decoder.num_hidden_layers * 2 * (own + cross))
 
 
 def read_rate(megabytes: int = 256) -> float:
     """Bytes a second read by a sum over an array larger than the caches."""
+    import jax
+    import jax.numpy as jnp
+
     x = jnp.ones(megabytes * 2**18, jnp.float32)
     total = jax.jit(jnp.sum).lower(x).compile()
     total(x).block_until_ready()
@@ -81,4 +131,8 @@ def read_rate(megabytes: int = 256) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        side, name, rows, guided = sys.argv[1:]
+        print(json.dumps({"ours": ours, "theirs": theirs}[side](name, int(rows), guided == "1")))
+    else:
+        main()

@@ -28,7 +28,6 @@ import tiny_dia
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.progress import Report, unread
-from rosella.recipes import OptimizerRecipe
 from rosella.runs import read_metrics
 from rosella.shards.read import Export
 from rosella.training import hosts, loop
@@ -37,7 +36,7 @@ from rosella.training.batches import Batch
 from rosella.training.hooks import Sample
 from rosella.training.mesh import Rows, choose_mesh
 from rosella.training.optimizer import make_optimizer
-from rosella.training.recipe import MeshRecipe
+from rosella.training.recipe import MeshRecipe, SpeakingOptimizer
 from rosella.training.run import TrainingRun
 from rosella.training.state import steps
 from rosella.training.step import make_step
@@ -159,7 +158,7 @@ def pieces(export: Export, folder: Path) -> Any:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    optimizer = make_optimizer(OptimizerRecipe())
+    optimizer = make_optimizer(SpeakingOptimizer())
     skeleton, params = checkpoints.Skeleton.of(load_model("mini", choose_mesh(MeshRecipe()))[0])
     whole = max(leaf.nbytes for leaf in params.values())
     state = checkpoints.fresh_state(params, optimizer, 0)

@@ -10,15 +10,15 @@ import pytest
 
 from rosella.errors import RosellaError, explain
 from rosella.files import MANIFEST, find_damage, seal, seal_part
-from rosella.recipes import OptimizerRecipe
 from rosella.training import state as checkpoints
 from rosella.training.optimizer import make_optimizer
+from rosella.training.recipe import SpeakingOptimizer
 from training import tiny
 
 
 def state_at(step: int):
     params = {"a.kernel": jnp.arange(6.0).reshape(2, 3) + step, "b.scale": jnp.full(3, float(step))}
-    state = checkpoints.fresh_state(params, make_optimizer(OptimizerRecipe()), seed=5)
+    state = checkpoints.fresh_state(params, make_optimizer(SpeakingOptimizer()), seed=5)
     return state._replace(step=jnp.int32(step))
 
 

@@ -14,16 +14,16 @@ import jax.numpy as jnp
 from rosella.errors import UserError
 
 
-_ALMOST_ONE = 1 - 2.0**-22
-"""What a random number is at most, lest rounding takes it beyond the last id that may be drawn."""
-
-
 class Numbers(NamedTuple):
     """Settings that may change without compiling again."""
 
     guidance: jax.Array
     temperature: jax.Array
     top_p: jax.Array
+
+
+_ALMOST_ONE = 1 - 2.0**-22
+"""What a random number is at most, lest rounding takes it beyond the last id that may be drawn."""
 
 
 class Filters(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from rosella.measures import SPEECH
-from rosella.recipes import CheckpointRecipe, Part, Positive, RunRecipe, Share
+from rosella.recipes import CheckpointRecipe, OptimizerRecipe, Part, Positive, RunRecipe, Share
 
 
 class ModelRecipe(Part):
@@ -101,6 +101,22 @@ class SampleRecipe(Part):
     """The limit of each."""
 
 
+class SpeakingOptimizer(OptimizerRecipe):
+    kind: Literal["adamw", "adafactor"] = "adamw"
+    """`adafactor` keeps the squares of gradients by rows and columns and no mean: 4 bytes a weight instead of 12."""
+
+    @model_validator(mode="after")
+    def _betas_mean_something(self) -> SpeakingOptimizer:
+        fields = type(self).model_fields
+        if self.kind == "adafactor" and any(
+            getattr(self, name) != fields[name].default for name in ("b1", "b2")
+        ):
+            raise ValueError(
+                "optimizer.b1 and optimizer.b2 are AdamW's and mean nothing to adafactor: leave them out"
+            )
+        return self
+
+
 class SavingRecipe(CheckpointRecipe):
     continuous: bool = False
     """Begin the next checkpoint when the last is written."""
@@ -135,6 +151,7 @@ class Recipe(RunRecipe):
         "remat",
     )
 
+    optimizer: SpeakingOptimizer = SpeakingOptimizer()  # pyright: ignore[reportIncompatibleVariableOverride]
     checkpoint: SavingRecipe = SavingRecipe()
     model: ModelRecipe = ModelRecipe()
     codec: str | None = None

@@ -19,6 +19,7 @@ from rosella.model.config import DiaConfig
 from rosella.model.transformer import REMAT, Dia
 from rosella.training import objective
 from rosella.training.batches import Batch
+from rosella.training.optimizer import make_optimizer
 from rosella.training.order import Bucket
 from rosella.training.plan.compiling import abstract_batch
 from rosella.training.recipe import Recipe
@@ -26,8 +27,8 @@ from rosella.training.state import Skeleton
 
 POLICIES = ("none", *REMAT)
 """From the fastest to the most sparing."""
-STATE, GRADIENT = 12, 4
-"""Bytes of a weight: itself and Adam's two moments in float32; its gradient."""
+GRADIENT = 4
+"""Bytes of a weight's."""
 WORKING = 0.55
 """What the backward pass through a decoder layer holds at once, in what the forward pass through it makes; as XLA counts
 for Dia-1.6B on TPUs (docs/plan.md)."""
@@ -58,11 +59,24 @@ def estimate(recipe: Recipe, config: DiaConfig, sizes: tuple[int, int, int], buc
     kept = _kept(recipe.model_dump_json(), config, bucket)
     all_kept = recipe.model_copy(update={"remat": "none"}).model_dump_json()
     layer = _kept(all_kept, config, bucket) / config.decoder.num_hidden_layers
-    return Estimate(int(weights * STATE), int(fixed), int((kept + WORKING * layer) / tensor))
+    return Estimate(
+        state_bytes(recipe, config, fsdp * tensor), int(fixed), int((kept + WORKING * layer) / tensor)
+    )
 
 
 def parameters(config: DiaConfig) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in _skeleton(config, "float32", "none").shapes.values())
+
+
+def state_bytes(recipe: Recipe, config: DiaConfig, shards: int = 1) -> int:
+    """Weights in float32 and what the optimizer keeps, on one of the devices over which they are split."""
+    shapes = _skeleton(config, "float32", "none").shapes
+    kept = jax.tree.leaves(jax.eval_shape(make_optimizer(recipe.optimizer).init, shapes))
+    split = {leaf.shape for leaf in shapes.values()}
+    return sum(
+        int(np.prod(leaf.shape)) * leaf.dtype.itemsize // (shards if leaf.shape in split else 1)
+        for leaf in (*shapes.values(), *kept)
+    )
 
 
 def gathered(config: DiaConfig, fsdp: int) -> float:

@@ -11,7 +11,7 @@ from rosella.model.flops import training_flops
 from rosella.training.mesh import check_mesh
 from rosella.training.order import Bucket
 from rosella.training.plan.compiler import require_libtpu
-from rosella.training.plan.estimate import STATE, parameters
+from rosella.training.plan.estimate import parameters, state_bytes
 from rosella.training.plan.hardware import GIB, Hardware
 from rosella.training.plan.layout import Layout
 from rosella.training.plan.prices import Price, Prices
@@ -154,8 +154,7 @@ def cost(recipe: Recipe, hardware: Hardware, work: Workload, prices: Prices) -> 
 
 
 def storage(recipe: Recipe, config: DiaConfig, work: Workload, prices: Prices) -> Storage:
-    weights = parameters(config)
-    checkpoint = weights * STATE
+    weights, checkpoint = parameters(config), state_bytes(recipe, config)
     kept = recipe.checkpoint.keep * checkpoint
     whole = work.shards + kept + weights * 4
     return Storage(work.shards, checkpoint, kept, weights * 4, whole / GIB * prices.storage_gib_month.price)
