@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 from jax.extend.core import jaxprs_in_params
 
+from rosella.model.masking import Mask
 from rosella.model.transformer import Dia, Text
 from tiny_dia import ATTEND, CONFIG, batch, model
 
@@ -92,7 +93,7 @@ def test_attended_padding_equals_copies_of_the_state_of_a_zero():
         states = masked.encode(ids, jnp.array([length])).states
         zero = masked.encode(jnp.zeros((1, 1), int), jnp.ones(1, int)).states
         whole = jnp.concatenate([states, jnp.repeat(zero, total - length, 1)], 1)
-        return masked.logits(masked.decode(tokens, Text(whole, jnp.zeros((1, 1, 1, total)))))
+        return masked.logits(masked.decode(tokens, Text(whole, Mask())))
 
     wanted = np.asarray(reference(ids[row : row + 1, :length], tokens[row : row + 1]))[0]
     close(logits(dia, ids, lengths, tokens)[row], wanted)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rosella.training.loss import codebook_hits, codebook_sums, combine, default_codebook_weights
+from rosella.model.sharding import AXES, make_mesh
+from rosella.training import loss
+from rosella.training.loss import codebook_hits, codebook_sums, combine, default_codebook_weights, measure
 from training import tiny
 
 DECODER = tiny.config().decoder
@@ -69,3 +72,41 @@ def test_hits_are_the_likeliest_ids_of_those_that_count():
     first = codebook_hits(logits[:1], jnp.asarray(targets[:1]), DECODER)
     weighted = codebook_hits(logits, jnp.asarray(targets), DECODER, jnp.array([[3.0], [0.0]]))
     np.testing.assert_allclose(weighted, 3 * first)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_logits_made_in_pieces_have_the_same_loss_hits_and_gradients(monkeypatch, weighted):
+    random = np.random.default_rng(3)
+    states = jnp.asarray(random.normal(size=(2, 23, 6)), jnp.float32)
+    projection = jnp.asarray(random.normal(size=(6, 3, DECODER.vocab_size)), jnp.float32)
+    targets = jnp.asarray(random.integers(0, 19, (2, 23, 3)))
+    weights = jnp.asarray(random.uniform(size=(2, 23)), jnp.float32) if weighted else None
+
+    def found(states, projection):
+        def logits_of(states):
+            shapes.append(states.shape)
+            return jnp.tensordot(states, projection, 1)
+
+        measured = measure(logits_of, states, targets, DECODER, weights)
+        return combine(measured[0], None), measured
+
+    shapes, results = [], []
+    for piece, steps in ((loss.PIECE, 23), (2 * 5 * 3 * DECODER.vocab_size * 4, 5)):
+        monkeypatch.setattr(loss, "PIECE", piece)
+        shapes.clear()
+        results.append(jax.jit(jax.value_and_grad(found, (0, 1), has_aux=True))(states, projection))
+        assert set(shapes) == {(2, steps, 6)}
+    whole, pieces = map(jax.tree.leaves, results)
+    for ours, theirs in zip(pieces, whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6 * np.abs(theirs).max())
+
+
+def test_a_mesh_divides_what_a_device_holds():
+    decoder, targets = DECODER, jnp.zeros((8, 1000, 3), jnp.int32)
+    bytes_of_all = targets.size * decoder.vocab_size * 4
+    assert loss._pieces(jnp.zeros((8, 1, 3)), decoder) == 1
+    many = jax.ShapeDtypeStruct((8 * loss.PIECE // bytes_of_all * 4, 1000, 3), jnp.int32)
+    with jax.sharding.use_abstract_mesh(make_mesh(1, 1, 1).abstract_mesh):
+        assert loss._pieces(many, decoder) == 4
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((2, 2, 1), AXES)):
+        assert loss._pieces(many, decoder) == 1

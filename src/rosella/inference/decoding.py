@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rosella.inference.sampling import Filters, Numbers, choose
-from rosella.model.attention import HIDDEN
 from rosella.model.config import DiaConfig
+from rosella.model.masking import HIDDEN, Mask
 from rosella.model.transformer import Cache, Dia, Text
 
 PROMPT_STEP = 64
@@ -142,4 +142,5 @@ def _with_unconditional(model: Dia, text: Text) -> Text:
     zero = model.encode(jnp.zeros((1, 1), jnp.int32), jnp.ones(1, jnp.int32)).states[:, :1]
     only_first = jnp.where(jnp.arange(text.states.shape[1]) == 0, 0.0, HIDDEN)
     states = jnp.concatenate([text.states, jnp.broadcast_to(zero, text.states.shape)])
-    return Text(states, jnp.concatenate([text.bias, jnp.broadcast_to(only_first, text.bias.shape)]))
+    bias = jnp.concatenate([text.bias, jnp.broadcast_to(only_first, text.bias.shape)])
+    return Text(states, Mask(bias=bias))

@@ -3,7 +3,6 @@
 States are float32 between matrix products; a product casts its factors to the compute type, sums in float32.
 
 Axes: B batch, T query steps, S key steps, D model width, N query heads, K key heads, H head width.
-A mask is an additive float32 bias [B or 1, 1, T or 1, S]: 0 where a query may look, `HIDDEN` where not.
 """
 
 from __future__ import annotations
@@ -17,7 +16,10 @@ import numpy as np
 from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
-HIDDEN = -1e30
+from rosella.model import kernels
+from rosella.model.masking import Mask
+from rosella.model.sharding import platform
+
 LINEAR = "linear"
 """The name of what a product with weights gives, by which rematerialisation may keep it."""
 
@@ -132,17 +134,24 @@ def attend(
     q_BNTH: jax.Array,
     k_BKSH: jax.Array,
     v_BKSH: jax.Array,
-    bias: jax.Array,
-    causal: bool = False,
+    mask: Mask,
+    own_kernels: bool = True,
 ) -> jax.Array:
-    """Softmax attention [B, N, T, H]; query head n reads key head n // (N / K).
+    """Softmax attention, float32 [B, N, T, H]; query head n reads key head n // (N / K).
 
-    `causal` promises that the bias hides every key later than its query, so that those are not even looked at.
-    No gradient reaches the bias.
+    By a kernel of the devices of the mesh in use where there is one that serves this (`kernels.choose`), else by XLA;
+    without `own_kernels` always by XLA.
     """
+    kernel = kernels.choose(dtype, q_BNTH, k_BKSH, mask) if own_kernels else None
+    if kernel is not None:
+        q_BNTH, k_BKSH, v_BKSH = (each.astype(dtype) for each in (q_BNTH, k_BKSH, v_BKSH))
+        return kernels.on_each_device(kernel, q_BNTH, k_BKSH, v_BKSH, mask).astype(jnp.float32)
     batch, _, steps, width = q_BNTH.shape
     q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
-    read: Any = _attend(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias[:, :, None])
+    bias = mask.additive(steps, k_BKSH.shape[2])[:, :, None]
+    # In pieces, a TPU's compiler takes twice as long.
+    pieces = mask.causal and platform() != "tpu"
+    read: Any = _attend(dtype, pieces, q_BKGTH, k_BKSH, v_BKSH, bias)
     return read.reshape(q_BNTH.shape)
 
 
@@ -162,31 +171,31 @@ def _attend_one(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _attend(
-    dtype: jnp.dtype, causal: bool, q_BKGTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array
+    dtype: jnp.dtype, pieces: bool, q_BKGTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array
 ) -> jax.Array:
-    return _attend_forward(dtype, causal, q_BKGTH, k_BKSH, v_BKSH, bias)[0]
+    return _attend_forward(dtype, pieces, q_BKGTH, k_BKSH, v_BKSH, bias)[0]
 
 
 def _attend_forward(
-    dtype: jnp.dtype, causal: bool, q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array
+    dtype: jnp.dtype, pieces: bool, q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array
 ) -> tuple[jax.Array, Any]:
     read, chances = list[jax.Array](), list[jax.Array]()
-    for rows, known in _pieces(q.shape[3], k.shape[2], causal):
+    for rows, known in _pieces(q.shape[3], k.shape[2], pieces):
         scores = product("BKGTH,BKSH->BKGTS", dtype, q[:, :, :, rows], k[:, :, :known])
         hidden = bias[..., rows, :known] if bias.shape[3] > 1 else bias[..., :known]
         chances.append(jax.nn.softmax(scores + hidden, axis=-1).astype(dtype))
         read.append(product("BKGTS,BKSH->BKGTH", dtype, chances[-1], v[:, :, :known]))
     out = jnp.concatenate(read, 3)
-    return out, (q.astype(dtype), k.astype(dtype), v.astype(dtype), bias, chances, out)
+    return out, (q.astype(dtype), k.astype(dtype), v.astype(dtype), chances, out)
 
 
 def _attend_backward(
-    dtype: jnp.dtype, causal: bool, kept: Any, gradient: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    dtype: jnp.dtype, pieces: bool, kept: Any, gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     """The softmax's own derivative, from the chances kept; keys and values gather from all pieces of queries."""
-    q, k, v, bias, chances, out = kept
+    q, k, v, chances, out = kept
     by_q, by_k, by_v = list[jax.Array](), jnp.zeros(k.shape), jnp.zeros(v.shape)
-    for (rows, known), chance in zip(_pieces(q.shape[3], k.shape[2], causal), chances, strict=True):
+    for (rows, known), chance in zip(_pieces(q.shape[3], k.shape[2], pieces), chances, strict=True):
         piece = gradient[:, :, :, rows]
         by_chance = product("BKGTH,BKSH->BKGTS", dtype, piece, v[:, :, :known])
         mean = jnp.sum(piece * out[:, :, :, rows], axis=-1, keepdims=True)
@@ -195,15 +204,15 @@ def _attend_backward(
         of_k = product("BKGTS,BKGTH->BKSH", dtype, by_score, q[:, :, :, rows])
         by_k = by_k.at[:, :, :known].add(of_k)
         by_v = by_v.at[:, :, :known].add(product("BKGTS,BKGTH->BKSH", dtype, chance, piece))
-    return jnp.concatenate(by_q, 3), by_k, by_v, jnp.zeros_like(bias)
+    return jnp.concatenate(by_q, 3), by_k, by_v, None
 
 
 _attend.defvjp(_attend_forward, _attend_backward)
 
 
-def _pieces(steps: int, keys: int, causal: bool) -> list[tuple[slice, int]]:
+def _pieces(steps: int, keys: int, several: bool) -> list[tuple[slice, int]]:
     """Pieces of the queries, and how many keys each may see: of a causal attention a little more than half."""
-    if not causal:
+    if not several:
         return [(slice(0, steps), keys)]
     size = -(-steps // min(max(steps // PIECE, 1), PIECES))
     return [(slice(at, min(at + size, steps)), min(at + size, steps)) for at in range(0, steps, size)]
@@ -228,7 +237,7 @@ class Attention(nnx.Module):
         dtype: jnp.dtype,
     ):
         into = ("layers", "embed", "heads", "head_dim")
-        self.dtype, self.turned = dtype, False
+        self.dtype, self.own_kernels, self.turned = dtype, True, False
         self.query = weight(rngs, (layers, width, heads, head_dim), into, scale)
         self.key = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
         self.value = weight(rngs, (layers, key_width, key_heads, head_dim), into, scale)
@@ -263,13 +272,14 @@ class Attention(nnx.Module):
         )
         return k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2)
 
-    def output(
-        self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array, causal: bool = False
-    ) -> jax.Array:
+    def output(self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, mask: Mask) -> jax.Array:
         """What the queries read [B, T, D]."""
-        one = self.turned and q_BNTH.shape[2] == 1
-        read = _attend_one if one else partial(attend, causal=causal)
-        read_BTNH = read(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias).swapaxes(1, 2)
+        if self.turned and q_BNTH.shape[2] == 1:
+            bias = mask.additive(1, k_BKSH.shape[2])
+            read_BNTH = _attend_one(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias)
+        else:
+            read_BNTH = attend(self.dtype, q_BNTH, k_BKSH, v_BKSH, mask, self.own_kernels)
+        read_BTNH = read_BNTH.swapaxes(1, 2)
         batch, steps, heads, width = read_BTNH.shape
         read = read_BTNH.reshape(batch, steps, heads * width)
         if self.turned:

@@ -65,6 +65,18 @@ def put(array: np.ndarray, where: Any = None) -> jax.Array:
     return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
+def platform() -> str | None:
+    """What the devices of the mesh in use are, `cpu`, `gpu` or `tpu`, be they there or described; None without a mesh."""
+    device: Any = jax.sharding.get_abstract_mesh().abstract_device
+    return device and device.platform
+
+
+def shards() -> tuple[int, int]:
+    """Into how many parts the mesh in use divides the rows of a batch, and the heads."""
+    sizes = jax.sharding.get_abstract_mesh().shape
+    return sizes.get("data", 1) * sizes.get("fsdp", 1), sizes.get("tensor", 1)
+
+
 def along_rows(x: jax.Array) -> jax.Array:
     """The same numbers, held where their rows are: the compiler then gathers weights and does not send states around.
 

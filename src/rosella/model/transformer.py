@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +18,9 @@ from flax import nnx
 
 from rosella.errors import UserError
 from rosella.model import packing
-from rosella.model.attention import HIDDEN, LINEAR, Attention, Weight, linear, rotary, rotate, turn, weight
+from rosella.model.attention import LINEAR, Attention, Weight, linear, rotary, rotate, turn, weight
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+from rosella.model.masking import HIDDEN, Mask
 from rosella.model.sharding import along_rows, gathered
 
 # Stacks of at most so many layers are not looped over but unrolled: on a CPU a training step of the mini model then
@@ -40,14 +42,19 @@ Layer = Callable[[jax.Array, Any], jax.Array]
 
 
 class Text(NamedTuple):
-    """An encoded text: states [B, S, D] and the bias [B, 1, 1, S] that hides its padding.
+    """An encoded text: states [B, S, D], and what of them no query may see.
 
     `segments` [B, S] are those of packed rows.
     """
 
     states: jax.Array
-    bias: jax.Array
+    mask: Mask
     segments: jax.Array | None = None
+
+    @property
+    def bias(self) -> jax.Array:
+        """The mask as a bias [B or 1, 1, 1, S or 1]."""
+        return self.mask.additive(1, self.states.shape[1])
 
 
 class DecodingWeights(NamedTuple):
@@ -114,10 +121,10 @@ class EncoderLayers(nnx.Module):
         self.mlp_norm = Norm((layers, width), ("layers", "embed"), config.norm_eps)
         self.mlp = Feedforward(rngs, layers, width, config.intermediate_size, scale, dtype)
 
-    def __call__(self, x_BSD: jax.Array, angles: Pair, bias: jax.Array) -> jax.Array:
+    def __call__(self, x_BSD: jax.Array, angles: Pair, mask: Mask) -> jax.Array:
         queries, keys, values = self.self_attention.project(self.self_norm(x_BSD))
         queries = rotate(queries, angles)
-        x_BSD = x_BSD + self.self_attention.output(queries, rotate(keys, angles), values, bias)
+        x_BSD = x_BSD + self.self_attention.output(queries, rotate(keys, angles), values, mask)
         return x_BSD + self.mlp(self.mlp_norm(x_BSD))
 
 
@@ -153,10 +160,10 @@ class DecoderLayers(nnx.Module):
         self,
         x_BTD: jax.Array,
         angles: Pair,
-        bias: jax.Array,
+        mask: Mask,
         past: tuple[jax.Array, jax.Array, jax.Array] | None,
         text: Pair,
-        text_bias: jax.Array,
+        text_mask: Mask,
     ) -> tuple[jax.Array, Pair]:
         """One layer over new steps; `past` (keys, values, slot) or None, `text` its keys and values.
 
@@ -169,9 +176,9 @@ class DecoderLayers(nnx.Module):
             values = jax.lax.dynamic_update_slice_in_dim(
                 past[1], values.astype(past[1].dtype), past[2], axis=2
             )
-        x_BTD = x_BTD + self.self_attention.output(queries, keys, values, bias, causal=past is None)
+        x_BTD = x_BTD + self.self_attention.output(queries, keys, values, mask)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD))
-        x_BTD = x_BTD + self.cross_attention.output(queries, text[0], text[1], text_bias)
+        x_BTD = x_BTD + self.cross_attention.output(queries, text[0], text[1], text_mask)
         return x_BTD + self.mlp(self.mlp_norm(x_BTD)), (keys, values)
 
 
@@ -189,12 +196,20 @@ class Dia(nnx.Module):
     """The whole model. The same layers serve training, prefill and single decoding steps."""
 
     def __init__(
-        self, config: DiaConfig, rngs: nnx.Rngs, dtype: jnp.dtype = jnp.float32, remat: str = "none"
+        self,
+        config: DiaConfig,
+        rngs: nnx.Rngs,
+        dtype: jnp.dtype = jnp.float32,
+        remat: str = "none",
+        attention: str = "auto",
     ):
-        """`dtype` is the matrix products' compute type; `remat`, of `REMAT`, trades time for memory in training."""
+        """`dtype` is the matrix products' compute type; `remat`, of `REMAT`, trades time for memory in training; with
+        `attention` `xla` no kernel of the devices is used.
+        """
         self.config, self.remat = config, remat
         self.encoder = Encoder(config.encoder, rngs, dtype)
         self.decoder = Decoder(config.decoder, rngs, dtype)
+        self.set_attributes(Attention, own_kernels=attention == "auto")
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -233,21 +248,19 @@ class Dia(nnx.Module):
 
         Of packed rows, `steps` [B, P] are the lengths of the utterances in each.
         """
-        positions = jnp.arange(tokens.shape[1])
-        bias, text_bias = jnp.where(positions <= positions[:, None], 0.0, HIDDEN)[None, None], text.bias
-        places = positions[None]
+        mask, text_mask, places = Mask(causal=True), text.mask, jnp.arange(tokens.shape[1])[None]
         if text.segments is not None:
             assert steps is not None
             segments, places = packing.of(steps, tokens.shape[1])
-            bias = bias + _apart(segments, segments)
-            text_bias = text_bias + _apart(segments, text.segments)
+            mask = replace(mask, queries=segments, keys=segments)
+            text_mask = replace(text_mask, queries=segments, keys=text.segments)
         angles = self._angles(self.config.decoder, places)
         graph, layers = nnx.split(self.decoder.layers)
 
         def one(states: jax.Array, weights: Any) -> jax.Array:
             layer = nnx.merge(graph, weights)
             known = layer.cross_attention.keys_values(text.states)
-            return layer(states, angles, bias, None, known, text_bias)[0]
+            return layer(states, angles, mask, None, known, text_mask)[0]
 
         states = self._through(one, self._embed(tokens), layers, self.config.decoder)
         return self.decoder.norm(states)
@@ -285,35 +298,34 @@ class Dia(nnx.Module):
         slots = cache.filled + jnp.arange(tokens.shape[1])
         every = jnp.arange(cache.keys[0].shape[2])
         visible = (every >= cache.start[:, None, None]) & (every <= slots[:, None])
-        bias = jnp.where(visible, 0.0, HIDDEN)[:, None]
+        mask, text_mask = Mask(bias=jnp.where(visible, 0.0, HIDDEN)[:, None]), Mask(bias=cache.text_bias)
         angles = self._angles(self.config.decoder, slots - cache.start[:, None])
         states, known = self._embed(tokens), list[Pair]()
         for layer, keys, values, *text in zip(weights.layers, *cache[:4], strict=True):
             past = keys, values, cache.filled
-            states, pair = layer(states, angles, bias, past, (text[0], text[1]), cache.text_bias)
+            states, pair = layer(states, angles, mask, past, (text[0], text[1]), text_mask)
             known.append(pair)
         keys, values = zip(*known, strict=True)
         cache = cache._replace(keys=keys, values=values, filled=cache.filled + tokens.shape[1])
         return self.decoder.norm(states), cache
 
     def _encode_masked(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
-        steps = jnp.arange(text_ids.shape[1])
-        bias = jnp.where(steps < lengths[:, None], 0.0, HIDDEN)[:, None, None, :]
-        return Text(self._encoded(text_ids, steps[None], bias), bias)
+        mask = Mask(lengths=lengths)
+        return Text(self._encoded(text_ids, jnp.arange(text_ids.shape[1])[None], mask), mask)
 
     def _encode_packed(self, text_ids: jax.Array, lengths: jax.Array) -> Text:
         if self.config.cross_attention_padding == "attend":
             raise UserError("A model that attends to text padding cannot read packed rows: unset data.pack.")
         segments, places = packing.of(lengths, text_ids.shape[1])
-        states = self._encoded(text_ids, places, _apart(segments, segments))
-        return Text(states, jnp.zeros((1, 1, 1, 1)), segments)
+        states = self._encoded(text_ids, places, Mask(queries=segments, keys=segments))
+        return Text(states, Mask(), segments)
 
-    def _encoded(self, text_ids: jax.Array, places: jax.Array, bias: jax.Array) -> jax.Array:
+    def _encoded(self, text_ids: jax.Array, places: jax.Array, mask: Mask) -> jax.Array:
         angles = self._angles(self.config.encoder, places)
         graph, layers = nnx.split(self.encoder.layers)
 
         def one(states: jax.Array, weights: Any) -> jax.Array:
-            return nnx.merge(graph, weights)(states, angles, bias)
+            return nnx.merge(graph, weights)(states, angles, mask)
 
         states = gathered(self.encoder.embedding[...])[text_ids]
         states = self._through(one, states, layers, self.config.encoder)
@@ -331,7 +343,8 @@ class Dia(nnx.Module):
         assert length is not None
         padding = jnp.maximum(length - lengths, 0)
         share = jnp.where(padding > 0, jnp.log(jnp.maximum(padding, 1)), HIDDEN)[:, None, None, None]
-        return Text(jnp.concatenate([text.states, zeros], 1), jnp.concatenate([text.bias, share], -1))
+        bias = jnp.concatenate([text.bias, share], -1)
+        return Text(jnp.concatenate([text.states, zeros], 1), Mask(bias=bias))
 
     def _embed(self, tokens: jax.Array) -> jax.Array:
         table = gathered(self.decoder.embedding[...])
@@ -351,8 +364,3 @@ class Dia(nnx.Module):
 
         body = jax.checkpoint(carried, policy=REMAT[self.remat]) if self.remat != "none" else carried
         return jax.lax.scan(body, states, layers, unroll=settings.num_hidden_layers <= SHALLOW)[0]
-
-
-def _apart(queries: jax.Array, keys: jax.Array) -> jax.Array:
-    """The bias [B, 1, T, S] that hides keys of other utterances than the query's."""
-    return jnp.where(queries[:, :, None] == keys[:, None, :], 0.0, HIDDEN)[:, None]

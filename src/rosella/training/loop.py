@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from rosella import devices
 from rosella.codec import Codec
@@ -164,9 +163,7 @@ def _save_model(job: Job) -> None:
 
 def _prepare(task: Task) -> tuple[Job, list[Hook], Rows]:
     recipe, weights, config, export, run, told, sample, goodput = task
-    skeleton = Skeleton.of(
-        nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), jnp.dtype(recipe.compute_dtype), recipe.remat))
-    )[0]
+    skeleton = Skeleton.computing(config, recipe)
     train_split, validation = (
         order.read_split(export, recipe.data, name) for name in ("train", "validation")
     )

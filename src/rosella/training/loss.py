@@ -2,18 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from rosella import delay
 from rosella.model.config import DecoderConfig
+from rosella.model.sharding import along_rows, shards
+
+PIECE = 2**28
+"""Bytes of the float32 logits that a device holds at once, at most."""
+
+Sums = tuple[jax.Array, jax.Array, jax.Array]
+"""Per codebook [C], float32: summed cross-entropy, the number of ids it is over, and how many of them were the likeliest."""
 
 
 def default_codebook_weights(codebooks: int) -> list[float]:
     """`[4, 1, 1, ...]`, as Dia was trained: the first codebook carries the words."""
     return [4.0] + [1.0] * (codebooks - 1)
+
+
+def measure(
+    logits_of: Callable[[jax.Array], jax.Array],
+    states: jax.Array,
+    targets: jax.Array,
+    decoder: DecoderConfig,
+    weights: jax.Array | None = None,
+) -> Sums:
+    """`codebook_sums` and `codebook_hits` of the logits that `logits_of` makes of decoder states [B, L, D].
+
+    Of more than `PIECE` bytes they are made for some steps at a time, and once more on the way back: neither they nor their
+    gradients ever lie in memory as a whole.
+    """
+
+    def of(states: jax.Array, targets: jax.Array, weights: jax.Array | None) -> Sums:
+        logits = logits_of(states)
+        sums, counts = codebook_sums(logits, targets, decoder, weights)
+        return sums, counts, codebook_hits(logits, targets, decoder, weights)
+
+    pieces = _pieces(targets, decoder)
+    if pieces == 1:
+        return of(states, targets, weights)
+
+    def add(total: Sums, piece: Any) -> tuple[Sums, None]:
+        states, targets, weights = piece
+        return jax.tree.map(jnp.add, total, of(along_rows(states), targets, weights)), None
+
+    cut = partial(_cut, pieces)
+    cuts = cut(states), cut(targets, decoder.pad_token_id), jax.tree.map(cut, weights)
+    none = jnp.zeros(decoder.num_channels)
+    return jax.lax.scan(jax.checkpoint(add), (none, none, none), cuts)[0]
+
+
+def _pieces(targets: jax.Array, decoder: DecoderConfig) -> int:
+    """In how many pieces the logits for targets [B, L, C] are made."""
+    return -(-targets.size * decoder.vocab_size * 4 // (shards()[0] * PIECE))
+
+
+def _cut(pieces: int, of_steps: jax.Array, fill: int = 0) -> jax.Array:
+    """[B, L, ...] as [pieces, B, steps of a piece, ...], the last one filled up."""
+    shape = of_steps.shape
+    more = [(0, 0), (0, -shape[1] % pieces)] + [(0, 0)] * (len(shape) - 2)
+    filled = jnp.pad(of_steps, more, constant_values=fill)
+    return jnp.moveaxis(filled.reshape(shape[0], pieces, -1, *shape[2:]), 1, 0)
 
 
 def codebook_sums(

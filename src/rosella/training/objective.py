@@ -14,7 +14,7 @@ from rosella.model.config import DecoderConfig, DiaConfig
 from rosella.model.transformer import Dia
 from rosella.training.alignment import diagonal_bias
 from rosella.training.batches import Batch
-from rosella.training.loss import codebook_counts, codebook_hits, codebook_sums, combine
+from rosella.training.loss import codebook_counts, combine, measure
 from rosella.training.recipe import Recipe
 
 
@@ -43,22 +43,21 @@ def learn(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss of a batch, or the share of some of its rows, and losses and hits per codebook [C]; `counts` of all of it."""
     text = model.encode(batch.text_ids, batch.text_lengths)
-    prior = _alignment_prior(batch, step, model.config, recipe.alignment_prior)
-    text = text._replace(bias=text.bias + prior)
-    logits = model.logits(model.decode(batch.tokens, text, batch.steps))
+    if recipe.alignment_prior:
+        prior = _alignment_prior(batch, step, model.config, recipe.alignment_prior)
+        text = text._replace(mask=text.mask.biased(prior))
+    states = model.decode(batch.tokens, text, batch.steps)
     weights = _step_weights(batch)
-    sums, _ = codebook_sums(logits, batch.targets, model.config.decoder, weights)
+    sums, _, hits = measure(model.logits, states, batch.targets, model.config.decoder, weights)
     losses = sums / jnp.maximum(counts, 1e-6)
-    hits = codebook_hits(logits, batch.targets, model.config.decoder, weights)
     return combine(losses, recipe.codebook_weights), {"codebook_losses": losses, "hits": hits}
 
 
 def evaluate(model: Dia, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Summed loss, count and hits per codebook [C], nothing dropped."""
     text = model.encode(batch.text_ids, batch.text_lengths)
-    logits = model.logits(model.decode(batch.tokens, text, batch.steps))
-    sums, counts = codebook_sums(logits, batch.targets, model.config.decoder)
-    return sums, counts, codebook_hits(logits, batch.targets, model.config.decoder)
+    states = model.decode(batch.tokens, text, batch.steps)
+    return measure(model.logits, states, batch.targets, model.config.decoder)
 
 
 def drop_text(
@@ -90,8 +89,6 @@ def _step_weights(batch: Batch) -> jax.Array:
 
 def _alignment_prior(batch: Batch, step: jax.Array, config: DiaConfig, fading: int) -> jax.Array:
     """The bias on cross-attention in this step; it fades to none within `fading` steps."""
-    if not fading:
-        return jnp.zeros((1, 1, 1, 1))
     text = packing.of(batch.text_lengths, batch.text_ids.shape[1])
     sequence = packing.of(batch.steps, batch.tokens.shape[1])
     frames = jnp.maximum(batch.steps - config.steps(0), 1)

@@ -149,6 +149,7 @@ class Recipe(RunRecipe):
         "mesh",
         "accumulate",
         "remat",
+        "attention",
     )
 
     optimizer: SpeakingOptimizer = SpeakingOptimizer()  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -169,6 +170,8 @@ class Recipe(RunRecipe):
     """Of products; weights stay float32."""
     remat: Annotated[Literal["none", "dots", "full"], BeforeValidator(_policy)] = "none"
     """What the backward pass computes anew to save memory: `none`, all but the products with weights (`dots`), `full`."""
+    attention: Literal["auto", "xla"] = "auto"
+    """Computed by a kernel of the devices where there is one that can (`auto`), or by XLA always."""
     mesh: MeshRecipe = MeshRecipe()
     accumulate: Positive = 1
     """Parts in which a batch is computed one after another, to save memory; the step stays the same."""

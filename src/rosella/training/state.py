@@ -71,6 +71,12 @@ class Skeleton:
         shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in params.items()}
         return cls(graph, structure, shapes), params
 
+    @classmethod
+    def computing(cls, config: DiaConfig, recipe: Recipe) -> Skeleton:
+        """Of a model that computes as a recipe says."""
+        chosen = jnp.dtype(recipe.compute_dtype), recipe.remat, recipe.attention
+        return cls.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), *chosen)))[0]
+
     def join(self, params: Mapping[str, Any]) -> Dia:
         """A model of these arrays, or of shapes."""
         leaves = [params[name] for name in self.shapes]

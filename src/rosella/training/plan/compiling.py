@@ -101,18 +101,14 @@ def measure(recipe: Recipe, config: DiaConfig, mesh: Mesh, bucket: Bucket) -> Me
 def lower(recipe: Recipe, config: DiaConfig, mesh: Mesh, bucket: Bucket) -> tuple[Lowered, int]:
     """The step as training makes it, ready to be compiled, and the bytes of its arguments on one device."""
     import jax
-    import jax.numpy as jnp
-    from flax import nnx
     from jax.sharding import NamedSharding
 
     from rosella.model.sharding import ROWS
-    from rosella.model.transformer import Dia
     from rosella.training.optimizer import make_optimizer
     from rosella.training.state import Skeleton, abstract_state
     from rosella.training.step import make_step
 
-    dtype = jnp.dtype(recipe.compute_dtype)
-    skeleton, _ = Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), dtype, recipe.remat)))
+    skeleton = Skeleton.computing(config, recipe)
     state = abstract_state(skeleton.abstract(mesh), make_optimizer(recipe.optimizer))
     batch = abstract_batch(config, bucket, NamedSharding(mesh, ROWS))
     arguments = sum(map(_bytes_on_one, jax.tree.leaves((state, batch))))

@@ -33,6 +33,9 @@ WORKING = 0.55
 """What the backward pass through a decoder layer holds at once, in what the forward pass through it makes; as XLA counts
 for Dia-1.6B on TPUs (docs/plan.md)."""
 
+MANY = 8
+"""Rows from which on the logits of long ones are made in pieces, and none of them kept."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -64,8 +67,10 @@ def estimate(recipe: Recipe, config: DiaConfig, sizes: tuple[int, int, int], buc
     )
 
 
+@cache
 def parameters(config: DiaConfig) -> int:
-    return sum(int(np.prod(leaf.shape)) for leaf in _skeleton(config, "float32", "none").shapes.values())
+    shapes = Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))))[0].shapes
+    return sum(int(np.prod(leaf.shape)) for leaf in shapes.values())
 
 
 def state_bytes(recipe: Recipe, config: DiaConfig, shards: int = 1) -> int:
@@ -88,12 +93,12 @@ def gathered(config: DiaConfig, fsdp: int) -> float:
 def _kept(said: str, config: DiaConfig, bucket: Bucket) -> int:
     """Bytes that one more row adds to what the forward pass keeps, by a recipe as JSON."""
     recipe = Recipe.model_validate_json(said)
-    one, two = (_residuals(recipe, config, replace(bucket, rows=rows)) for rows in (1, 2))
-    return two - one
+    few, more = (_residuals(recipe, config, replace(bucket, rows=rows)) for rows in (MANY, 2 * MANY))
+    return (more - few) // MANY
 
 
 def _residuals(recipe: Recipe, config: DiaConfig, bucket: Bucket) -> int:
-    skeleton = _skeleton(config, recipe.compute_dtype, recipe.remat)
+    skeleton = Skeleton.computing(config, recipe)
 
     def backward(params: Any, batch: Batch) -> Any:
         def loss(params: Any) -> jax.Array:
@@ -104,8 +109,3 @@ def _residuals(recipe: Recipe, config: DiaConfig, bucket: Bucket) -> int:
 
     kept = jax.tree.leaves(jax.eval_shape(backward, skeleton.shapes, abstract_batch(config, bucket)))
     return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in kept)
-
-
-@cache
-def _skeleton(config: DiaConfig, dtype: str, remat: str) -> Skeleton:
-    return Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0), jnp.dtype(dtype), remat)))[0]
