@@ -91,12 +91,16 @@ def cudnn(
     implementation: Literal["cudnn", "xla"] = "cudnn",
 ) -> jax.Array:
     """cuDNN's flash attention for NVIDIA cards from Ampere on; or what XLA makes of the same arguments."""
-    steps, told = q_BNTH.shape[2], dict[str, Any]()
-    if mask.lengths is not None:  # an empty row sees its padding, since cuDNN must see something
-        told["key_value_seq_lengths"] = jnp.maximum(mask.lengths, 1).astype(jnp.int32)
-    elif mask.queries is not None:  # given as a bias, which cuDNN takes of even lengths alone
-        q_BNTH, k_BKSH, v_BKSH, queries, keys = _padded(q_BNTH, k_BKSH, v_BKSH, mask, 2, 2)
+    batch, _, steps, _ = q_BNTH.shape
+    lengths = jnp.full(batch, k_BKSH.shape[2]) if mask.lengths is None else mask.lengths
+    q_BNTH, k_BKSH, v_BKSH, queries, keys = _padded(q_BNTH, k_BKSH, v_BKSH, mask, 2, 2)  # it takes no others
+    told = dict[str, Any]()
+    if mask.queries is not None:
         told["mask"] = queries[:, None, :, None] == keys[:, None, None, :]
+    elif (
+        mask.lengths is not None or not mask.causal
+    ):  # an empty row sees its padding, since cuDNN must see something
+        told["key_value_seq_lengths"] = jnp.maximum(lengths, 1).astype(jnp.int32)
     states = (each.swapaxes(1, 2) for each in (q_BNTH, k_BKSH, v_BKSH))
     read = jax.nn.dot_product_attention(
         *states, scale=1.0, is_causal=mask.causal, implementation=implementation, **told
