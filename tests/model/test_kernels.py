@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from rosella.model import attention, kernels
 from rosella.model.attention import attend
 from rosella.model.masking import HIDDEN, Mask
-from rosella.model.sharding import ROWS, make_mesh
+from rosella.model.sharding import AXES, ROWS, make_mesh
 from support import ROOT
 
 PLATFORM = jax.default_backend()
@@ -97,6 +97,7 @@ def test_every_kernel_reads_and_differentiates_as_xla_does(monkeypatch, name, dt
         assert np.linalg.norm(ours - theirs) < BOUNDS[dtype] * np.linalg.norm(theirs)
 
 
+@pytest.mark.slow
 def test_rows_and_heads_may_lie_over_four_devices():
     of = f"{__file__}::{test_every_kernel_reads_and_differentiates_as_xla_does.__name__}"
     cases = [f"{of}[splash-float32-packed]", f"{of}[cudnn-float32-padded text]"]
@@ -163,6 +164,13 @@ def test_kernels_can_be_forbidden(monkeypatch):
     on(monkeypatch, "tpu")
     program = jax.jit(partial(attend, HALF, mask=Mask(), own_kernels=False)).lower(*draw(200, 200)[:3])
     assert "exponential" in program.as_text()
+
+
+def test_on_several_devices_each_computes_its_own_rows_and_heads(monkeypatch):
+    on(monkeypatch, "tpu")
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((1, 2, 2), AXES)):
+        program = jax.make_jaxpr(partial(attend, HALF, mask=Mask()))(*draw(200, 200)[:3])
+    assert "shard_map" in str(program)
 
 
 @pytest.mark.parametrize(("length", "block"), [(100, 128), (128, 128), (129, 256), (2600, 384), (1024, 512)])
