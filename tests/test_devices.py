@@ -87,6 +87,14 @@ def test_a_card_is_shared_as_the_smallest_allows(driver, sizes, beside, fraction
     assert os.environ.get(devices.FRACTION) == fraction
 
 
+@pytest.mark.parametrize(("size", "beside", "fraction"), [(24564, "cpu", "0.958"), (81559, "cuda", "0.874")])
+def test_a_training_has_a_small_card_for_itself(driver, size, beside, fraction):
+    driver(size)
+    assert devices.share_card(training=True) == beside
+    assert os.environ[devices.FRACTION] == fraction
+    assert devices.share_card() == beside  # asked again by what listens to the training
+
+
 @pytest.mark.parametrize("name", [devices.FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION"])
 def test_what_a_person_says_of_jaxs_part_stays(driver, monkeypatch, name):
     driver(81559)

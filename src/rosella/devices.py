@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 GIB = 2**30
 SHARED_FROM = 12 * GIB
 """Smaller cards are JAX's alone, and PyTorch computes on the CPU."""
+TRAINING_SHARED_FROM = 32 * GIB
+"""The same while a model is trained, which needs all of such a card, and PyTorch only now and then."""
 TORCH_SHARE, TORCH_MOST = 0.25, 10 * GIB
 """PyTorch's part of a shared card: a codec, a recogniser as large as Whisper's largest, and what CUDA itself takes."""
 ALONE = 1 * GIB
 """What CUDA and its libraries take beside JAX's part where PyTorch has none."""
+LEAST = 2 * GIB
+"""With less than that beside JAX's part, PyTorch computes on the CPU."""
 FRACTION = "XLA_CLIENT_MEM_FRACTION"
 SAID = (FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION")
 """JAX's names, new and old, for its part of a card; it refuses both at once."""
@@ -48,12 +52,14 @@ def names() -> list[str]:
     return ["cpu", found.type, *(f"{found.type}:{i}" for i in range(torch.accelerator.device_count()))]
 
 
-def for_torch(card: int) -> int:
+def for_torch(card: int, training: bool = False) -> int:
     """Bytes of a card of that size that JAX leaves free."""
-    return ALONE if card < SHARED_FROM else min(int(card * TORCH_SHARE), TORCH_MOST)
+    if card < (TRAINING_SHARED_FROM if training else SHARED_FROM):
+        return ALONE
+    return min(int(card * TORCH_SHARE), TORCH_MOST)
 
 
-def share_card() -> str | None:
+def share_card(training: bool = False) -> str | None:
     """Settle who gets what of this machine's NVIDIA cards, before JAX starts; returns PyTorch's device beside it.
 
     None where there is no card to share. What the environment already says of JAX's part stays.
@@ -62,8 +68,9 @@ def share_card() -> str | None:
     if not smallest:
         return None
     if not any(name in os.environ for name in SAID):
-        os.environ[FRACTION] = f"{1 - for_torch(smallest) / smallest:.3f}"
-    return "cpu" if smallest < SHARED_FROM else str(device())
+        os.environ[FRACTION] = f"{1 - for_torch(smallest, training) / smallest:.3f}"
+    part = next(float(os.environ[name]) for name in SAID if name in os.environ)
+    return "cpu" if smallest * (1 - part) < LEAST else str(device())
 
 
 def cards() -> list[int]:

@@ -77,7 +77,7 @@ def train(
     """
     trackers, goodput = [*named(recipe.trackers), *trackers], Goodput()
     with goodput.spent("start"):
-        devices.share_card()
+        devices.share_card(training=True)
         begun = start(recipe)
         sample = _sampling(recipe, run, begun.codec, listening)
     with programs.kept(run.compiled), _told(recipe, run, report, trackers) as told:

@@ -67,15 +67,18 @@ def estimate(recipe: Recipe, config: DiaConfig, sizes: tuple[int, int, int], buc
     )
 
 
-@cache
 def parameters(config: DiaConfig) -> int:
-    shapes = Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))))[0].shapes
-    return sum(int(np.prod(leaf.shape)) for leaf in shapes.values())
+    return sum(int(np.prod(leaf.shape)) for leaf in _shapes(config).values())
+
+
+@cache
+def _shapes(config: DiaConfig) -> dict[str, jax.ShapeDtypeStruct]:
+    return Skeleton.of(nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0))))[0].shapes
 
 
 def state_bytes(recipe: Recipe, config: DiaConfig, shards: int = 1) -> int:
     """Weights in float32 and what the optimizer keeps, on one of the devices over which they are split."""
-    shapes = _skeleton(config, "float32", "none").shapes
+    shapes = _shapes(config)
     kept = jax.tree.leaves(jax.eval_shape(make_optimizer(recipe.optimizer).init, shapes))
     split = {leaf.shape for leaf in shapes.values()}
     return sum(

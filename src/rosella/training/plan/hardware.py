@@ -90,7 +90,9 @@ def _cards(name: str, dtype: str) -> Hardware | None:
     if values is None or not count.isdigit() or not int(count):
         return None
     total = int(values["memory"] * GIB)
-    return Hardware(name.lower(), _chip(gpu, values, devices.for_torch(total), dtype), int(count))
+    return Hardware(
+        name.lower(), _chip(gpu, values, devices.for_torch(total, training=True), dtype), int(count)
+    )
 
 
 def _chip(name: str, values: dict[str, Any], taken: int, dtype: str = "bfloat16") -> Chip:
