@@ -32,7 +32,8 @@ def small(path: Path) -> tuple[Recipe, DiaConfig, Mesh, Bucket]:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_makes_a_step_ready_to_be_compiled(path: Path):
-    lowered, arguments = compiling.lower(*small(path))
+    recipe, *others = small(path)
+    lowered, arguments = compiling.lower(recipe, *others)
     state = lowered.in_avals[0][0]
     each = {"adamw": 12, "adafactor": 4}[recipe.optimizer.kind]
     assert arguments > each * sum(leaf.size for leaf in state.params.values())
