@@ -9,7 +9,7 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 
 from rosella.model import attention
-from rosella.model.attention import PIECE, attend, linear
+from rosella.model.attention import PIECE, Weight, attend, linear, turn
 from rosella.model.masking import Mask
 
 
@@ -92,3 +92,14 @@ def test_gradients_are_computed_on_this_machine_in_either_type(dtype):
 
     found = jax.jit(jax.grad(loss, (0, 1, 2, 3)))(q, k, x, weight)
     assert all(jnp.isfinite(each).all() and jnp.any(each) for each in found)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("rows", [1, 2, 16, 17])
+def test_a_turned_weight_gives_the_same_states(rows, dtype):
+    """Whether its sums are taken side by side or not."""
+    x, w = draw((rows, 1, 24), (24, 3, 8))
+    expected = linear(dtype, x, w)
+    found = linear(dtype, x, turn(Weight(w, axes=()))[...], turned=True)
+    assert found.shape == expected.shape and found.dtype == jnp.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

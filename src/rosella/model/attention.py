@@ -100,7 +100,6 @@ def _sums_of_few(dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Array:
     XLA's own product of two rows reads it at half the speed. A compiler that may not add in another order than written
     (`inference.decoding.program`) takes sixty times longer.
     """
-    x = jax.lax.optimization_barrier(x)  # or it is computed anew for each number of y
     x, y = (each.astype(dtype).astype(jnp.float32) for each in (x, y))
     rows = x.shape[-2]
     terms = tuple(x[..., row, None, :] * y for row in range(rows))

@@ -14,8 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 
 from rosella.model.config import DiaConfig
+from rosella.model.sharding import AXES
 from rosella.model.transformer import REMAT, Dia
 from rosella.training import objective
 from rosella.training.batches import Batch
@@ -32,6 +34,11 @@ GRADIENT = 4
 WORKING = 0.55
 """What the backward pass through a decoder layer holds at once, in what the forward pass through it makes; as XLA counts
 for Dia-1.6B on TPUs (docs/plan.md)."""
+
+KERNELS = AbstractMesh(
+    (1, 1, 1), AXES, (AxisType.Auto,) * 3, abstract_device=AbstractDevice("tpu", 1, platform="tpu")
+)
+"""A device whose attention keeps no scores where a kernel may compute it; cards' kernels keep the same as TPUs'."""
 
 MANY = 8
 """Rows from which on the logits of long ones are made in pieces, and none of them kept."""
@@ -110,5 +117,6 @@ def _residuals(recipe: Recipe, config: DiaConfig, bucket: Bucket) -> int:
 
         return jax.vjp(loss, params)[1]
 
-    kept = jax.tree.leaves(jax.eval_shape(backward, skeleton.shapes, abstract_batch(config, bucket)))
+    with jax.sharding.use_abstract_mesh(KERNELS):
+        kept = jax.tree.leaves(jax.eval_shape(backward, skeleton.shapes, abstract_batch(config, bucket)))
     return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in kept)
