@@ -1,7 +1,7 @@
 """How this process holds its memory.
 
 glibc gives large buffers back to the system when they are freed, and every page of the next one is faulted in anew. A
-training step on a CPU makes the same gigabyte of buffers again each time, which cost it a tenth of its time.
+training step on a CPU makes the same gigabyte of buffers again each time, which cost it about a tenth of its time.
 """
 
 from __future__ import annotations
