@@ -27,6 +27,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests compile the same programs in many processes: keep them on disk for each other, and for the next run."""
+    if getattr(config, "cache", None) is None:  # with `-p no:cacheprovider`
+        return
     kept = {
         "JAX_COMPILATION_CACHE_DIR": str(config.cache.mkdir("programs")),  # type: ignore[union-attr]
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",  # smaller ones are compiled as quickly as they are read

@@ -104,6 +104,15 @@ def test_what_a_person_says_of_jaxs_part_stays(driver, monkeypatch, name):
     assert sum(each in os.environ for each in (devices.FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION")) == 1
 
 
+def test_a_part_that_is_no_number_is_refused(driver, monkeypatch):
+    driver(81559)
+    monkeypatch.setenv(devices.FRACTION, "most")
+    with pytest.raises(
+        UserError, match=f"{devices.FRACTION} is 'most': give JAX's part of a card as a number"
+    ):
+        devices.share_card()
+
+
 def test_jax_reads_the_name_that_is_set(monkeypatch):
     from jaxlib import xla_client
 

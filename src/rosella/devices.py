@@ -69,8 +69,17 @@ def share_card(training: bool = False) -> str | None:
         return None
     if not any(name in os.environ for name in SAID):
         os.environ[FRACTION] = f"{1 - for_torch(smallest, training) / smallest:.3f}"
-    part = next(float(os.environ[name]) for name in SAID if name in os.environ)
-    return "cpu" if smallest * (1 - part) < LEAST else str(device())
+    return "cpu" if smallest * (1 - _part_of_jax()) < LEAST else str(device())
+
+
+def _part_of_jax() -> float:
+    name = next(name for name in SAID if name in os.environ)
+    try:
+        return float(os.environ[name])
+    except ValueError:
+        raise UserError(
+            f"{name} is {os.environ[name]!r}: give JAX's part of a card as a number such as 0.75."
+        ) from None
 
 
 def cards() -> list[int]:

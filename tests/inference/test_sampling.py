@@ -60,6 +60,19 @@ def test_draws_follow_the_chances_and_only_their_own_key():
     np.testing.assert_array_equal(sampling.draw(scores[:7], keys[:7])[:, 0], drawn[:7])
 
 
+def test_no_hidden_id_is_drawn_whatever_the_random_number(monkeypatch):
+    """Numbers on and beside every step of the distribution function, and the largest there are."""
+    random, scores = np.random.default_rng(0), np.full((1, 4, 1028), HIDE, np.float32)
+    for row in scores[0]:
+        row[random.choice(1024, 50, replace=False)] = 2 * random.normal(size=50)
+    below = np.cumsum(np.asarray(jax.nn.softmax(scores)), axis=-1, dtype=np.float32)[0]
+    for number in np.concatenate([below.T + beside for beside in (-1e-7, 0, 1e-7)]):
+        clipped = jnp.clip(jnp.asarray(number), 0, np.nextafter(np.float32(1), np.float32(0)))
+        monkeypatch.setattr(jax.random, "uniform", lambda key, shape, chosen=clipped: chosen)
+        drawn = sampling.draw(jnp.asarray(scores), jax.random.key(0)[None])
+        assert np.isfinite(np.take_along_axis(scores[0], np.asarray(drawn)[0, :, None], -1)).all()
+
+
 @pytest.mark.parametrize(
     ("setting", "part"),
     [

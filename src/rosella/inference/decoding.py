@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rosella.inference.sampling import Filters, Numbers, choose
+from rosella.model.attention import turns_weights
 from rosella.model.config import DiaConfig
 from rosella.model.masking import HIDDEN, Mask
 from rosella.model.transformer import Cache, Dia, Text
@@ -59,7 +60,7 @@ def program(function: Callable[..., Any], **options: Any) -> Any:
     On a CPU its sums may be added in another order, without which they are not vectorised; infinities and what is not a
     number stay what they are.
     """
-    reordering = {"xla_cpu_enable_fast_math": True} if jax.default_backend() == "cpu" else None
+    reordering = {"xla_cpu_enable_fast_math": True} if turns_weights() else None
     return jax.jit(function, compiler_options=reordering, **options)
 
 

@@ -22,7 +22,7 @@ class Numbers(NamedTuple):
     top_p: jax.Array
 
 
-_ALMOST_ONE = 1 - 2.0**-22
+_ALMOST_ONE = 1 - 2.0**-18
 """What a random number is at most, lest rounding takes it beyond the last id that may be drawn."""
 
 
@@ -129,7 +129,8 @@ def draw(scores: jax.Array, keys: jax.Array) -> jax.Array:
     numbers = jax.vmap(lambda key: jax.random.uniform(key, scores.shape[1:2]))(keys)
     below = jnp.cumsum(jax.nn.softmax(scores, axis=-1), axis=-1)
     sought = jnp.minimum(numbers, _ALMOST_ONE)[..., None] * below[..., -1:]
-    return jnp.sum(below <= sought, axis=-1, dtype=jnp.int32)
+    # The sums of hidden ids are not quite those of the id before, as sums of floats are.
+    return jnp.argmax((below > sought) & (scores > -jnp.inf), axis=-1).astype(jnp.int32)
 
 
 def _best(scores: jax.Array, count: int) -> jax.Array:

@@ -83,6 +83,11 @@ def linear(dtype: jnp.dtype, x: jax.Array, weight: jax.Array, turned: bool = Fal
     return made.reshape(*x.shape[:-1], *weight.shape[1:])
 
 
+def turns_weights() -> bool:
+    """Whether decoding turns its weights, which wants a program that may add in another order: on a CPU."""
+    return jax.default_backend() == "cpu"
+
+
 def turn(weight: Weight, inputs: int = 1) -> Weight:
     """[*E, *D] of a weight [*D, *E], with so many axes D."""
     return Weight(jnp.moveaxis(weight[...], range(inputs), range(-inputs, 0)), axes=())

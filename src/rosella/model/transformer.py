@@ -18,7 +18,17 @@ from flax import nnx
 
 from rosella.errors import UserError
 from rosella.model import packing
-from rosella.model.attention import LINEAR, Attention, Weight, linear, rotary, rotate, turn, weight
+from rosella.model.attention import (
+    LINEAR,
+    Attention,
+    Weight,
+    linear,
+    rotary,
+    rotate,
+    turn,
+    turns_weights,
+    weight,
+)
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.model.masking import HIDDEN, Mask
 from rosella.model.sharding import along_rows, gathered
@@ -275,7 +285,7 @@ class Dia(nnx.Module):
         """Taken apart once, before a decoding loop: layers one by one, in the compute type, turned on a CPU."""
         graph, weights = nnx.split(self.decoder.layers)
         weights = jax.tree.map(lambda leaf: leaf if leaf.ndim == 2 else leaf.astype(self.dtype), weights)
-        count, turned = self.config.decoder.num_hidden_layers, jax.default_backend() == "cpu"
+        count, turned = self.config.decoder.num_hidden_layers, turns_weights()
         each = [jax.tree.map(operator.itemgetter(i), weights) for i in range(count)]
         layers, logits = tuple(nnx.merge(graph, layer) for layer in each), self.decoder.logits
         if turned:
