@@ -10,6 +10,7 @@ from rosella.model.config import dia_1_6b
 from rosella.model.flops import training_flops
 from rosella.training.plan import planning
 from rosella.training.plan.compiling import Memory
+from rosella.training.plan.estimate import parameters
 from rosella.training.plan.hardware import GIB, find
 from rosella.training.plan.prices import load_prices
 from rosella.training.plan.search import Found, Tried
@@ -88,6 +89,13 @@ def test_what_does_not_fit_says_by_how_much_and_what_to_change(told, largest, ch
     (sentence,) = found.advice
     assert "does not fit on h100 by 3.0 GiB a chip" in sentence
     assert re.search(change, sentence)
+
+
+def test_parts_are_no_advice_where_the_sum_of_their_gradients_has_no_room(told):
+    weights = parameters(tiny.config()) * 4 / GIB
+    told(7, tried("full", 2), room=6 * weights)  # the state, gradients and a row, but no second gradients
+    (sentence,) = planned().advice
+    assert sentence.endswith("with remat=full lower it to data.batch_size=2.")
 
 
 def test_recomputing_for_nothing_is_told(told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from rosella.training.plan.hardware import GIB, Hardware
 from rosella.training.plan.layout import Layout
 from rosella.training.plan.prices import Price, Prices
 from rosella.training.plan.region import apart, region_of
-from rosella.training.plan.search import Found, Note, Tried, search
+from rosella.training.plan.search import UNSEEN, Found, Note, Tried, search
 from rosella.training.plan.workload import Workload, workload
 from rosella.training.recipe import Recipe
 from rosella.training.start import check_limits, start_config
@@ -116,7 +117,7 @@ def plan(
         storage(recipe, config, work, prices),
         [],
     )
-    return replace(made, advice=[*advice(made, recipe), *far_away(recipe, hardware, work, prices, region)])
+    return replace(made, advice=[*advice(made, layout), *far_away(recipe, hardware, work, prices, region)])
 
 
 def model_config(recipe: Recipe) -> DiaConfig:
@@ -160,12 +161,12 @@ def storage(recipe: Recipe, config: DiaConfig, work: Workload, prices: Prices) -
     return Storage(work.shards, checkpoint, kept, weights * 4, whole / GIB * prices.storage_gib_month.price)
 
 
-def advice(made: Plan, recipe: Recipe) -> Iterator[str]:
+def advice(made: Plan, layout: Layout) -> Iterator[str]:
     """What is wrong or could be better, in a sentence each."""
     best = made.found.largest[0] if made.found.largest else None
     if made.headroom < 0:
         gib = -made.headroom / GIB
-        yield f"This does not fit on {made.hardware.name} by {gib:.1f} GiB a chip; {_lower(made, recipe)}."
+        yield f"This does not fit on {made.hardware.name} by {gib:.1f} GiB a chip; {_lower(made, layout)}."
     elif best and best.remat != made.remat and best.rows >= made.rows and _faster(best, made):
         yield f"remat={best.remat} leaves room too, and recomputes less: up to a quarter faster."
     spread = made.mesh[0] * made.mesh[1] * made.accumulate
@@ -181,7 +182,7 @@ def _faster(tried: Tried, made: Plan) -> bool:
     return made.remat not in order or order.index(tried.remat) < order.index(made.remat)
 
 
-def _lower(made: Plan, recipe: Recipe) -> str:
+def _lower(made: Plan, layout: Layout) -> str:
     """What to change so that it fits: first what costs least."""
     fitting = [tried for tried in made.found.largest if tried.rows >= made.rows]
     if fitting:
@@ -189,14 +190,24 @@ def _lower(made: Plan, recipe: Recipe) -> str:
     most = max(made.found.largest, key=lambda tried: tried.rows, default=None)
     if most is None:
         return "lower data.max_frames, or take hardware with more memory or more chips"
-    parts = recipe.accumulate * -(-made.rows // most.rows)
-    rows = most.rows * made.mesh[0] * made.mesh[1] * recipe.accumulate
+    rows = most.rows * layout.multiple
     lower = (
         f"data.batch_size={rows}"
-        if recipe.data.batch_size
+        if layout.recipe.data.batch_size
         else f"data.batch_frames={rows * made.longest.frames}"
     )
-    return f"with remat={most.remat} lower it to {lower}, or keep the batch with accumulate={parts}"
+    parts = _parts(made, layout, most)
+    keep = f", or keep the batch with accumulate={parts}" if parts else ""
+    return f"with remat={most.remat} lower it to {lower}{keep}"
+
+
+def _parts(made: Plan, layout: Layout, most: Tried) -> int | None:
+    """In how many parts the batch fits beside the sum of their gradients; None where not one row does."""
+    accumulate = layout.recipe.accumulate
+    recipe = layout.recipe.model_copy(update={"remat": most.remat, "accumulate": max(accumulate, 2)})
+    own = replace(layout, recipe=recipe).estimate
+    rows = math.floor((made.found.room * (1 - UNSEEN) - own.needed(0)) / own.row)
+    return -(-made.rows * accumulate // min(rows, most.rows)) if rows > 0 else None
 
 
 def far_away(
