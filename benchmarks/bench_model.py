@@ -129,7 +129,9 @@ def theirs(name: str, mix: str, dtype: str) -> tuple[float, float, np.ndarray]:
     def epoch() -> None:
         for ids, mask, tokens, targets in prepared:
             logits = model(input_ids=ids, attention_mask=mask, decoder_input_ids=tokens).logits
-            loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
+            loss = torch.nn.functional.cross_entropy(
+                logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+            )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

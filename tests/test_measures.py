@@ -13,8 +13,8 @@ def test_a_number_that_could_not_be_measured_is_a_dash() -> None:
 
 def test_a_gain_is_towards_the_ideal_from_either_side() -> None:
     length = next(measure for measure in SPEECH if measure.key == "length_ratio")
-    assert length.gain(1.5, 0.75) == (0.25, "+0.25")
-    assert SPEECH[0].gain(0.5, 0.25) == (-0.25, "-25 points")
+    assert length.difference(length.nearer(1.5, 0.75)) == "+0.25"
+    assert SPEECH[0].difference(SPEECH[0].nearer(0.5, 0.25)) == "-25 points"
 
 
 def test_what_a_recogniser_is_measured_by_is_measured() -> None:

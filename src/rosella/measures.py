@@ -47,18 +47,17 @@ class Measure:
         low, high = (self.shown(value) for value in interval)
         return f"{re.split(r'[^-+.,e0-9]', low)[0]} to {high}"
 
-    def nearer(self, before: float, after: float) -> float:
-        """By how much `after` is nearer to the ideal than `before`; negative where it is further away."""
+    def nearer(self, before: Any, after: Any) -> Any:
+        """By how much `after` is nearer to the ideal than `before`; negative where it is further away. Numbers or arrays."""
         if self.ideal is None:
-            return 0.0
+            return 0.0 * (after - before)
         if math.isinf(self.ideal):
             return after - before
         return abs(before - self.ideal) - abs(after - self.ideal)
 
-    def gain(self, before: float, after: float) -> tuple[float, str]:
-        """How much nearer `after` is to the ideal, and that as a person reads it."""
-        nearer = self.nearer(before, after)
-        return nearer, f"{100 * nearer:+.0f} points" if self.unit == SHARE else f"{nearer:+.2f}"
+    def difference(self, nearer: float) -> str:
+        """How much nearer a value came to the ideal, as a person reads it."""
+        return f"{100 * nearer:+.0f} points" if self.unit == SHARE else f"{nearer:+.2f}"
 
 
 def by_name(record: Mapping[str, Any]) -> dict[str, float]:
@@ -127,6 +126,9 @@ _WER = "A recogniser writes down what the model said; the share of words it has 
 _KEPT = "The same without the lost clips: one clip that loops can outweigh all the others."
 _LOST = "Share of the clips with more than half of their words wrong, missing or too many."
 _SIMILARITY = "Cosine of speaker embeddings of a clip and of the clip that showed the voice; 1 is the same."
+_VOICE = (
+    "Share of the clips whose voice is nearer to the clip that showed it than to those of the other speakers."
+)
 _TURNS = "In sentences with several speakers: the share of turns that the right voice says."
 _STOPPED = "Share of the clips that ended before the time limit."
 _LENGTH = "Median length of a clip divided by its reference's; 1 is the same pace."
@@ -141,6 +143,7 @@ SPEECH = (
     Measure("lost", "Lost clips", 0.0, SHARE, _LOST),
     Measure("stopped", "Stopped by itself", 1.0, SHARE, _STOPPED),
     Measure("similarity", "Voice similarity", 1.0, "", _SIMILARITY),
+    Measure("voice_right", "Right voice", 1.0, SHARE, _VOICE),
     Measure("turns_right", "Right speaker of a turn", 1.0, SHARE, _TURNS),
     Measure("length_ratio", "Length", 1.0, "", _LENGTH),
     Measure("length_spread", "Length, spread", 0.0, "", _SPREAD),

@@ -163,6 +163,28 @@ def test_evaluate_prints_json_and_draws_a_report(
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
+def test_two_models_are_scored_side_by_side(
+    family: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heldout = family / "podcast" / "heldout" / "manifest.jsonl"
+    command = ["evaluate", "--model", "mini", "--seeds", "1", "--sentences"]
+
+    def scored(manifest: Path, *options: object) -> int:
+        with pytest.raises(SystemExit) as stop:
+            main([*command, str(manifest), *map(str, options)])
+        return int(stop.value.code or 0)
+
+    assert scored(heldout, "-o", tmp_path / "one") == 0
+    assert scored(heldout, "-o", tmp_path / "two", "--against", tmp_path / "one") == 0
+    html = (tmp_path / "two" / "report.html").read_text()
+    assert ">gain<" in html and "beside mini" in html
+    other = heldout.parent / "other.jsonl"
+    other.write_text(heldout.read_text().splitlines()[1].replace('"speak": false', '"speak": true'))
+    assert scored(other, "-o", tmp_path / "three", "--against", tmp_path / "one") == 2
+    assert "holds scores of other sentences" in capfd.readouterr().err
+    assert not (tmp_path / "three").exists()
+
+
 def test_evaluate_without_sentences_is_the_users_mistake(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

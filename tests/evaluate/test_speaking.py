@@ -10,7 +10,8 @@ from codec.copying import Copy
 from evaluate.synthetic_speech import RATE, sentence, sentences
 from rosella import audio
 from rosella.corpus.recogniser import Transcript, Transcription
-from rosella.evaluate.sentences import Sentence
+from rosella.evaluate.identity import Voices
+from rosella.evaluate.sentences import Sentence, VoiceClip
 from rosella.evaluate.speaking import (
     ModelEvaluation,
     Yardstick,
@@ -85,6 +86,28 @@ def test_pace_and_voice_come_from_the_clips(evaluation: ModelEvaluation) -> None
     low = [clip.pitch_semitones for clip in evaluation.clips if clip.speaker == "low"]
     high = [clip.pitch_semitones for clip in evaluation.clips if clip.speaker == "high"]
     assert max(low) < 3 < min(high)
+
+
+class ByLevel(Voices):
+    """Knows loud clips from faint ones."""
+
+    def embedding(self, wave):
+        return np.array([1.0, 0.0] if np.abs(wave).max() > 0.3 else [0.0, 1.0], np.float32)
+
+
+def test_a_voice_is_right_where_its_own_clip_is_nearer_than_the_others(tmp_path: Path) -> None:
+    lines, levels = [], {"loud": 0.5, "faint": 0.1}
+    for speaker, level in levels.items():
+        clip = tmp_path / f"{speaker}.wav"
+        audio.write(clip, np.full(RATE, level, np.float32), RATE)
+        voice = VoiceClip(clip, f"[S1] {speaker}")
+        lines += [Sentence(f"{speaker}{text}", text, clip, speaker, "xx", voice) for text in TEXTS[:2]]
+    measured = replace(measure_references(lines, Copy()), voices=ByLevel())
+    shouts = evaluate_model("shouts", Reader(lambda text: np.full(RATE, 0.5, np.float32)), measured)
+    assert [clip.voice_right for clip in shouts.clips] == [True, True, False, False]
+    assert shouts.summary["voice_right"] == 0.5
+    alone = replace(measured, sentences=lines[:2], references=measured.references[:2])
+    assert alone.shown_voices == {}, "one voice is always the nearest"
 
 
 def test_a_model_that_always_says_the_same_is_at_chance(yardstick: Yardstick) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rosella.evaluate.summary import ClipScore, intervals, statistics
+from rosella.evaluate.summary import ClipScore, gains, intervals, statistics
 
 
 def clip(number: int = 0, **changes) -> ClipScore:
@@ -64,3 +64,19 @@ def test_seeds_that_differ_widen_the_interval():
     clips = [clip(n, rank=seed + 1) for seed in range(2) for n in range(4)]
     low, high = intervals(clips, seeds=2)["retrieval"]
     assert low < 0.5 < high
+
+
+def test_a_gain_compares_the_same_sentences():
+    """Hard sentences stay hard: that they differ says nothing against a gain on all of them."""
+    before = [clip(n, seconds=2.0 + n / 10, reference_seconds=1.0) for n in range(40)]
+    after = [clip(n, seconds=1.9 + n / 10, reference_seconds=1.0) for n in range(40)]
+    assert gains(before, before)["length_ratio"] == (0.0, 0.0)
+    low, high = gains(before, after)["length_ratio"]
+    assert low == pytest.approx(0.1) and high == pytest.approx(0.1)
+    assert gains(before, after * 3, (1, 3))["length_ratio"] == pytest.approx((0.1, 0.1))
+
+
+def test_a_gain_is_towards_the_ideal():
+    worse = [clip(n, word_edits=1, words=2) for n in range(10)]
+    better = [clip(n, word_edits=0, words=2) for n in range(10)]
+    assert gains(worse, better)["wer"] == (0.5, 0.5) and gains(better, worse)["wer"] == (-0.5, -0.5)

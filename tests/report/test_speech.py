@@ -34,10 +34,10 @@ SUMMARY = {
 }
 
 
-def evaluation(name: str, **changes: float) -> ModelEvaluation:
+def evaluation(name: str, ranks: tuple[int, int] = (1, 3), **changes: float) -> ModelEvaluation:
     clips = [
-        ClipScore("a", NASTY, "nl", NASTY, 1, 4, True, 1.0, 1.0, None, 3.0),
-        ClipScore("b", "bram", "nl", "twee", 3, 4, False, 1.0, 1.0, 2.0, 3.0),
+        ClipScore("a", NASTY, "nl", NASTY, ranks[0], 4, True, 1.0, 1.0, None, 3.0),
+        ClipScore("b", "bram", "nl", "twee", ranks[1], 4, False, 1.0, 1.0, 2.0, 3.0),
     ]
     waves = {"a": sentence("ae"), "b": np.zeros(1600, np.float32)}
     return ModelEvaluation(name, {**SUMMARY, **changes}, clips, waves, RATE)
@@ -51,7 +51,7 @@ def story() -> Story:
     curves = {"1": ([1, 2, 3], [3.0, float("nan"), 1.0]), "2": ([1, 2, 3], [4.0, 3.0, 2.0])}
     return Story(
         yardstick,
-        evaluation("after", retrieval=1.0, retrieval_hits=2),
+        evaluation("after", (1, 1), retrieval=1.0, retrieval_hits=2),
         evaluation("before"),
         CorpusFacts([RecordingFacts(NASTY, ["anna"], "nl", 2, 7.5)], [3.0, 4.5], {NASTY: 2}),
         TrainingFacts(3, curves, {"1": ([1, 3], [3.0, 1.5])}),
@@ -89,20 +89,42 @@ def test_text_is_escaped_everywhere(html: str) -> None:
 
 
 def test_every_sentence_has_its_four_players_and_the_audio_is_mp3(html: str) -> None:
-    assert html.count("<audio controls") == 8
-    assert html.count("data:audio/mpeg;base64,") == 8
+    assert html.count("<audio controls") == 3 + 8, "the first screen has three"
+    assert html.count("data:audio/mpeg;base64,") == 3 + 8
     for label in ("reference", "codec round trip", "before", "after"):
         assert label in html
     assert "did not stop" in html
 
 
 def test_the_gain_is_counted_towards_the_ideal(story: Story) -> None:
-    understood = SPEECH[0]
+    assert SPEECH[0].key == "retrieval"
     assert ">gain<" in speech.draw(story)
-    assert "+50 points" in speech.draw(story)
-    worse = replace(story, after=evaluation("after", retrieval=0.25), before=evaluation("before"))
-    assert understood.key == "retrieval"
-    assert re.search(r'class="number bad">-25 points', speech.draw(worse))
+    assert re.search(
+        r'class="number">\+50 points</span>\s*<span class="who">\+0 to \+100<', speech.draw(story)
+    )
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "shown"),
+    [((3, 3), (1, 1), "number good"), ((1, 1), (3, 3), "number bad"), ((3, 1), (1, 3), "number")],
+)
+def test_a_gain_has_a_colour_where_all_of_its_interval_is_one(story: Story, was, now, shown) -> None:
+    changed = replace(story, before=evaluation("before", was), after=evaluation("after", now))
+    (row,) = re.findall(r"<tr>\s*<td>Understood.*?</tr>", speech.draw(changed), re.DOTALL)
+    assert f'<span class="{shown}">' in row.split("<td>")[-1]
+
+
+def test_three_players_come_first(html: str) -> None:
+    first = html[: html.index("<h2>")]
+    assert first.count("<audio controls") == 3
+    assert [first.index(f"<b>{label}</b>") for label in ("before", "after", "reference")] == sorted(
+        first.index(f"<b>{label}</b>") for label in ("before", "after", "reference")
+    )
+
+
+def test_two_models_stand_side_by_side_without_a_training(story: Story) -> None:
+    html = speech.draw(replace(story, corpus=None, training=None))
+    assert "How well after speaks, beside before" in html and "(before: 1)" in html
 
 
 def test_parts_that_did_not_happen_are_left_out(story: Story) -> None:

@@ -32,7 +32,7 @@ def codec_speech(work: Path, hours: float) -> None:
     """Clips to train the codec on, and unseen sentences of unseen voices to judge it by."""
     espeak = Espeak()
     for name, voices, clips, heard, seed in (
-        ("train", speech.CODEC_VOICES, 16, True, 0),
+        ("train", speech.CODEC_VOICES, 12, True, 0),
         ("heldout", speech.UNHEARD_VOICES, 17, False, 1),
     ):
         folder = work / "codec-speech" / name
@@ -48,7 +48,7 @@ def codec(work: Path, hours: float) -> None:
 def dialogue(work: Path, hours: float) -> None:
     """Recordings for the speaking model: first lessons of single sentences, then conversations."""
     espeak = Espeak()
-    speech.speaking_recordings(espeak, hours / 5, work / "lessons", speech.short_sentence)
+    speech.speaking_recordings(espeak, hours / 8, work / "lessons", speech.short_sentence)
     speech.speaking_recordings(espeak, hours, work / "conversations", speech.conversation)
 
 
@@ -56,7 +56,7 @@ def corpus(work: Path, hours: float) -> None:
     for name in ("lessons", "conversations"):
         where = ("--corpus", work / f"{name}-corpus")
         rosella("corpus", "add", work / name / "manifest.jsonl", *where)
-        rosella("corpus", "run", *where, "--codec", work / "codec", "--max-seconds", 9)
+        rosella("corpus", "run", *where, "--codec", work / "codec", "--max-seconds", 12)
         rosella("corpus", "export", *where)
 
 
@@ -136,7 +136,7 @@ def main() -> None:
         "steps", nargs="*", metavar="STEP", help=f"which of {', '.join(STEPS)} (default: all)"
     )
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/mini")
-    parser.add_argument("--hours", type=float, default=10.0, help="recordings for the speaking model")
+    parser.add_argument("--hours", type=float, default=15.0, help="recordings for the speaking model")
     options = parser.parse_args()
     for name in options.steps or STEPS:
         done = options.work / f"{name}.done"

@@ -29,23 +29,30 @@ import numpy as np
 from mini import podcast
 from mini.espeak import Espeak, Voice
 from mini.sentences import grammar_sentence, listed_words, seen_words
-from mini.speech import CODEC_VOICES, EXCHANGES, SAMPLE_RATE, UNHEARD_VOICES, Turn, write_recording
+from mini.speech import (
+    CODEC_VOICES,
+    EXCHANGES,
+    SAMPLE_RATE,
+    UNHEARD_VOICES,
+    Turn,
+    some_voice,
+    write_recording,
+)
 from rosella import audio
 from rosella.asr.examples import Example, Split, write_examples
 from rosella.asr.scores import plain_words
 from rosella.codec import load_codec
 from rosella.corpus.disfluencies import DOUBLED
 
-LANGUAGES = ("en", "nl")
+LANGUAGES = ("en", "nl", "de")
 WORDS = 500  # per language
 LONGEST = 9.4  # seconds of an exchange: the recogniser's window less the margins
-FILLERS = {"nl": ("eh", "uhm"), "en": ("uh", "uhm")}
+FILLERS = {"nl": ("eh", "uhm"), "en": ("uh", "uhm"), "de": ("äh", "ähm")}
 LAUGHS = ("ha ha ha.", "ha ha ha ha.", "ha ha.")
 FILLER, STUTTER, LAUGH, GRAMMAR = 0.35, 0.2, 0.1, 0.3  # shares of the turns
 CODED = (
     0.4  # of the training recordings have been through the mini codec, as what the speaking model says has
 )
-RATES, PITCHES = (135, 185), (30, 70)
 TEST_EXAMPLES, VALIDATION_EXAMPLES = 120, 40  # per language
 SEED = 4_711
 
@@ -115,10 +122,7 @@ def grams(text: str, size: int = 4) -> set[tuple[str, ...]]:
 @cache
 def vocabulary(espeak: Espeak, language: str) -> list[str]:
     """The words of the grammar and of the podcast, and frequent ones up to `WORDS`, none of which sound alike."""
-    names = {name for name, voice in podcast.SPEAKERS.items() if voice.name.startswith(language)}
-    scripts = "\n".join(podcast.SCRIPTS.values()).strip().splitlines()
-    spoken = [podcast.parse(line).clean or "" for line in scripts if line and line.split(":")[0] in names]
-    wanted = sorted(seen_words(language)) + sorted({word for text in spoken for word in plain_words(text)})
+    wanted = sorted({word.lower() for word in seen_words(language)} | podcast.words(language))
     sounds: dict[str, str] = {}
     for word in [*dict.fromkeys(wanted), *listed_words(language, heard=True)]:
         if len(sounds) < WORDS and word.isalpha():
@@ -137,12 +141,7 @@ def phonemes(espeak: Espeak, word: str, language: str) -> str:
 
 def voices(language: str, names: Sequence[str], chance: random.Random) -> list[Voice]:
     """Who speaks in an exchange: one to three turns of one or two voices."""
-    pair = [
-        Voice(
-            f"{language}+{name}", chance.randint(*RATES), chance.randint(*PITCHES), chance.randint(*PITCHES)
-        )
-        for name in chance.sample(names, 2)
-    ]
+    pair = [some_voice(language, name, chance) for name in chance.sample(names, 2)]
     return chance.choice(([pair[0]], pair, pair, [pair[0], pair[1], pair[0]]))
 
 

@@ -35,6 +35,19 @@ GRAMMAR = {
         "het was buiten erg koud|niemand heeft het verteld|kun je de muziek horen|laten we opnieuw beginnen|waar heb je het gelaten",
         "filler": "eh|uhm|nou ja",
     },
+    "de": {
+        "subject": "der alte Mann|der kleine Hund|meine Schwester|ein junges Mädchen|die Lehrerin|unser Nachbar|die schwarze Katze|"
+        "ihr Bruder|der Arzt|eine große Frau|dein Freund|die Bäckerin|mein Vater|seine Mutter",
+        "verb": "findet|trägt|malt|verkauft|sucht|bringt|kauft|putzt|versteckt|nimmt|zeigt|mag",
+        "object": "einen roten Apfel|das grüne Buch|frisches Brot|die schwere Kiste|einen blauen Schirm|die gelbe Blume|zwei silberne Schlüssel|"
+        "die kaputte Uhr|sieben Zitronen|einen warmen Mantel|das weiße Papier|drei braune Eier",
+        "place": "im Garten|am Fluss|hinter dem Haus|unter der Brücke|am Bahnhof|in der Küche|neben dem Fenster|im Wald",
+        "time": "jeden Morgen|am Montag|vor dem Essen|nach dem Regen|heute Abend|diesen Sommer",
+        "open": "ja|nein|vielleicht|natürlich|hör mal|genau",
+        "remark": "was für ein schöner Tag|das weiß ich wirklich nicht|das klingt gut|wir müssen jetzt nach Hause|komm doch mit uns|"
+        "draußen war es sehr kalt",
+        "filler": "äh|ähm|also",
+    },
 }
 PATTERNS = (
     ("subject", "verb", "object"),
@@ -83,7 +96,7 @@ def listed_words(language: str, heard: bool) -> list[str]:
     """The most frequent words of a language; `heard` words are trained on, the others are for the open-vocabulary score."""
     from wordfreq import top_n_list
 
-    seen = seen_words(language)
+    seen = {word.lower() for word in seen_words(language)}
     words = [word for word in top_n_list(language, LISTED) if word.isalpha() and len(word) > 2]
     return [word for index, word in enumerate(words) if (index % UNHEARD != 0) == heard and word not in seen]
 

@@ -19,6 +19,7 @@ EXCHANGES = 80  # per recording
 GRID = 320  # samples of a codec frame: turns begin on it, so that a sentence has the same codes wherever it stands
 APART = 2.1  # seconds between exchanges: more than the pause at which `corpus run` cuts
 
+CODEC_LANGUAGES = ("en", "nl", "de")  # a codec is no language's; the speaking model learns the first two
 CODEC_VOICES = """
 m1 m2 m3 m4 m5 m6 m8 f1 f2 f3 f4 Alicia Andrea Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario
 Michael Mike Storm adam anika announcer antonio aunty benjamin caleb david ed edward grandma grandpa gustave
@@ -30,8 +31,9 @@ m7 f5 Alex belinda boris Reed steph2 klatt3
 """.split()
 SPEAKING_VOICES = {"en": Voice("en+f2"), "nl": Voice("nl+m3")}  # the model's own, where no clip shows another
 PARTNERS = {"en": Voice("en+m3"), "nl": Voice("nl+f2")}  # who answers them
-CLONED_VOICES = "m1 m3 m4 f2 f3 f4 Andy Annie".split()
-KINDS = {"alone": 25, "continued": 50, "dialogue": 25}  # percent of exchanges
+RATES, PITCHES = (135, 185), (30, 70)  # of the others, which clips show
+KINDS = {"alone": 20, "continued": 45, "dialogue": 35}  # percent of exchanges
+OWN_DIALOGUE = 0.3  # of the dialogues, by the model's own voices
 STRINGS = 0.4  # of the sentences, word strings: what teaches spelling rather than sentences
 LAUGHTER = 0.03  # of the turns
 LONGEST_SENTENCE = 7  # words, of the first lessons
@@ -59,15 +61,10 @@ def codec_clips(
     """`clips` sentences per voice and language at random rate and pitch, of words the codec does or does not train on."""
     chance = random.Random(seed)
     for variant in voices:
-        for language in ("en", "nl"):
+        for language in CODEC_LANGUAGES:
             words = listed_words(language, heard)
             for index in range(clips):
-                voice = Voice(
-                    f"{language}+{variant}",
-                    chance.randint(130, 190),
-                    chance.randint(30, 70),
-                    chance.randint(30, 70),
-                )
+                voice = some_voice(language, variant, chance)
                 text = (
                     grammar_sentence(language, chance)
                     if heard and index % 3 == 0
@@ -102,21 +99,23 @@ def short_sentence(language: str, chance: random.Random) -> list[Turn]:
 
 
 def conversation(language: str, chance: random.Random) -> list[Turn]:
-    """A sentence in the model's own voice, two or three by one voice, or a dialogue of two."""
+    """A sentence in the model's own voice, two or three by any voice, or a dialogue of two."""
     (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
+    heard = [some_voice(language, variant, chance) for variant in chance.sample(CODEC_VOICES, 2)]
     if kind == "alone":
         voices = [SPEAKING_VOICES[language]]
     elif kind == "continued":
-        voices = [_cloned_voice(language, chance)] * chance.choice((2, 2, 3))
+        voices = heard[:1] * chance.choice((2, 2, 3))
     else:
-        own = (SPEAKING_VOICES[language], PARTNERS[language])
-        pair = chance.choice((own, (_cloned_voice(language, chance), _cloned_voice(language, chance))))
-        voices = [pair[index % 2] for index in range(chance.choice((2, 2, 3)))]
+        own = chance.random() < OWN_DIALOGUE
+        pair = (SPEAKING_VOICES[language], PARTNERS[language]) if own else heard
+        voices = [pair[index % 2] for index in range(chance.choice((2, 3, 4)))]
     return [_turn(voice, language, chance) for voice in voices]
 
 
-def _cloned_voice(language: str, chance: random.Random) -> Voice:
-    return Voice(f"{language}+{chance.choice(CLONED_VOICES)}")
+def some_voice(language: str, variant: str, chance: random.Random) -> Voice:
+    """A variant at a rate and a pitch of its own."""
+    return Voice(f"{language}+{variant}", *(chance.randint(*span) for span in (RATES, PITCHES, PITCHES)))
 
 
 def _turn(voice: Voice, language: str, chance: random.Random) -> Turn:

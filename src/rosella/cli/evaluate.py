@@ -13,6 +13,9 @@ import typer
 from rosella.numbers import percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rosella.evaluate.sentences import Sentence
     from rosella.evaluate.speaking import ModelEvaluation, Yardstick
     from rosella.speak import Speaker
 
@@ -37,6 +40,12 @@ def evaluate(
     max_seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Limit of a clip (default: twice the longest reference).")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where another model was scored on the same sentences: side by side."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
@@ -48,16 +57,30 @@ def evaluate(
     from rosella.report.speech import write_page
 
     wanted = read_sentences(sentences)
+    before = earlier(against, wanted) if against else None
     speaker = speak.load(model)
     transcriber = reader(recogniser) if recogniser else None
     yardstick = measure_references(wanted, speaker.codec, transcriber, recogniser or "")
     evaluation = score(model, speaker, yardstick, out, seed, max_seconds, seeds)
-    write_page(Story(yardstick, evaluation), out / "report.html")
+    write_page(Story(yardstick, evaluation, before), out / "report.html")
     if as_json:
         print(json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
         return
     show(evaluation)
     print(f"The report is {out / 'report.html'}.")
+
+
+def earlier(directory: Path, wanted: Sequence[Sentence]) -> ModelEvaluation:
+    """The scores in a directory; UserError where they are of other sentences."""
+    from rosella.errors import UserError
+    from rosella.evaluate.speaking import load_evaluation
+
+    found = load_evaluation(directory)
+    if found.said != [(sentence.speaker, sentence.text) for sentence in wanted if sentence.speak]:
+        raise UserError(
+            f"{directory} holds scores of other sentences: score that model on these first, with -o {directory}."
+        )
+    return found
 
 
 def score(

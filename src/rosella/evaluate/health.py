@@ -64,6 +64,11 @@ LISTENING = {
     "similarity": Bounds(
         0.35, 0.05, "The voice is not the prompt's: use longer prompts, or more speakers in training."
     ),
+    "voice_right": Bounds(
+        0.2,
+        0.15,
+        "Clips come in another speaker's voice: use longer prompts, and train on more continuations.",
+    ),
     "turns_right": Bounds(
         0.2, 0.15, "Turns come in the wrong voice: check the speaker tags of the training texts."
     ),

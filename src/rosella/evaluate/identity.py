@@ -42,6 +42,11 @@ class Voices:
         mean = self._encoder([window for window in windows if len(window) >= SHORTEST]).mean(axis=0)
         return mean / np.linalg.norm(mean)
 
+    def nearest(self, wave: Wave, voices: Mapping[str, np.ndarray]) -> str | None:
+        """Whose of some embeddings the voice of a clip is nearest to; None for a clip that tells none."""
+        heard = self.embedding(wave)
+        return None if heard is None else max(voices, key=lambda name: float(voices[name] @ heard))
+
     def by_tag(self, text: str, wave: Wave) -> dict[str, np.ndarray]:
         """Embeddings of the speakers of a clip by their tags, told by the order in which they appear.
 

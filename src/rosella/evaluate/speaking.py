@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,25 @@ class Yardstick:
             self.tagged[clip] = self.voices.by_tag(clip.text, prompt.audio) if several else {}
         return self.tagged[clip]
 
+    @cached_property
+    def shown_voices(self) -> dict[str, np.ndarray]:
+        """Embeddings of the voices that clips show one at a time, by speaker; empty where there is nothing to choose."""
+        shown: dict[str, np.ndarray] = {}
+        for index in self.spoken:
+            sentence, prompt = self.sentences[index], self.prompt(index)
+            if prompt is not None and len(set(dialogue.speaker_tags(prompt.text))) == 1:
+                embedding = self.voices.embedding(prompt.audio)
+                shown |= (
+                    {} if embedding is None or sentence.speaker in shown else {sentence.speaker: embedding}
+                )
+        return shown if len(shown) > 1 else {}
+
+    def right_voice(self, index: int, wave: Wave) -> bool | None:
+        """Whether a clip of a sentence, at 16 kHz, has its speaker's voice and none of the others'."""
+        speaker, voices = self.sentences[index].speaker, self.shown_voices
+        nearest = self.voices.nearest(wave, voices) if speaker in voices else None
+        return None if nearest is None else nearest == speaker
+
     @property
     def groups(self) -> list[str]:
         return [sentence.group for sentence in self.sentences]
@@ -115,6 +135,15 @@ class ModelEvaluation:
     sample_rate: int
     intervals: dict[str, Interval] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> int:
+        return int(self.facts.get("seeds", 1))
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Speaker and text of each sentence."""
+        return [(clip.speaker, clip.text) for clip in self.clips[: len(self.clips) // self.seeds]]
 
 
 def measure_references(
@@ -307,6 +336,7 @@ def _score(
         pitch_semitones=None if np.isnan(close.pitch_semitones) else close.pitch_semitones,
         spectrum_db=close.spectrum_db,
         similarity=yardstick.voices.similarity(wave, reference if prompt is None else prompt.audio),
+        voice_right=yardstick.right_voice(own, wave),
         turns_right=yardstick.voices.turns_right(sentence.text, wave, yardstick.tagged_voices(own)),
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rosella import audio
 from rosella.evaluate.intelligibility import SAMPLE_RATE
 from rosella.evaluate.speaking import ModelEvaluation
-from rosella.evaluate.summary import ClipScore
+from rosella.evaluate.summary import ClipScore, Interval, gains
 from rosella.files import write_text
 from rosella.measures import SPEECH, Measure
 from rosella.numbers import DASH, counted, percent
@@ -28,12 +28,15 @@ def write_page(story: Story, path: Path) -> None:
 
 def draw(story: Story) -> str:
     """The page as text. It refers to nothing outside itself."""
-    parts = [paragraph(" ".join(_sentences(story)), "lead"), _tiles(story), _scores(story), _listen(story)]
-    if story.corpus:
-        parts.append(_corpus(story.corpus))
+    parts = [paragraph(" ".join(_sentences(story)), "lead")]
+    if story.before:
+        parts.append(_heard_first(story, story.before))
+    parts += [_tiles(story), _scores(story)]
     if story.training:
         parts.append(_training(story.training))
-    parts.append(_spectrograms(story))
+    if story.corpus:
+        parts.append(_corpus(story.corpus))
+    parts += [_listen(story), _spectrograms(story)]
     if story.steps:
         parts.append(_steps(story))
     if story.next_steps:
@@ -42,7 +45,10 @@ def draw(story: Story) -> str:
 
 
 def _title(story: Story) -> str:
-    return "From a podcast to a model that speaks" if story.corpus else f"How well {story.after.model} speaks"
+    if story.corpus:
+        return "A model learns a language from a podcast"
+    against = f", beside {story.before.model}" if story.before else ""
+    return f"How well {story.after.model} speaks{against}"
 
 
 def _sentences(story: Story) -> Iterable[str]:
@@ -61,7 +67,8 @@ def _sentences(story: Story) -> Iterable[str]:
         f"{summary['retrieval_hits']:.0f} of {count} can be told from all others by their sound"
     )
     if story.before:
-        yield f"(before the fine-tuning: {story.before.summary['retrieval_hits']:.0f})."
+        then = "before the fine-tuning" if story.training else story.before.model
+        yield f"({then}: {story.before.summary['retrieval_hits']:.0f})."
     else:
         yield f"(guessing would give {_percent(summary['retrieval_chance'])})."
 
@@ -70,28 +77,48 @@ def _tiles(story: Story) -> Html:
     summary = story.after.summary
     chance = _percent(summary["retrieval_chance"])
     shown = [
-        (_percent(summary["retrieval"]), f"of the sentences understood; guessing gives {chance}"),
-        (_percent(summary["stopped"]), "of the clips stopped by themselves"),
-        (f"{summary['length_ratio']:.2f} ×", "the length of the reference"),
-        (f"{summary['real_time_factor']:.1f} ×", "real time, compiling included"),
+        (
+            _percent(summary["retrieval"]),
+            f"of the sentences understood; guessing gives {chance}",
+            "retrieval",
+        ),
+        (_percent(summary.get("wer")), "of the words wrong, read back by a recogniser", "wer"),
+        (_percent(summary.get("voice_right")), "of the clips in the right voice", "voice_right"),
+        (_percent(summary["stopped"]), "stopped by themselves", "stopped"),
+        (f"{summary['length_ratio']:.2f} ×", "the length of the reference", "length_ratio"),
     ]
-    return page.tiles(shown)
+    return page.tiles(
+        (value, f"{meaning}{_before(story, key)}") for value, meaning, key in shown if value != DASH
+    )
+
+
+def _before(story: Story, key: str) -> str:
+    """What it was, where there was a before."""
+    if story.before is None:
+        return ""
+    (measure,) = (measure for measure in SPEECH if measure.key == key)
+    return f"; before {measure.shown(story.before.summary.get(key))}"
 
 
 def _scores(story: Story) -> Html:
     headings = ["score", "value"] if story.before is None else ["score", "before", "after", "gain"]
-    rows = [_score_row(measure, story) for measure in SPEECH]
+    nearer = {} if story.before is None else _gains(story.before, story.after)
+    rows = [_score_row(measure, story, nearer.get(measure.key)) for measure in SPEECH]
     kind = "scores" if story.before is None else "scores compared"
     return section("Scores", element("div", table(headings, rows), kind), _controls(story.after))
 
 
-def _score_row(measure: Measure, story: Story) -> list[object]:
+def _gains(before: ModelEvaluation, after: ModelEvaluation) -> dict[str, Interval]:
+    return gains(before.clips, after.clips, (before.seeds, after.seeds))
+
+
+def _score_row(measure: Measure, story: Story, within: Interval | None) -> list[object]:
     name = join([measure.name, element("span", measure.meaning, "who")])
     after = story.after.summary.get(measure.key)
     if story.before is None:
         return [name, _value(measure, story.after)]
     before = story.before.summary.get(measure.key)
-    gain = _gain(measure, before, after)
+    gain = _gain(measure, before, after, within)
     return [name, _value(measure, story.before), _value(measure, story.after), gain]
 
 
@@ -106,18 +133,24 @@ def _number(shown: str) -> Html:
     return element("span", shown, "number")
 
 
-def _gain(measure: Measure, before: float | None, after: float | None) -> Html:
-    """How much nearer to the ideal; green is nearer, red is further away."""
-    if before is None or after is None or math.isnan(before) or math.isnan(after):
+def _gain(measure: Measure, before: float | None, after: float | None, within: Interval | None) -> Html:
+    """How much nearer to the ideal, above its interval: green where all of that is nearer, red where all is further away."""
+    if before is None or after is None or within is None or math.isnan(before) or math.isnan(after):
         return _number(DASH)
-    nearer, shown = measure.gain(before, after)
-    return element("span", shown, "number " + ("good" if nearer > 0 else "bad" if nearer < 0 else ""))
+    low, high = within
+    kind = "good" if low > 0 else "bad" if high < 0 else ""
+    shown = element("span", measure.difference(measure.nearer(before, after)), f"number {kind}".strip())
+    between = f"{measure.difference(low).split()[0]} to {measure.difference(high).split()[0]}"
+    return join([shown, element("span", between, "who")])
 
 
 def _controls(evaluation: ModelEvaluation) -> Html:
     summary = evaluation.summary
     below = (
-        "Below a score stands its 95 % interval over sentences and seeds. " if evaluation.intervals else ""
+        "Below a score stands its 95 % interval over sentences and seeds, and a gain has a colour where all of its own "
+        "is a gain, or a loss. "
+        if evaluation.intervals
+        else ""
     )
     return paragraph(
         f"{below}Controls of “understood”: the references themselves, sent through the codec, reach "
@@ -142,6 +175,23 @@ def _named(facts: Mapping[str, str]) -> str:
     return f" {facts['recogniser']} ({facts['recogniser_version']}; {facts['normaliser']})"
 
 
+def _heard_first(story: Story, before: ModelEvaluation) -> Html:
+    """The first sentence before, after and as it was recorded."""
+    clip, index = story.after.clips[0], story.yardstick.spoken[0]
+    reference = page.player(
+        join([element("b", "reference"), " · as the podcast's voice says it" if story.corpus else ""]),
+        story.yardstick.references[index],
+        story.yardstick.sample_rate,
+    )
+    players = [_generated("before", before, 0), _generated("after", story.after, 0), reference]
+    heading = element("h3", join([clip.text, element("span", _who(clip), "who")]))
+    return element("article", join([heading, element("div", join(players), "players")]), "card")
+
+
+def _who(clip: ClipScore) -> str:
+    return ", ".join(part for part in (clip.speaker, clip.language) if part)
+
+
 def _listen(story: Story) -> Html:
     intro = paragraph(
         "No sentence here was in the training data. The codec round trip is the best a model could sound; "
@@ -161,8 +211,7 @@ def _card(story: Story, row: int) -> Html:
     if story.before:
         players.append(_generated("before", story.before, row))
     players.append(_generated("after" if story.before else "generated", story.after, row))
-    who = ", ".join(part for part in (clip.speaker, clip.language) if part)
-    heading = element("h3", join([clip.text, element("span", who, "who")]))
+    heading = element("h3", join([clip.text, element("span", _who(clip), "who")]))
     return element("article", join([heading, element("div", join(players), "players")]), "card")
 
 
@@ -262,5 +311,5 @@ def _footer(story: Story) -> Html:
     return element("footer", paragraph(f"Made {made} · {facts}", "soft"))
 
 
-def _percent(share: float) -> str:
+def _percent(share: float | None) -> str:
     return percent(share, space="\N{NO-BREAK SPACE}")
