@@ -16,9 +16,8 @@ from rosella.training.recipe import Recipe
 from support import ROOT
 
 RECIPES = [
-    *(f"recipes/mini-{part}.yaml" for part in ("1-lessons", "2-conversations", "3-finish")),
-    *(f"recipes/{name}.yaml" for name in ("dia", "dia-v4-32", "dia-8xa100", "dia-finish")),
-    "src/rosella/mini/demo.yaml",
+    *(path for path in sorted((ROOT / "recipes").glob("*.yaml")) if not path.name.startswith("asr")),
+    ROOT / "src/rosella/mini/demo.yaml",
 ]
 
 
@@ -93,9 +92,8 @@ def test_a_run_goes_on_only_with_its_own_recipe(path):
         check_same_run(load_recipe(Recipe, path, ["optimizer.lr=0.5"]), begun, "runs/x")
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_shipped_recipes_are_valid_and_say_what_they_cost(recipe, pytestconfig):
-    path = pytestconfig.rootpath / recipe
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_shipped_recipes_are_valid_and_say_what_they_cost(path):
     load_recipe(Recipe, path)
     header = path.read_text().split("model:")[0].lower()
     assert all(word in header for word in ("rosella train", "hardware", "hours", "score"))
