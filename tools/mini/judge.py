@@ -9,17 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mini.espeak import Espeak, Voice, noise
+from mini.espeak import Espeak, Voice
 from mini.sentences import grammar_sentence, listed_words, word_string
-from mini.speech import CODEC_VOICES, SAMPLE_RATE, SPEAKING_VOICES, UNHEARD_VOICES, some_voice
-from rosella import audio
+from mini.speech import CODEC_VOICES, SPEAKING_VOICES, UNHEARD_VOICES, some_voice, write_sentences
 
 SENTENCES, SHOWN = 50, 10
 """For the model's own voice, and for each voice that a clip shows."""
 VOICES, DIALOGUES = 5, 24
 """Of a language."""
 SPREAD = 0.15  # references are at most this much longer or shorter than the median
-PAUSE = 0.2  # seconds between turns
 
 
 def build(espeak: Espeak, folder: Path) -> list[Path]:
@@ -57,7 +55,7 @@ def _shown(espeak: Espeak, folder: Path, variants: list[str]) -> Iterator[dict]:
             voice = some_voice(language, variant, chance)
             clip = grammar_sentence(language, chance)
             shown = {"audio": f"{language}-{variant}.flac", "text": f"[S1] {clip}"}
-            _speak(espeak, [(clip, voice)], folder / shown["audio"])
+            write_sentences(espeak, [(clip, voice)], folder / shown["audio"])
             for line in _said(espeak, folder, language, voice, 7, SHOWN, chance, held_out=True):
                 yield {**line, "voice": shown}
 
@@ -85,7 +83,7 @@ def _said(
     near = [sentence for sentence, length in seconds.items() if abs(length / median - 1) <= SPREAD]
     for index, sentence in enumerate(chance.sample(near, count)):
         name = f"{voice.name}-{index:02d}.flac"
-        _speak(espeak, [(sentence, voice)], folder / name)
+        write_sentences(espeak, [(sentence, voice)], folder / name)
         about = {"audio": name, "speaker": voice.name, "language": language}
         yield {**about, "text": f"[S1] {sentence}"}
 
@@ -101,23 +99,11 @@ def _dialogues(espeak: Espeak, folder: Path) -> Iterator[dict]:
                 for held_out in (False, True)
             )
             name = f"{language}-{index:02d}"
-            _speak(espeak, clip, folder / f"{name}-clip.flac")
-            _speak(espeak, said, folder / f"{name}.flac")
+            write_sentences(espeak, clip, folder / f"{name}-clip.flac")
+            write_sentences(espeak, said, folder / f"{name}.flac")
             about = {"audio": f"{name}.flac", "speaker": "two", "language": language, "text": _tagged(said)}
             yield {**about, "voice": {"audio": f"{name}-clip.flac", "text": _tagged(clip)}}
 
 
 def _tagged(turns: list[tuple[str, Voice]]) -> str:
     return " ".join(f"[S{number}] {sentence}" for number, (sentence, _) in enumerate(turns, 1))
-
-
-def _speak(espeak: Espeak, turns: list[tuple[str, Voice]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pause = np.zeros(int(PAUSE * SAMPLE_RATE), np.float32)
-    pieces = [
-        piece
-        for sentence, voice in turns
-        for piece in (pause, audio.normalise_loudness(espeak.say(sentence, voice), SAMPLE_RATE))
-    ]
-    wave = np.concatenate(pieces[1:])
-    audio.write(path, wave + noise(len(wave), len(turns[0][0])), SAMPLE_RATE)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
-from mini.espeak import Espeak, Voice, noise
+from mini.espeak import Espeak, Voice
 from mini.sentences import GRAMMAR, grammar_sentence
-from mini.speech import SAMPLE_RATE, Turn, write_recording
-from rosella import audio
+from mini.speech import Turn, write_recording, write_sentences
 
 LANGUAGE = "de"
 SPEAKERS = {
@@ -39,8 +39,9 @@ EPISODES = {
 TRANSCRIBED = ("garten", "fluss", "haus")
 """The others lie in `audio/`; what is said in them is in `said.jsonl`, to judge by."""
 
-TURNS = 44  # of an episode, between its opening and its end
+TURNS = 41  # of an episode, between its opening and its end
 SENTENCES = 12  # per speaker, of which half are spoken in the demo
+DIALOGUES = 2  # per transcribed episode, by its speakers
 FILLER, STUTTER, LAUGH, QUESTION = 0.25, 0.1, 0.08, 0.3  # shares of the turns
 FILLERS = ("äh", "ähm")
 
@@ -54,12 +55,20 @@ def build(espeak: Espeak, folder: Path) -> None:
     _write_lines(folder / "said.jsonl", [line for line in lines if line not in transcribed])
     (folder / "heldout").mkdir(exist_ok=True)
     clips = {
-        turn["speaker"]: _clip(line, turn)
+        turn["speaker"]: _clip(line, [turn])
         for line in reversed(transcribed)
         for turn in reversed(line["turns"])
         if _plain(turn)
     }
-    _write_lines(folder / "heldout" / "manifest.jsonl", list(_held_out(espeak, folder / "heldout", clips)))
+    held_out = [
+        *_held_out(espeak, folder / "heldout", clips),
+        *(
+            line
+            for episode in transcribed
+            for line in _held_out_dialogues(espeak, folder / "heldout", episode)
+        ),
+    ]
+    _write_lines(folder / "heldout" / "manifest.jsonl", held_out)
 
 
 def _recording(espeak: Espeak, show: str, folder: Path) -> dict:
@@ -154,17 +163,21 @@ def parse(line: str) -> Turn:
 
 
 def _plain(turn: dict) -> bool:
-    """Fit to show a voice: two to four seconds without laughter."""
-    return 2.0 <= turn["end"] - turn["start"] <= 4.0 and "(" not in turn["text"]
+    """Fit to show a voice: two to four seconds as they are written."""
+    return 2.0 <= turn["end"] - turn["start"] <= 4.0 and turn["text"] == turn["text_clean"]
 
 
-def _clip(line: dict, turn: dict) -> dict:
+def _clip(line: dict, turns: list[dict]) -> dict:
     return {
         "audio": f"../{line['audio']}",
-        "start": turn["start"],
-        "end": turn["end"],
-        "text": f"[S1] {turn['text']}",
+        "start": turns[0]["start"],
+        "end": turns[-1]["end"],
+        "text": _tagged(turn["text"] for turn in turns),
     }
+
+
+def _tagged(texts: Iterable[str]) -> str:
+    return " ".join(f"[S{number}] {said}" for number, said in enumerate(texts, 1))
 
 
 def _held_out(espeak: Espeak, folder: Path, clips: dict[str, dict]) -> Iterator[dict]:
@@ -173,10 +186,27 @@ def _held_out(espeak: Espeak, folder: Path, clips: dict[str, dict]) -> Iterator[
         for index in range(SENTENCES):
             sentence = grammar_sentence(LANGUAGE, chance, held_out=True)
             name = f"{speaker}-{index:02d}.opus"
-            wave = audio.normalise_loudness(espeak.say(sentence, voice), SAMPLE_RATE)
-            audio.write(folder / name, wave + noise(len(wave), index), SAMPLE_RATE)
+            write_sentences(espeak, [(sentence, voice)], folder / name)
             about = {"audio": name, "speaker": speaker, "language": LANGUAGE, "text": f"[S1] {sentence}"}
             yield {**about, "voice": clips[speaker], "speak": index < SENTENCES // 2}
+
+
+def _held_out_dialogues(espeak: Espeak, folder: Path, episode: dict) -> Iterator[dict]:
+    """A turn of each of an episode's speakers, shown by two turns of it."""
+    pairs = pairwise(episode["turns"])
+    shown = next(
+        pair for pair in pairs if all(map(_plain, pair)) and pair[0]["speaker"] != pair[1]["speaker"]
+    )
+    names = [turn["speaker"] for turn in shown]
+    chance = random.Random(f"held-out {episode['show']}")
+    for index in range(DIALOGUES):
+        said = [grammar_sentence(LANGUAGE, chance, held_out=True) for _ in names]
+        name = f"{episode['show']}-{index:02d}.opus"
+        write_sentences(
+            espeak, [(text, SPEAKERS[who]) for text, who in zip(said, names, strict=True)], folder / name
+        )
+        about = {"audio": name, "speaker": " & ".join(names), "language": LANGUAGE, "text": _tagged(said)}
+        yield {**about, "voice": _clip(episode, list(shown))}
 
 
 def _write_lines(path: Path, lines: list[dict]) -> None:

@@ -151,5 +151,14 @@ def write_recording(
     return turns, now / SAMPLE_RATE
 
 
+def write_sentences(espeak: Espeak, sentences: list[tuple[str, Voice]], path: Path) -> None:
+    """Speak sentences one after the other, a fifth of a second apart, into one file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pause = np.zeros(SAMPLE_RATE // 5, np.float32)
+    said = [audio.normalise_loudness(espeak.say(text, voice), SAMPLE_RATE) for text, voice in sentences]
+    wave = np.concatenate([piece for one in said for piece in (pause, one)][1:])
+    audio.write(path, wave + noise(len(wave), len(wave)), SAMPLE_RATE)
+
+
 def speaker_name(voice: Voice) -> str:
     return f"{voice.name}-{voice.pitch}"
