@@ -89,7 +89,7 @@ def note_batches(seen: list[str]) -> None:
 
     def noting(self: Rows, own: Any) -> Any:
         placed = place(self, own)
-        full = np.asarray(placed.weights) > 0
+        full = (np.asarray(placed.weights) > 0).any(axis=1)
         digest = hashlib.sha256()
         for leaf in placed:
             digest.update(np.asarray(leaf)[full].tobytes())

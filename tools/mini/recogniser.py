@@ -1,6 +1,6 @@
 """Dialogue to teach the embedded recogniser with, and unseen sentences of unseen voices to judge it by.
 
-usage: python tools/mini/recogniser.py OUT [--recordings 200]
+usage: python tools/mini/recogniser.py OUT [--recordings 300]
 
 Writes examples directories OUT/train (splits train and validation) and OUT/test, as `rosella asr prepare` would. No
 four words in a row of the test or validation sets occur in training; this is checked when all is written. Each
@@ -49,7 +49,7 @@ WORDS = 500  # per language
 LONGEST = 9.4  # seconds of an exchange: the recogniser's window less the margins
 FILLERS = {"nl": ("eh", "uhm"), "en": ("uh", "uhm"), "de": ("äh", "ähm")}
 LAUGHS = ("ha ha ha.", "ha ha ha ha.", "ha ha.")
-FILLER, STUTTER, LAUGH, GRAMMAR = 0.35, 0.2, 0.1, 0.3  # shares of the turns
+FILLER, STUTTER, LAUGH, GRAMMAR = 0.35, 0.3, 0.1, 0.3  # shares of the turns
 CODED = (
     0.4  # of the training recordings have been through the mini codec, as what the speaking model says has
 )
@@ -262,7 +262,7 @@ def four_grams(examples: Iterable[Example]) -> set[tuple[str, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--recordings", type=int, default=200, help="to train on, some seven minutes each")
+    parser.add_argument("--recordings", type=int, default=300, help="to train on, some seven minutes each")
     parser.add_argument("--codec", default="mini", help="through which part of them goes")
     options = parser.parse_args()
     build(options.out.resolve(), options.recordings, options.codec)
