@@ -46,7 +46,7 @@ def draw(story: Story) -> str:
 
 def _title(story: Story) -> str:
     if story.corpus:
-        return "A model learns a language from a podcast"
+        return "From a podcast to a model that speaks"
     against = f", beside {story.before.model}" if story.before else ""
     return f"How well {story.after.model} speaks{against}"
 
@@ -179,7 +179,7 @@ def _heard_first(story: Story, before: ModelEvaluation) -> Html:
     """The first sentence before, after and as it was recorded."""
     clip, index = story.after.clips[0], story.yardstick.spoken[0]
     reference = page.player(
-        join([element("b", "reference"), " · as the podcast's voice says it" if story.corpus else ""]),
+        join([element("b", "reference"), " · as it was recorded"]),
         story.yardstick.references[index],
         story.yardstick.sample_rate,
     )
