@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,16 @@ def test_weighted_sampling_draws_by_weight(export):
     drawn = np.bincount(np.concatenate([item.members[:, 0] for item in plan]), minlength=len(split))
     rates = [drawn[split.weights == weight].mean() for weight in (1, 2, 3)]
     np.testing.assert_allclose(np.array(rates) / rates[0], [1, 2, 3], rtol=0.1)
+
+
+@pytest.mark.parametrize("weights", [np.ones(7), np.array([1.0, 1.0, 2.0, 0.5, 0.5, 3.0, 6.0])])
+def test_an_epoch_draws_each_as_often_as_its_weight_says_rounded(weights):
+    ones = np.ones(7, np.float32)
+    split = order.Split(np.arange(7), order.Texts([b"a"] * 7), np.full(7, 8), weights, ones, {})
+    for epoch in range(50):
+        drawn = order._epoch_order(split, True, np.random.default_rng(epoch))
+        times, wanted = np.bincount(drawn, minlength=7), weights / weights.mean()
+        assert len(drawn) == 7 and np.all(np.abs(times - wanted) < 1)
 
 
 @given(st.lists(st.integers(1, 12).map(lambda n: 8 * n), min_size=1, max_size=30), st.integers(1, 4))

@@ -56,6 +56,7 @@ def recipe(export: str | Path, **changes) -> Recipe:
             "max_frames": 40,
             "batch_size": 4,
             "buckets": 1,
+            "sampling_weights": False,
         },
         "optimizer": {"lr": 0.01, "schedule": "constant"},
         "steps": 8,

@@ -186,8 +186,9 @@ def export(
         typer.Option(help="Only what is so: language=nl, consent!=no, confidence>=-0.05; all of several."),
     ] = None,
     temper: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Draw rare speakers more often; 1 draws all alike.")
-    ] = 0.0,
+        float,
+        typer.Option(min=0.0, max=1.0, help="Draw rare speakers more often; 0 as they come, 1 all alike."),
+    ] = 0.5,
     beta: Annotated[
         float,
         typer.Option(

@@ -199,9 +199,13 @@ def plan_training(
 
 
 def _epoch_order(split: Split, weighted: bool, random: np.random.Generator) -> np.ndarray:
-    if not weighted:
+    """As many as there are: each once, or each as often as its weight says, up to the one draw that rounds them all
+    (systematic resampling)."""
+    if not weighted or np.all(split.weights == split.weights[0]):
         return random.permutation(len(split))
-    return random.choice(len(split), len(split), p=split.weights / split.weights.sum())
+    ends = np.cumsum(split.weights)
+    times = np.diff(np.floor(ends / ends[-1] * len(split) + random.random()).astype(np.int64), prepend=0)
+    return random.permutation(np.repeat(np.arange(len(split)), times))
 
 
 def plan_validation(split: Split, buckets: Sequence[Bucket], batches: int, overhead: int) -> list[Planned]:

@@ -49,8 +49,8 @@ class DataRecipe(Part):
     """Batch shapes; each costs one compilation and saves padding."""
     pack: Positive | None = None
     """Instead of buckets, one shape: rows of so many frames, each filled with utterances one behind the other."""
-    sampling_weights: bool = False
-    """Draw utterances by the weights of the export instead of each once an epoch."""
+    sampling_weights: bool = True
+    """Draw utterances as often as the weights of the export say, where these differ; otherwise each once an epoch."""
     loss_weights: bool = False
     """Let utterances count in the loss by the weights of the export."""
 

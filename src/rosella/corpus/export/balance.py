@@ -1,7 +1,7 @@
 """How often an utterance is drawn and how much it counts, by how much its main speaker says in the whole catalogue.
 
-Two rules, both off by default: sampling tempered by a power of the speaker's share (as multilingual models sample
-languages, Conneau 2019), and loss weights by the effective number of samples (Cui 2019, arXiv:1901.05555).
+Two rules: sampling tempered by a power of the speaker's share (as multilingual models sample languages, Conneau 2019),
+and, off by default, loss weights by the effective number of samples (Cui 2019, arXiv:1901.05555).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Balance:
     """`temper`: 0 draws utterances as they come, 1 every speaker as often. `beta`: 0 counts all alike, towards 1 rare
     speakers count more."""
 
-    temper: float = 0.0
+    temper: float = 0.5
     beta: float = 0.0
 
     def sampling(self, utterances: Iterable[Utterance]) -> dict[str, float]:
