@@ -199,7 +199,7 @@ def plan_training(
 
 
 def _epoch_order(split: Split, weighted: bool, random: np.random.Generator) -> np.ndarray:
-    """As many as there are: each once, or each as often as its weight says, up to the one draw that rounds them all
+    """As many draws as utterances: each once, or as often as its weight says, all rounded by one random number
     (systematic resampling)."""
     if not weighted or np.all(split.weights == split.weights[0]):
         return random.permutation(len(split))
