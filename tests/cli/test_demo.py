@@ -120,7 +120,7 @@ def test_the_demo_ends_with_a_report(out: Path, capfd: pytest.CaptureFixture[str
         assert f"[{number}/8]" in said
     html = (out / "report.html").read_text()
     assert "show1.wav" in html
-    assert html.count("<audio controls") == 4
+    assert html.count("<audio controls") == 3 + 4
     scores = json.loads((out / "after" / "scores.json").read_text())
     assert [clip["candidates"] for clip in scores["clips"]] == [2]
 

@@ -57,7 +57,9 @@ def test_a_run_goes_on_and_its_checkpoint_is_the_model_it_wrote(made):
         np.testing.assert_array_equal(left, right)
     convert(checkpoint, made / "nari", "nari")
     shown = example("training.md").replace("recipes/dia.yaml", "recipe.yaml").replace("runs/dia", "run")
-    exec(shown.replace("data.export=my-corpus", "steps=3"), {})
+    with pytest.raises(UserError, match=r"was started with data\.sampling_weights=False, not True"):
+        exec(shown.replace("data.export=my-corpus", "steps=3"), {})  # its default was another then
+    exec(shown.replace('data.export=my-corpus"', 'steps=3", "data.sampling_weights=false"'), {})
     assert TrainingRun("run").finished(3)
     lines = [line for line in read_metrics("run/metrics.jsonl") if line["split"] == "train"]
     assert [line["step"] for line in lines] == [1, 2, 3]
