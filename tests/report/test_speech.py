@@ -124,7 +124,7 @@ def test_three_players_come_first(html: str) -> None:
 
 def test_two_models_stand_side_by_side_without_a_training(story: Story) -> None:
     html = speech.draw(replace(story, corpus=None, training=None))
-    assert "How well after speaks, beside before" in html and "(before: 1)" in html
+    assert "How well after speaks, beside before" in html and "(before: 1 of 2)" in html
 
 
 def test_parts_that_did_not_happen_are_left_out(story: Story) -> None:

@@ -98,11 +98,15 @@ class Yardstick:
         shown: dict[str, np.ndarray] = {}
         for index in self.spoken:
             sentence, prompt = self.sentences[index], self.prompt(index)
-            if prompt is not None and len(set(dialogue.speaker_tags(prompt.text))) == 1:
-                embedding = self.voices.embedding(prompt.audio)
-                shown |= (
-                    {} if embedding is None or sentence.speaker in shown else {sentence.speaker: embedding}
-                )
+            if (
+                prompt is None
+                or sentence.speaker in shown
+                or len(set(dialogue.speaker_tags(prompt.text))) > 1
+            ):
+                continue
+            embedding = self.voices.embedding(prompt.audio)
+            if embedding is not None:
+                shown[sentence.speaker] = embedding
         return shown if len(shown) > 1 else {}
 
     def right_voice(self, index: int, wave: Wave) -> bool | None:

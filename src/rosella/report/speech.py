@@ -68,7 +68,7 @@ def _sentences(story: Story) -> Iterable[str]:
     )
     if story.before:
         then = "before the fine-tuning" if story.training else story.before.model
-        yield f"({then}: {story.before.summary['retrieval_hits']:.0f})."
+        yield f"({then}: {story.before.summary['retrieval_hits']:.0f} of {len(story.before.clips)})."
     else:
         yield f"(guessing would give {_percent(summary['retrieval_chance'])})."
 
