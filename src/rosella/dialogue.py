@@ -24,8 +24,10 @@ _REFUSED = {"Cc": "control character", "Cs": "lone surrogate", "Cn": "unassigned
 
 def normalise(text: str) -> str:
     """NFC, with newlines and tabs as spaces; raises UserError for text that no model may see."""
-    text = unicodedata.normalize("NFC", text.translate(_SPACES))
-    for character in "" if text.isprintable() else text:  # most texts are, and that is known at once
+    if not text.isprintable():  # most texts are, and that is known at once
+        text = text.translate(_SPACES)
+    text = unicodedata.normalize("NFC", text)
+    for character in "" if text.isprintable() else text:
         reason = _REFUSED.get(unicodedata.category(character))
         if reason:
             raise UserError(f"The text holds a {reason} (U+{ord(character):04X}); remove it.")
