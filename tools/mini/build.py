@@ -1,6 +1,6 @@
 """`make mini`: rebuild the embedded family with Rosella's own commands. Every step is skipped when its result exists.
 
-usage: python tools/mini/build.py [--work build/mini] [--hours 10] [STEP ...]
+usage: python tools/mini/build.py [--work build/mini] [--hours 15] [STEP ...]
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from rosella.cli import corpus_operate
 from rosella.cli.corpus_options import CatalogueUrl, Directory
 from rosella.cli.corpus_work import work
 from rosella.cli.progress import corpus_progress
+from rosella.corpus.export.balance import Balance
 from rosella.shown import shown
 
 if TYPE_CHECKING:
@@ -188,18 +189,17 @@ def export(
     temper: Annotated[
         float,
         typer.Option(min=0.0, max=1.0, help="Draw rare speakers more often; 0 as they come, 1 all alike."),
-    ] = 0.5,
+    ] = Balance.temper,
     beta: Annotated[
         float,
         typer.Option(
             min=0.0, max=0.99999, help="Count rare speakers more: 0.99 to 0.9999, by effective number."
         ),
-    ] = 0.0,
+    ] = Balance.beta,
     catalogue: CatalogueUrl = None,
     as_json: Json = False,
 ) -> None:
     """Write the shards that training reads, with weights by speaker."""
-    from rosella.corpus.export.balance import Balance
     from rosella.corpus.project import Corpus
 
     with Corpus.open(corpus, catalogue) as opened, corpus_progress() as progress:
