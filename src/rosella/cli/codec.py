@@ -37,6 +37,7 @@ def train(
     seed: int = 0,
 ) -> None:
     """Train a mel codec: codebooks by k-means, then the vocoder."""
+    from rosella import devices
     from rosella.cli.progress import progress
     from rosella.codec.mel import MelCodecConfig
     from rosella.codec.training import CodecRecipe, train_codec
@@ -48,7 +49,12 @@ def train(
     recipe = CodecRecipe(steps=steps, seed=seed)
     with progress("training the vocoder", steps) as update:
         train_codec(
-            waves, out, config, recipe, lambda values: update(values["step"], f"loss {values['loss']:.3f}")
+            waves,
+            out,
+            config,
+            recipe,
+            lambda values: update(values["step"], f"loss {values['loss']:.3f}"),
+            str(devices.device()),
         )
     print(f"The codec is in {out}.")
 
