@@ -69,7 +69,8 @@ def _podcast(folder: Path) -> None:
     (folder / "manifest.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     (folder / "audio").mkdir()
     alone = _recording(folder / "audio", 3)
-    (folder / "said.jsonl").write_text(json.dumps({**alone, "audio": f"audio/{alone['audio']}"}) + "\n")
+    about = {"audio": f"audio/{alone['audio']}", "language": "en"}
+    (folder / "said.jsonl").write_text(json.dumps({**alone, **about}) + "\n")
     voice = {"audio": "../show0.wav", "start": 0.0, "end": 0.9, "text": f"[S1] {TURNS[0]}"}
     held = []
     for number, text in enumerate(("iyuoea", "oeaiuy")):

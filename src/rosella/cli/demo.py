@@ -8,6 +8,7 @@ sentences that the podcast's voices say and no model was trained on, in the form
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ class Road:
         from rosella.cli import corpus
 
         folder, podcast = self.out / "corpus", self.podcast / "manifest.jsonl"
-        alone, facts = self.podcast / "audio", {"language": "en", "licence": "Apache-2.0"}
+        alone, language, licence = self.podcast / "audio", self.language, "Apache-2.0"
+        about = ["--language", language, "--licence", licence]
         catalogue = [folder / "catalogue.sqlite"]
         cutting = ["--max-seconds", UTTERANCE_SECONDS, "--recogniser", "mini"]
         return [
@@ -91,11 +93,9 @@ class Road:
                 [folder],
             ),
             Step(
-                "Add a recording without a transcript",
-                command(
-                    "corpus add", alone, "--corpus", folder, "--language", "en", "--licence", "Apache-2.0"
-                ),
-                lambda: corpus.add(str(alone), folder, **facts),
+                "Add recordings without transcripts",
+                command("corpus add", alone, "--corpus", folder, *about),
+                lambda: corpus.add(str(alone), folder, language=language, licence=licence),
                 digest(alone),
                 catalogue,
                 [],
@@ -187,9 +187,11 @@ class Road:
         )
 
     def _next_steps(self) -> list[tuple[str, str]]:
-        model = self.out / "train" / "model"
+        from rosella.evaluate.sentences import read_sentences
+
+        model, text = self.out / "train" / "model", read_sentences(self.heldout)[0].text
         return [
-            ("Say something else with the model you just trained.", _speak(model, "hallo.wav")),
+            ("Say something with the model you just trained.", _speak(text, model, "said.wav")),
             ("Train longer.", command("demo", "--out", "runs/longer", "--steps", 2000)),
             (
                 "Bring your own recordings and transcripts.",
@@ -197,7 +199,7 @@ class Road:
             ),
             (
                 "Use the production model and codec; only the names differ.",
-                _speak("nari-labs/Dia-1.6B-0626", "big.wav"),
+                _speak("[S1] Hello there. [S2] Hi!", "nari-labs/Dia-1.6B-0626", "big.wav"),
             ),
         ]
 
@@ -209,6 +211,12 @@ class Road:
         from rosella.evaluate.speaking import measure_references
 
         return measure_references(read_sentences(self.heldout), load_codec("mini"), reader("mini"), "mini")
+
+    @cached_property
+    def language(self) -> str:
+        """Of the recordings that come as audio alone."""
+        with (self.podcast / "said.jsonl").open(encoding="utf-8") as lines:
+            return json.loads(next(lines))["language"]
 
     @property
     def podcast(self) -> Path:
@@ -245,5 +253,5 @@ def _shown(argument: object) -> str:
     return str(argument)
 
 
-def _speak(model: object, output: str) -> str:
-    return command("speak", "[S1] Hallo, eh, daar ben ik weer.", "--model", model, "-o", output)
+def _speak(text: str, model: object, output: str) -> str:
+    return command("speak", text, "--model", model, "-o", output)
