@@ -1,4 +1,4 @@
-"""Text and a voice become a waveform: `rosella.load(model).speak("[S1] Hello.")`."""
+"""A model and its codec as a speaker: whole texts become whole waveforms."""
 
 from __future__ import annotations
 
