@@ -11,10 +11,9 @@ from flax import nnx
 
 from rosella import delay, dialogue
 from rosella.errors import UserError
-from rosella.inference import decoding, sampling
 from rosella.inference import generate as module
-from rosella.inference.decoding import Decoding, Request, lay_out, program, row_keys
-from rosella.inference.generate import generate
+from rosella.inference import sampling
+from rosella.inference.generate import Running, generate, prepared
 from rosella.inference.sampling import Sampling
 from rosella.model.transformer import Dia
 from tiny_dia import ATTEND, CONFIG, batch, model
@@ -84,20 +83,12 @@ def test_greedy_decoding_reproduces_what_was_learnt(overfitted):
         np.testing.assert_array_equal(result, whole[len(prompt) :])
 
 
-def test_the_loop_ends_with_its_last_row(overfitted, monkeypatch):
+def test_the_loop_ends_with_its_last_row(overfitted):
     dia, ids, lengths, codes = overfitted
-    steps = []
-
-    def spy(*arguments):
-        result = run(*arguments)
-        steps.append(int(result[1]))
-        return result
-
-    run = module._runs()
-    monkeypatch.setattr(module, "_runs", lambda: spy)
-    prompts = [each[:0] for each in codes] * 2
-    generate(dia, np.tile(ids, (2, 1)), np.tile(lengths, 2), max_frames=90, prompts=prompts, **GREEDY)
-    assert steps == [max(map(len, codes)) + max(CONFIG.delay_pattern)]
+    running = Running(dia, np.tile(ids, (2, 1)), np.tile(lengths, 2), 90, **GREEDY)
+    running.advance()
+    assert running.finished
+    assert running.step == max(map(len, codes)) + max(CONFIG.delay_pattern)
 
 
 @pytest.mark.parametrize("config", [CONFIG, ATTEND])
@@ -142,7 +133,7 @@ def test_other_lengths_and_settings_do_not_compile_again():
     dia, (ids, lengths, _) = model(), batch()
     prompts = [np.full((n, 3), 7) for n in (0, 3, 5)]
     generate(dia, ids, lengths, max_frames=12, prompts=prompts)
-    before = module._runs()._cache_size()
+    before = [each._cache_size() for each in module._programs()]
     made = generate(
         dia,
         ids[:, :9],
@@ -151,18 +142,23 @@ def test_other_lengths_and_settings_do_not_compile_again():
         prompts=prompts[::-1],
         sampling=Sampling(guidance=2.0, temperature=1.3, top_p=0.8),
     )
-    assert module._runs()._cache_size() == before
+    assert [each._cache_size() for each in module._programs()] == before
     assert [len(codes) for codes in made.codes] == [5, 5, 5]
 
 
-def test_the_unconditional_text_is_all_zeros_of_any_length():
-    dia, (ids, lengths, tokens) = model(), batch()
+@pytest.mark.parametrize("config", [CONFIG, ATTEND])
+def test_rows_without_a_text_are_those_of_zeros_of_any_length(config):
+    """What cached steps make of the rows beyond the texts', whose cross-attention is never computed."""
+    dia, (ids, lengths, tokens) = model(config), batch(config)
 
     @jax.jit
     def both(ids, lengths, tokens):
-        encoded = dia.encode(ids, lengths)
-        folded = jax.tree.map(lambda x: x[len(ids) :], decoding._with_unconditional(dia, encoded))
-        return dia.logits(dia.decode(tokens, folded)), dia(0 * ids, lengths, tokens)
+        weights, rows = dia.decoding_weights(), len(ids)
+        cache = dia.start(dia.encode(ids, lengths), jnp.zeros(2 * rows, jnp.int32), tokens.shape[1], weights)
+        assert len(cache.text_keys[0]) == rows
+        made, _ = dia.step(jnp.concatenate([tokens, tokens]), cache, weights)
+        zeros = dia(0 * ids, lengths, tokens)
+        return dia.logits(made, weights), jnp.concatenate([dia(ids, lengths, tokens), zeros])
 
     np.testing.assert_allclose(*both(ids, lengths, tokens), atol=1e-4)
 
@@ -186,29 +182,23 @@ def test_text_longer_than_the_encoder_is_refused():
         generate(model(), np.ones((1, 65), np.int32), np.array([65]), max_frames=5)
 
 
-def test_steps_that_one_takes_oneself_are_those_of_a_whole_generation():
-    """Each row to its own limit; what streams and serves holds the state between steps."""
+def test_a_few_steps_at_a_time_are_those_of_a_whole_generation():
+    """Each row to its own limit; of every row just the frames that are whole are known on the way."""
     dia, (ids, lengths, _) = model(), batch()
-    prompts, limits, settings = [np.full((n, 3), 7) for n in (0, 3, 5)], [6, 2, 9], Sampling()
-    whole = generate(
-        dia, ids, lengths, max_frames=limits, prompts=prompts, sampling=settings, seeds=[5, 6, 7]
-    )
+    prompts, limits, seeds = [np.full((n, 3), 7) for n in (0, 3, 5)], [6, 2, 9], [5, 6, 7]
+    whole = generate(dia, ids, lengths, max_frames=limits, prompts=prompts, seeds=seeds)
     assert [len(codes) for codes in whole.codes] == limits
-    alone = generate(
-        dia, ids[1:2], lengths[1:2], max_frames=2, prompts=prompts[1:2], sampling=settings, seeds=[6]
-    )
+    alone = generate(dia, ids[1:2], lengths[1:2], max_frames=2, prompts=prompts[1:2], seeds=[6])
     np.testing.assert_array_equal(alone.codes[0], whole.codes[1])
-    request = Request(lay_out(prompts, dia.config), jnp.array(limits), row_keys([5, 6, 7]), settings.numbers)
-    graph, weights = nnx.split(dia)
-
-    def decoder(weights):
-        return Decoding(nnx.merge(graph, weights), settings.filters)
-
-    state = program(lambda w: decoder(w).begin(ids, lengths, request, 20))(weights)
-    step = program(lambda w, state: decoder(w).step(request, state))
-    rows = []
-    while decoder(weights).unfinished(request, state).any():
-        state = step(weights, state)
-        rows.append(np.asarray(state.tokens))
-    np.testing.assert_array_equal(np.stack(rows, 1), whole.tokens)
-    np.testing.assert_array_equal(state.stopped, whole.stopped)
+    running, known = Running(dia, ids, lengths, limits, prompts, seeds=seeds, weights=prepared(dia)), []
+    while not running.finished:
+        running.advance(2)
+        known.append(running.so_far().codes)
+    delay_of_all = max(CONFIG.delay_pattern)
+    for at, codes in enumerate(known, 1):
+        for part, row, limit in zip(codes, whole.codes, limits, strict=True):
+            assert len(part) == min(max(2 * at - delay_of_all, 0), limit)
+            np.testing.assert_array_equal(part, row[: len(part)])
+    made = running.so_far()
+    np.testing.assert_array_equal(made.tokens, whole.tokens)
+    np.testing.assert_array_equal(made.stopped, whole.stopped)

@@ -19,8 +19,7 @@ import numpy as np
 from rosella.inference.sampling import Filters, Numbers, choose
 from rosella.model.attention import turns_weights
 from rosella.model.config import DiaConfig
-from rosella.model.masking import HIDDEN, Mask
-from rosella.model.transformer import Cache, Dia, Text
+from rosella.model.transformer import Cache, DecodingWeights, Dia
 
 PROMPT_STEP = 64
 """Prompts are padded to multiples of this, so that few shapes are compiled."""
@@ -67,16 +66,14 @@ def program(function: Callable[..., Any], **options: Any) -> Any:
 class Decoding:
     """The steps of a model, ids chosen by the same filters; made inside a `program` that runs them."""
 
-    def __init__(self, model: Dia, filters: Filters) -> None:
-        self._model, self._filters = model, filters
-        self._weights = model.decoding_weights()
+    def __init__(self, model: Dia, weights: DecodingWeights, filters: Filters) -> None:
+        """`weights` are the model's own, from `prepared`."""
+        self._model, self._weights, self._filters = model, weights, filters
         self._delays = jnp.asarray(model.config.delay_pattern)
 
     def begin(self, text_ids: jax.Array, lengths: jax.Array, request: Request, steps: int) -> State:
         """The state before the first of at most `steps` steps, for padded texts [B, S]."""
         text, prompts = self._model.encode(text_ids, lengths), request.prompts
-        if self._filters.guided:
-            text = _with_unconditional(self._model, text)
         rows, start = self._doubled(prompts.rows), self._doubled(prompts.start)
         cache = self._model.start(text, start, rows.shape[1] + steps, self._weights)
         if rows.shape[1] > 1:
@@ -133,15 +130,3 @@ def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
 def row_keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:
     """The random keys of rows [B]."""
     return jax.vmap(jax.random.key)(np.array([int(seed) % 2**32 for seed in seeds], np.uint32))
-
-
-def _with_unconditional(model: Dia, text: Text) -> Text:
-    """Adds as many rows whose text is all zeros, whatever their length.
-
-    Keys of cross-attention carry no position and all states of such a text are equal, so one stands for all.
-    """
-    zero = model.encode(jnp.zeros((1, 1), jnp.int32), jnp.ones(1, jnp.int32)).states[:, :1]
-    only_first = jnp.where(jnp.arange(text.states.shape[1]) == 0, 0.0, HIDDEN)
-    states = jnp.concatenate([text.states, jnp.broadcast_to(zero, text.states.shape)])
-    bias = jnp.concatenate([text.bias, jnp.broadcast_to(only_first, text.bias.shape)])
-    return Text(states, Mask(bias=bias))

@@ -1,4 +1,7 @@
-"""Whole utterances: encoder, prefill and a `lax.while_loop` of cached steps, jitted as one function.
+"""Utterances: encoder and prefill as one program, and a `lax.while_loop` of cached steps as another.
+
+The loop stays on the device for as many steps as it is told, all of them or a few at a time: what is heard as it comes is
+what is heard at the end, to the bit.
 
 Axes: B rows, S text bytes, C codebooks.
 """
@@ -20,7 +23,7 @@ from rosella.errors import UserError
 from rosella.inference.decoding import Decoding, Request, State, lay_out, program, row_keys
 from rosella.inference.sampling import Filters, Sampling
 from rosella.model.config import DiaConfig
-from rosella.model.transformer import Dia
+from rosella.model.transformer import DecodingWeights, Dia
 
 TEXT_STEP, FRAME_STEP = 64, 128  # shapes are rounded up to these, so that few are compiled
 
@@ -43,59 +46,139 @@ def generate(
     prompts: Sequence[np.ndarray] | None = None,
     sampling: Sampling = Sampling(),
     seeds: Sequence[int] | np.ndarray | None = None,
+    weights: DecodingWeights | None = None,
 ) -> Generation:
     """Codes for padded texts [B, S], at most `max_frames` frames a row.
 
     `prompts` are codes [frames, C] per row to go on from (the text then begins with theirs); row b draws by seeds[b]
-    (default b) alone. UserError where the model has no room.
+    (default b) alone. `weights` are the model's own, where they are `prepared`. UserError where the model has no room.
     """
-    config, rows = model.config, len(lengths)
-    if prompts is None:
-        prompts = [np.zeros((0, config.decoder.num_channels), np.int32)] * rows
-    limits = np.broadcast_to(np.asarray(max_frames, np.int32), rows)
-    _check_room(config, text_ids.shape[1], limits, prompts)
-    keys = row_keys(range(rows) if seeds is None else seeds)
-    request = Request(lay_out(prompts, config), jnp.asarray(limits), keys, sampling.numbers)
-    steps = _round_up(int(limits.max()) + config.longest_delay, FRAME_STEP)
-    texts = _pad_text(text_ids), jnp.asarray(lengths, jnp.int32)
-    written, count, stopped = _runs()(*nnx.split(model), *texts, request, sampling.filters, steps)
-    tokens = np.asarray(written)[: int(count)].transpose(1, 0, 2)
-    codes = [
-        _codes(row, prompt, config)[:limit]
-        for row, prompt, limit in zip(tokens, prompts, limits, strict=True)
-    ]
-    return Generation(codes, np.asarray(stopped), tokens)
+    running = Running(model, text_ids, lengths, max_frames, prompts, sampling, seeds, weights)
+    running.advance()
+    return running.so_far()
+
+
+class Running:
+    """A generation under way, with the arguments of `generate`; `advance` takes steps, `so_far` says what is known."""
+
+    def __init__(
+        self,
+        model: Dia,
+        text_ids: np.ndarray,
+        lengths: np.ndarray,
+        max_frames: int | Sequence[int],
+        prompts: Sequence[np.ndarray] | None = None,
+        sampling: Sampling = Sampling(),
+        seeds: Sequence[int] | np.ndarray | None = None,
+        weights: DecodingWeights | None = None,
+    ) -> None:
+        config, rows = model.config, len(lengths)
+        if prompts is None:
+            prompts = [np.zeros((0, config.decoder.num_channels), np.int32)] * rows
+        self._config, self._prompts, self._filters = config, prompts, sampling.filters
+        self._limits = np.broadcast_to(np.asarray(max_frames, np.int32), rows)
+        _check_room(config, text_ids.shape[1], self._limits, prompts)
+        keys = row_keys(range(rows) if seeds is None else seeds)
+        self._request = Request(lay_out(prompts, config), jnp.asarray(self._limits), keys, sampling.numbers)
+        self._steps = _round_up(int(self._limits.max()) + config.longest_delay, FRAME_STEP)
+        texts = _pad_text(text_ids), jnp.asarray(lengths, jnp.int32)
+        self._graph, self._params = nnx.split(model)
+        self._weights = prepared(model) if weights is None else weights
+        begin, self._advance = _programs()
+        self._state, self._written = begin(
+            self._graph, self._params, self._weights, *texts, self._request, self._filters, self._steps
+        )
+        self.finished = False
+
+    def advance(self, steps: int | None = None) -> None:
+        """Take so many steps more, or all that are left."""
+        until = self._steps if steps is None else self.step + steps
+        self._state, self._written, left = self._advance(
+            self._graph,
+            self._params,
+            self._weights,
+            self._request,
+            self._state,
+            self._written,
+            jnp.int32(until),
+            self._filters,
+        )
+        self.finished = not bool(left)
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return int(self._state.step)
+
+    def so_far(self) -> Generation:
+        """The frames of which every codebook is known."""
+        tokens = np.asarray(self._written)[: self.step].transpose(1, 0, 2)
+        rows = zip(tokens, self._prompts, self._limits, strict=True)
+        codes = [_codes(row, prompt, self._config)[:limit] for row, prompt, limit in rows]
+        return Generation(codes, np.asarray(self._state.stopped), tokens)
+
+
+def prepared(model: Dia) -> DecodingWeights:
+    """The model's weights as its steps want them, to be made once for many generations; a copy of the decoder's."""
+    return _preparation()(*nnx.split(model))
 
 
 @cache
-def _runs() -> Any:
-    return program(_run, static_argnames=("graph", "filters", "steps"))
+def _preparation() -> Any:
+    def prepare(graph: nnx.GraphDef[Dia], params: Any) -> DecodingWeights:
+        return nnx.merge(graph, params).decoding_weights()
+
+    return jax.jit(prepare, static_argnames="graph")
 
 
-def _run(
+@cache
+def _programs() -> tuple[Any, Any]:
+    begin = program(_begin, static_argnames=("graph", "filters", "steps"))
+    advance = program(_advance, static_argnames=("graph", "filters"), donate_argnames=("state", "written"))
+    return begin, advance
+
+
+def _begin(
     graph: nnx.GraphDef[Dia],
-    weights: Any,
+    params: Any,
+    weights: DecodingWeights,
     text_ids: jax.Array,
     lengths: jax.Array,
     request: Request,
     filters: Filters,
     steps: int,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The whole generation: the sequence rows written [steps, B, C], how many they are, and who stopped."""
-    decoding = Decoding(nnx.merge(graph, weights), filters)
-    state = decoding.begin(text_ids, lengths, request, steps)
+) -> tuple[State, jax.Array]:
+    """The state before the first step, and room for the sequence rows that are to be written [steps, B, C]."""
+    state = Decoding(nnx.merge(graph, params), weights, filters).begin(text_ids, lengths, request, steps)
+    return state, jnp.zeros((steps, *state.tokens.shape), jnp.int32)
+
+
+def _advance(
+    graph: nnx.GraphDef[Dia],
+    params: Any,
+    weights: DecodingWeights,
+    request: Request,
+    state: State,
+    written: jax.Array,
+    until: jax.Array,
+    filters: Filters,
+) -> tuple[State, jax.Array, jax.Array]:
+    """All steps up to `until`, or to the end: the state after them, the rows written, and whether any are left."""
+    decoding = Decoding(nnx.merge(graph, params), weights, filters)
 
     def unfinished(carried: tuple[State, jax.Array]) -> jax.Array:
         return jnp.any(decoding.unfinished(request, carried[0]))
+
+    def goes_on(carried: tuple[State, jax.Array]) -> jax.Array:
+        return unfinished(carried) & (carried[0].step < until)
 
     def step(carried: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
         before, written = carried
         after = decoding.step(request, before)
         return after, jax.lax.dynamic_update_index_in_dim(written, after.tokens, before.step, 0)
 
-    written = jnp.zeros((steps, *state.tokens.shape), jnp.int32)
-    state, written = jax.lax.while_loop(unfinished, step, (state, written))
-    return written, state.step, state.stopped
+    carried = jax.lax.while_loop(goes_on, step, (state, written))
+    return *carried, unfinished(carried)
 
 
 def _codes(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np.ndarray:

@@ -72,17 +72,25 @@ class DecodingWeights(NamedTuple):
 
     layers: tuple[DecoderLayers, ...]
     logits: jax.Array
-    turned: bool  # [*E, D] instead of [D, *E]
+
+    @property
+    def turned(self) -> bool:
+        """Whether a weight is [*E, D] instead of [D, *E]."""
+        return self.layers[0].mlp.turned
 
 
 class Cache(NamedTuple):
-    """What decoding keeps. Slot j of row b holds step j - start[b]; slots before start[b] are padding."""
+    """What decoding keeps. Slot j of row b holds step j - start[b]; slots before start[b] are padding.
+
+    Rows beyond the T that have a text are those of a text of zeros, whose cross-attention gives the same whatever they ask.
+    """
 
     keys: tuple[jax.Array, ...]  # per layer [B, K, M, H]
     values: tuple[jax.Array, ...]
-    text_keys: tuple[jax.Array, ...]  # per layer [B, K, S, H], computed once
+    text_keys: tuple[jax.Array, ...]  # per layer [T, K, S, H], computed once
     text_values: tuple[jax.Array, ...]
     text_bias: jax.Array
+    silence: tuple[jax.Array, ...] | None  # per layer [1, 1, D]
     start: jax.Array  # int32 [B]
     filled: jax.Array  # int32, the slots written so far
 
@@ -174,10 +182,12 @@ class DecoderLayers(nnx.Module):
         past: tuple[jax.Array, jax.Array, jax.Array] | None,
         text: Pair,
         text_mask: Mask,
+        silence: jax.Array | None = None,
     ) -> tuple[jax.Array, Pair]:
         """One layer over new steps; `past` (keys, values, slot) or None, `text` its keys and values.
 
-        Returns the states and the keys and values that this layer now knows.
+        Rows beyond those of `text` read `silence` [1, 1, D]. Returns the states and the keys and values that this layer
+        now knows.
         """
         queries, keys, values = self.self_attention.project(self.self_norm(x_BTD))
         queries, keys = rotate(queries, angles), rotate(keys, angles)
@@ -187,8 +197,12 @@ class DecoderLayers(nnx.Module):
                 past[1], values.astype(past[1].dtype), past[2], axis=2
             )
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, mask)
-        queries = self.cross_attention.queries(self.cross_norm(x_BTD))
-        x_BTD = x_BTD + self.cross_attention.output(queries, text[0], text[1], text_mask)
+        queries = self.cross_attention.queries(self.cross_norm(x_BTD[: len(text[0])]))
+        read = self.cross_attention.output(queries, text[0], text[1], text_mask)
+        if silence is not None:
+            rest = len(x_BTD) - len(read), *read.shape[1:]
+            read = jnp.concatenate([read, jnp.broadcast_to(silence, rest)])
+        x_BTD = x_BTD + read
         return x_BTD + self.mlp(self.mlp_norm(x_BTD)), (keys, values)
 
 
@@ -292,16 +306,31 @@ class Dia(nnx.Module):
             logits = turn(logits)
             for layer in layers:
                 layer.turn()
-        return DecodingWeights(layers, logits[...].astype(self.dtype), turned)
+        return DecodingWeights(layers, logits[...].astype(self.dtype))
 
     def start(self, text: Text, start: jax.Array, slots: int, weights: DecodingWeights) -> Cache:
-        """An empty cache of `slots` steps; row b is padded on the left by start[b] of them."""
+        """An empty cache of `slots` steps; row b is padded on the left by start[b] of them.
+
+        Rows beyond those of `text` are given a text of zeros.
+        """
         settings = self.config.decoder
         shape = (len(start), settings.num_key_value_heads, slots, settings.head_dim)
         empty = tuple(jnp.zeros(shape, self.dtype) for _ in weights.layers)
         known = (layer.cross_attention.keys_values(text.states) for layer in weights.layers)
         keys, values = zip(*known, strict=True)
-        return Cache(empty, empty, keys, values, text.bias, start, jnp.int32(0))
+        silence = self._silence(weights) if len(start) > len(text.states) else None
+        return Cache(empty, empty, keys, values, text.bias, silence, start, jnp.int32(0))
+
+    def _silence(self, weights: DecodingWeights) -> tuple[jax.Array, ...]:
+        """What each layer's cross-attention [1, 1, D] reads of a text of zeros, whatever it is asked and however long.
+
+        Its keys carry no position and all states of such a text are equal: one stands for all.
+        """
+        state = self.encode(jnp.zeros((1, 1), jnp.int32), jnp.ones(1, jnp.int32)).states[:, :1]
+        decoder = self.config.decoder
+        asked = jnp.zeros((1, decoder.cross_num_attention_heads, 1, decoder.cross_head_dim))
+        every = (layer.cross_attention for layer in weights.layers)
+        return tuple(each.output(asked, *each.keys_values(state), Mask()) for each in every)
 
     def step(self, tokens: jax.Array, cache: Cache, weights: DecodingWeights) -> tuple[jax.Array, Cache]:
         """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them."""
@@ -311,9 +340,10 @@ class Dia(nnx.Module):
         mask, text_mask = Mask(bias=jnp.where(visible, 0.0, HIDDEN)[:, None]), Mask(bias=cache.text_bias)
         angles = self._angles(self.config.decoder, slots - cache.start[:, None])
         states, known = self._embed(tokens), list[Pair]()
-        for layer, keys, values, *text in zip(weights.layers, *cache[:4], strict=True):
+        silence = cache.silence or (None,) * len(weights.layers)
+        for layer, keys, values, *text, silent in zip(weights.layers, *cache[:4], silence, strict=True):
             past = keys, values, cache.filled
-            states, pair = layer(states, angles, mask, past, (text[0], text[1]), text_mask)
+            states, pair = layer(states, angles, mask, past, (text[0], text[1]), text_mask, silent)
             known.append(pair)
         keys, values = zip(*known, strict=True)
         cache = cache._replace(keys=keys, values=values, filled=cache.filled + tokens.shape[1])
