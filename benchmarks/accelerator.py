@@ -95,8 +95,8 @@ def train(name: str, mix: str) -> str:
     of_peak = f"{work / peak:.1%} of the datasheet's {peak / 1e12:.0f}, " if peak else ""
     measured = product_rate("bfloat16", 8192 if name != "mini" else 1024)
     return (
-        f"{min(times) * 1000:.0f} ms a step of {rows} rows of {longest} frames, {useful.sum() / len(plan) / min(times):.0f} useful "
-        f"frames/s, {work / 1e12:.0f} TFLOP/s: {of_peak}{work / measured:.1%} of the {measured / 1e12:.0f} of a product; "
+        f"{min(times) * 1000:.0f} ms a step of {rows} rows of {longest} frames, "
+        f"{useful.sum() / len(plan) / min(times):.0f} useful frames/s, {work / 1e12:.0f} TFLOP/s: {of_peak}{work / measured:.1%} of the {measured / 1e12:.0f} of a product; "
         f"first step {compiling:.0f} s; peak {peak_memory() / 2**30:.1f} GiB, estimated {told / 2**30:.1f}"
     )
 

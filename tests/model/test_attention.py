@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from jax.extend.core import jaxprs_in_params
 
 from rosella.model import attention
 from rosella.model.attention import PIECE, Weight, attend, linear, turn
-from rosella.model.masking import Mask
+from rosella.model.masking import HIDDEN, Mask
 
 
 def draw(*shapes: tuple[int, ...]) -> list[jax.Array]:
@@ -103,3 +105,19 @@ def test_a_turned_weight_gives_the_same_states(rows, dtype):
     found = linear(dtype, x, turn(Weight(w, axes=()))[...], turned=True)
     assert found.shape == expected.shape and found.dtype == jnp.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("known", [1, 128, 129, 300])
+def test_few_of_the_slots_that_nobody_sees_are_read(known):
+    """The same as of all of them; beyond what is known, slots that would poison a sum."""
+    random = np.random.default_rng(0)
+    q, k, v = (
+        random.normal(size=(2, heads, n, 8)).astype(np.float32) for heads, n in ((4, 1), (2, 300), (2, 300))
+    )
+    bias = np.where(np.arange(300) < known, 0.0, HIDDEN)[None, None, None].astype(np.float32)
+    whole = attention._attend_one(jnp.float32, q, k, v, bias)
+    widths = [128, 256, 300]
+    enough = next(width for width in widths if width >= known)
+    k[:, :, enough:], v[:, :, enough:] = np.nan, np.nan
+    read = jax.jit(partial(attention._attend_known, jnp.float32))(q, k, v, bias, jnp.int32(known))
+    np.testing.assert_allclose(read, whole, rtol=1e-5, atol=1e-6)

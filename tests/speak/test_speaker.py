@@ -117,3 +117,19 @@ def test_a_codec_of_another_shape_is_refused():
     other.num_codebooks = 9
     with pytest.raises(UserError, match="9 codebooks of 16 entries, the model speaks 3 of 16"):
         Speaker(tiny.model(), tiny.config(), other)
+
+
+def test_a_stream_is_what_is_spoken_at_once(speaker, monkeypatch):
+    """In pieces, the first after the delay and the context; an end between two of them is no piece."""
+    monkeypatch.setattr(Codec, "context", 3, raising=False)
+    whole = speaker.speak("[S1] ja, eh", max_seconds=0.5, seed=4)[0]
+    pieces = list(speaker.stream("[S1] ja, eh", max_seconds=0.5, seed=4))
+    np.testing.assert_array_equal(np.concatenate(pieces), whole.waveform)
+    assert all(map(len, pieces))
+    assert len(pieces) > 1
+    assert len(pieces[0]) == 5 * Codec.hop  # a tenth of a second
+
+
+def test_a_stream_refuses_before_its_first_piece(speaker):
+    with pytest.raises(UserError, match="max-seconds"):
+        speaker.stream("[S1] ja", max_seconds=-1)

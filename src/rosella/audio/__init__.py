@@ -2,7 +2,7 @@
 
 from rosella.audio.decoding import AudioInfo, Reader, blocks, decode, is_url, open_source, probe
 from rosella.audio.signal import LOUDNESS_DBFS, PEAK, normalise_loudness, resample, speech_level
-from rosella.audio.writing import write
+from rosella.audio.writing import write, write_pieces
 
 __all__ = [
     "LOUDNESS_DBFS",
@@ -18,4 +18,5 @@ __all__ = [
     "resample",
     "speech_level",
     "write",
+    "write_pieces",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,7 +19,47 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
     """Write mono float32 `[samples]` as .wav (16 bit), .flac, or .ogg / .opus (Opus)."""
     import soundfile
 
-    path = Path(path)
+    path, (format, subtype) = Path(path), _kind(Path(path), sample_rate)
+    encoded = BytesIO()  # libsndfile would keep to itself why a file cannot be written
+    soundfile.write(encoded, np.clip(waveform, -1, 1), sample_rate, format=format, subtype=subtype)
+    with _named(path):
+        path.write_bytes(encoded.getvalue())
+
+
+def write_pieces(target: str | Path | BinaryIO, pieces: Iterable[np.ndarray], sample_rate: int) -> int:
+    """Write mono float32 pieces `[samples]` as they come; returns how many samples they were.
+
+    To a file as `write` does, growing so that it can be followed; or, to something open, as 16-bit little-endian PCM.
+    """
+    import soundfile
+
+    written = 0
+    if not isinstance(target, (str, Path)):
+        for piece in pieces:
+            target.write((np.clip(piece, -1, 1) * 32767).round().astype("<i2").tobytes())
+            target.flush()
+            written += len(piece)
+        return written
+    path, (format, subtype) = Path(target), _kind(Path(target), sample_rate)
+    with _named(path), path.open("wb+") as file:
+        with soundfile.SoundFile(file, "w", sample_rate, 1, subtype, format=format) as sound:
+            for piece in pieces:
+                sound.write(np.clip(piece, -1, 1))
+                sound.flush()
+                written += len(piece)
+    return written
+
+
+@contextmanager
+def _named(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _kind(path: Path, sample_rate: int) -> tuple[str, str]:
+    """libsndfile's names of the container and the coding."""
     kinds = {
         ".wav": ("WAV", "PCM_16"),
         ".flac": ("FLAC", "PCM_16"),
@@ -30,9 +73,4 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate: int) -> None:
         raise UserError(f"Opus cannot hold {sample_rate} Hz: name {path} .wav or .flac instead.")
     if not path.parent.is_dir():
         raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
-    encoded = BytesIO()  # libsndfile would keep to itself why a file cannot be written
-    soundfile.write(encoded, np.clip(waveform, -1, 1), sample_rate, format=format, subtype=subtype)
-    try:
-        path.write_bytes(encoded.getvalue())
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+    return format, subtype

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,12 @@ import typer
 from rosella.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from rosella.speak import Voice
+
+PIPE = Path("-")
+NOTHING = "The model ended at once and said nothing: try another --seed."
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +27,9 @@ def register(app: typer.Typer) -> None:
 def speak(
     text: Annotated[str, typer.Argument(help="What to say, for example '[S1] Hello. [S2] Hi!'")],
     model: Annotated[str, typer.Option(help="mini, a model directory, or a hub name.")] = "mini",
-    out: Annotated[Path, typer.Option("--out", "-o", help="A .wav, .flac or .ogg file.")] = Path("out.wav"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A .wav, .flac or .ogg file, or - for a pipe.")
+    ] = Path("out.wav"),
     codec: Annotated[str | None, typer.Option(help="Another codec than the model's own.")] = None,
     voice: Annotated[Path | None, typer.Option(help="A clip of the voice to imitate.")] = None,
     voice_text: Annotated[str | None, typer.Option(help="Exactly what is said in the clip.")] = None,
@@ -33,6 +42,9 @@ def speak(
     top_k: int = 50,
     top_p: float = 0.95,
     max_seconds: Annotated[float | None, typer.Option(help="Cut the speech here at the latest.")] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Write while speaking; `-o -` is raw 16-bit PCM for a pipe.")
+    ] = False,
 ) -> None:
     """Speak a text, in the voice of a clip if one is given."""
     from rosella import audio
@@ -40,13 +52,28 @@ def speak(
 
     if not out.parent.is_dir():
         raise UserError(f"Cannot write {out}: the folder {out.parent} does not exist.")
-    clip = read_voice(voice, voice_text)
-    speech = load(model, codec).speak(text, clip, seed, max_seconds, guidance, temperature, top_k, top_p)[0]
+    clip, speaker = read_voice(voice, voice_text), load(model, codec)
+    settings = (seed, max_seconds, guidance, temperature, top_k, top_p)
+    if stream or out == PIPE:
+        _stream(speaker.stream(text, clip, *settings), out, speaker.codec.sample_rate)
+        return
+    speech = speaker.speak(text, clip, *settings)[0]
     if not len(speech.waveform):
-        raise UserError("The model ended at once and said nothing: try another --seed.")
+        raise UserError(NOTHING)
     audio.write(out, speech.waveform, speech.sample_rate)
     ending = "" if speech.stopped else ", cut off at the length limit"
     print(f"{out}: {len(speech.waveform) / speech.sample_rate:.1f} s{ending}")
+
+
+def _stream(pieces: Iterator[np.ndarray], out: Path, sample_rate: int) -> None:
+    """Write as the pieces come; to a pipe only they, so that what is said of them goes beside it."""
+    from rosella import audio
+
+    name = f"16-bit mono PCM at {sample_rate} Hz" if out == PIPE else out
+    written = audio.write_pieces(sys.stdout.buffer if out == PIPE else out, pieces, sample_rate)
+    if not written:
+        raise UserError(NOTHING)
+    print(f"{name}: {written / sample_rate:.1f} s", file=sys.stderr if out == PIPE else sys.stdout)
 
 
 def read_voice(clip: Path | None, transcript: str | None) -> Voice | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class DacCodec:
         self.sample_rate, self.hop = int(config.sampling_rate), int(config.hop_length)
         self.frame_rate = self.sample_rate / self.hop
         self.num_codebooks, self.codebook_size = int(config.n_codebooks), int(config.codebook_size)
+        self.context = _reach(config.upsampling_ratios)
         self.fingerprint = _fingerprint(model)
 
     @classmethod
@@ -59,6 +61,20 @@ class DacCodec:
             return torch.nn.functional.pad(waves, (0, missing)).cpu().numpy()
 
         return in_equal_lengths([np.asarray(c) for c in codes], run)
+
+
+def _reach(ratios: Sequence[int]) -> int:
+    """Frames that a sample depends on, on either side.
+
+    A convolution of width 7 at the rate of frames; at each block one that multiplies the rate by `ratio` and is twice as
+    wide, then three residual units of width 7, dilated by 1, 3 and 9; and one more of width 7 at the end.
+    """
+    reach, rate = 3.0, 1
+    for ratio in ratios:
+        reach += 1 / rate
+        rate *= ratio
+        reach += 3 * (1 + 3 + 9) / rate
+    return math.ceil(reach + 3 / rate)
 
 
 def _fingerprint(model: DacModel) -> str:

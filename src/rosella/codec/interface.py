@@ -26,6 +26,8 @@ class Codec(Protocol):
     hop: int
     num_codebooks: int
     codebook_size: int
+    context: int
+    """Frames on either side of one beyond which others change its samples by less than 1e-4."""
     fingerprint: str
     """Identifies the meaning of the codes: two codecs with one fingerprint may share shards."""
 

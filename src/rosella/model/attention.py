@@ -29,6 +29,9 @@ PIECE, PIECES = 128, 8
 FEW = 16
 """Rows that a product with a turned weight adds up side by side, at most."""
 
+LEAST_READ = 128
+"""Slots of a cache that a single step reads at least; beyond, as few of twice as many each time as hold what is known."""
+
 
 class Weight(nnx.Param[jax.Array]):
     """A parameter with the logical axis of each dimension (see `sharding`)."""
@@ -173,6 +176,27 @@ def _attend_one(
     return read.reshape(batch, heads, 1, width)
 
 
+def _attend_known(
+    dtype: jnp.dtype,
+    q_BNTH: jax.Array,
+    k_BKSH: jax.Array,
+    v_BKSH: jax.Array,
+    bias: jax.Array,
+    known: jax.Array,
+) -> jax.Array:
+    """`_attend_one` of keys of which only the first `known` are seen, so that few of the others are read."""
+    widths = [LEAST_READ << doublings for doublings in range(32) if LEAST_READ << doublings < k_BKSH.shape[2]]
+    enough = jnp.sum(known > jnp.array(widths, jnp.int32))
+
+    def reading(width: int) -> Any:
+        return lambda q, k, v, bias: _attend_one(
+            dtype, q, k[:, :, :width], v[:, :, :width], bias[..., :width]
+        )
+
+    branches = [reading(width) for width in (*widths, k_BKSH.shape[2])]
+    return jax.lax.switch(enough, branches, q_BNTH, k_BKSH, v_BKSH, bias)
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _attend(
     dtype: jnp.dtype, pieces: bool, q_BKGTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array
@@ -276,11 +300,20 @@ class Attention(nnx.Module):
         )
         return k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2)
 
-    def output(self, q_BNTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, mask: Mask) -> jax.Array:
-        """What the queries read [B, T, D]."""
+    def output(
+        self,
+        q_BNTH: jax.Array,
+        k_BKSH: jax.Array,
+        v_BKSH: jax.Array,
+        mask: Mask,
+        known: jax.Array | None = None,
+    ) -> jax.Array:
+        """What the queries read [B, T, D]; `known` promises that only so many keys, the first, are seen."""
         if self.turned and q_BNTH.shape[2] == 1:
-            bias = mask.additive(1, k_BKSH.shape[2])
-            read_BNTH = _attend_one(self.dtype, q_BNTH, k_BKSH, v_BKSH, bias)
+            keys = q_BNTH, k_BKSH, v_BKSH, mask.additive(1, k_BKSH.shape[2])
+            read_BNTH = (
+                _attend_one(self.dtype, *keys) if known is None else _attend_known(self.dtype, *keys, known)
+            )
         else:
             read_BNTH = attend(self.dtype, q_BNTH, k_BKSH, v_BKSH, mask, self.own_kernels)
         read_BTNH = read_BNTH.swapaxes(1, 2)

@@ -190,13 +190,14 @@ class DecoderLayers(nnx.Module):
         now knows.
         """
         queries, keys, values = self.self_attention.project(self.self_norm(x_BTD))
-        queries, keys = rotate(queries, angles), rotate(keys, angles)
+        queries, keys, known = rotate(queries, angles), rotate(keys, angles), None
         if past is not None:
+            known = past[2] + x_BTD.shape[1]
             keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys.astype(past[0].dtype), past[2], axis=2)
             values = jax.lax.dynamic_update_slice_in_dim(
                 past[1], values.astype(past[1].dtype), past[2], axis=2
             )
-        x_BTD = x_BTD + self.self_attention.output(queries, keys, values, mask)
+        x_BTD = x_BTD + self.self_attention.output(queries, keys, values, mask, known)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD[: len(text[0])]))
         read = self.cross_attention.output(queries, text[0], text[1], text_mask)
         if silence is not None:

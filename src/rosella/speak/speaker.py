@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,20 @@ import numpy as np
 
 from rosella import audio, devices, dialogue
 from rosella.codec import load_codec
+from rosella.codec.streaming import StreamDecoder
 from rosella.errors import UserError
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
+    from rosella.inference.generate import Running
     from rosella.inference.sampling import Sampling
     from rosella.model.config import DiaConfig
-    from rosella.model.transformer import Dia
+    from rosella.model.transformer import DecodingWeights, Dia
 
 LONGEST_SECONDS = 30.0
 MAX_BATCH = 16
+FIRST, LATER = 0.1, 0.2
+"""Seconds of the pieces that a stream comes in."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +92,74 @@ class Speaker:
         ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
         prompt = self._prompt(voice)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
-        from rosella.inference.sampling import Sampling
-
-        sampling = Sampling(
-            self.config.guidance if guidance is None else guidance,
-            self.config.temperature if temperature is None else temperature,
-            top_k,
-            top_p,
-        )
+        sampling = self._sampling(guidance, temperature, top_k, top_p)
         speeches: list[Speech] = []
         for rows in _batches(len(ids)):
             batch = [ids[row % len(ids)] for row in rows]
             speeches += self._generate(batch, frames, prompt, [seed + row for row in rows], sampling)
         return speeches[: len(ids)]
+
+    def stream(
+        self,
+        text: str,
+        voice: Voice | None = None,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        guidance: float | None = None,
+        temperature: float | None = None,
+        top_k: int = 50,
+        top_p: float = 0.95,
+    ) -> Iterator[np.ndarray]:
+        """Speak one text in pieces float32 [samples] as they come, which joined are what `speak` makes of it (to 1e-4).
+
+        The first piece takes the delay pattern, the codec's context and a tenth of a second; nothing is made unless it is
+        asked for. Arguments and errors are those of `speak`.
+        """
+        from rosella.inference.generate import Running
+
+        ids, prompt = self._encode([text], voice), self._prompt(voice)
+        frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
+        sampling = self._sampling(guidance, temperature, top_k, top_p)
+        prompts = None if prompt is None else [prompt]
+        texts = dialogue.pad_batch(ids)
+        return self._pieces(
+            Running(self.model, *texts, frames, prompts, sampling, [seed], weights=self._weights)
+        )
+
+    def _pieces(self, running: Running) -> Iterator[np.ndarray]:
+        decoder, known = StreamDecoder(self.codec), 0
+        first, later = (max(1, round(seconds * self.codec.frame_rate)) for seconds in (FIRST, LATER))
+        steps = self.config.longest_delay + self.codec.context + first
+        while not running.finished:
+            running.advance(steps)
+            codes, steps = running.so_far().codes[0], later
+            piece = decoder.push(codes[known:])
+            known = len(codes)
+            if len(piece):
+                yield piece
+        rest = decoder.finish()
+        if len(rest):
+            yield rest
+
+    @cached_property
+    def _weights(self) -> DecodingWeights:
+        from rosella.inference.generate import prepared
+
+        return prepared(self.model)
+
+    def _sampling(
+        self, guidance: float | None, temperature: float | None, top_k: int, top_p: float
+    ) -> Sampling:
+        """What was not said is the model's own."""
+        from rosella.inference.sampling import Sampling
+
+        config = self.config
+        return Sampling(
+            config.guidance if guidance is None else guidance,
+            config.temperature if temperature is None else temperature,
+            top_k,
+            top_p,
+        )
 
     def _generate(
         self,
@@ -114,7 +174,13 @@ class Speaker:
         prompts = None if prompt is None else [prompt] * len(ids)
         texts = dialogue.pad_batch(ids)
         made = generate(
-            self.model, *texts, max_frames=frames, prompts=prompts, sampling=sampling, seeds=seeds
+            self.model,
+            *texts,
+            max_frames=frames,
+            prompts=prompts,
+            sampling=sampling,
+            seeds=seeds,
+            weights=self._weights,
         )
         spoken = [index for index, codes in enumerate(made.codes) if len(codes)]
         waves = dict(zip(spoken, self.codec.decode([made.codes[index] for index in spoken]), strict=True))
