@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import soundfile
@@ -63,3 +65,34 @@ def test_silence_is_not_written(speaker, capsys, tmp_path):
     speaker.frames = 0
     assert run("Hallo.", "-o", tmp_path / "out.wav") == 2
     assert "try another --seed" in capsys.readouterr().err
+
+
+def test_a_text_comes_from_a_file_or_from_standard_input(tmp_path, speaker, monkeypatch):
+    (tmp_path / "script.txt").write_bytes(b"\xef\xbb\xbf[S1] H\xc3\xa9.\r\n[S2] Ja.")
+    assert run("--file", tmp_path / "script.txt", "-o", tmp_path / "out.wav") == 0
+    assert speaker.arguments[0] == "[S1] Hé.\r\n[S2] Ja."
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("[S1] Één.".encode()), "latin-1"))
+    assert run("-", "-o", tmp_path / "out.wav") == 0
+    assert speaker.arguments[0] == "[S1] Één."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "Give the text, or - to read standard input, or --file"),
+        (("Hallo.", "--file", "script.txt"), "and only one of them"),
+        (("--file", "none.txt"), "none.txt cannot be read (No such file or directory)"),
+        (("--file", "."), ". cannot be read (Is a directory)"),
+        (("--file", "script.txt"), "script.txt is not UTF-8 text: save it as UTF-8"),
+        (("-",), "Standard input is not UTF-8 text"),
+    ],
+)
+def test_texts_that_cannot_be_read_are_one_sentence(
+    speaker, capsys, tmp_path, monkeypatch, arguments, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.txt").write_text("Hé.", "utf-16")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"H\xe9.")))
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1 and not (tmp_path / "out.wav").exists()

@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def speak(
-    text: Annotated[str, typer.Argument(help="What to say, for example '[S1] Hello. [S2] Hi!'")],
+    text: Annotated[
+        str | None,
+        typer.Argument(help="What to say, for example '[S1] Hello. [S2] Hi!'; - reads standard input."),
+    ] = None,
     model: Annotated[str, typer.Option(help="mini, a model directory, or a hub name.")] = "mini",
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A .wav, .flac or .ogg file, or - for a pipe.")
@@ -45,6 +48,7 @@ def speak(
     stream: Annotated[
         bool, typer.Option("--stream", help="Write while speaking; `-o -` is raw 16-bit PCM for a pipe.")
     ] = False,
+    file: Annotated[Path | None, typer.Option(help="A text file to say, in UTF-8.")] = None,
 ) -> None:
     """Speak a text, in the voice of a clip if one is given."""
     from rosella import audio
@@ -52,12 +56,13 @@ def speak(
 
     if not out.parent.is_dir():
         raise UserError(f"Cannot write {out}: the folder {out.parent} does not exist.")
-    clip, speaker = read_voice(voice, voice_text), load(model, codec)
+    said, clip = read_text(text, file), read_voice(voice, voice_text)
+    speaker = load(model, codec)
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p)
     if stream or out == PIPE:
-        _stream(speaker.stream(text, clip, *settings), out, speaker.codec.sample_rate)
+        _stream(speaker.stream(said, clip, *settings), out, speaker.codec.sample_rate)
         return
-    speech = speaker.speak(text, clip, *settings)[0]
+    speech = speaker.speak(said, clip, *settings)[0]
     if not len(speech.waveform):
         raise UserError(NOTHING)
     audio.write(out, speech.waveform, speech.sample_rate)
@@ -74,6 +79,21 @@ def _stream(pieces: Iterator[np.ndarray], out: Path, sample_rate: int) -> None:
     if not written:
         raise UserError(NOTHING)
     print(f"{name}: {written / sample_rate:.1f} s", file=sys.stderr if out == PIPE else sys.stdout)
+
+
+def read_text(text: str | None, file: Path | None) -> str:
+    """The text of the command line, of standard input (`-`) or of a file."""
+    if (text is None) == (file is None):
+        raise UserError("Give the text, or - to read standard input, or --file, and only one of them.")
+    if text not in (None, "-"):
+        return text
+    source = file or "Standard input"
+    try:
+        return (file.read_bytes() if file else sys.stdin.buffer.read()).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{source} is not UTF-8 text: save it as UTF-8.") from None
+    except OSError as error:
+        raise UserError(f"{source} cannot be read ({error.strerror}): name a text file.") from None
 
 
 def read_voice(clip: Path | None, transcript: str | None) -> Voice | None:
