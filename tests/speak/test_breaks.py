@@ -27,6 +27,7 @@ def ends(text: str, capitals: bool = True) -> list[str]:
         'Hij zei: "Kom." | Daarna (nogal laat.) | „Gut.“ | «Bien.» | Weg.',
         "« Ça va ? » | Oui !",
         "Kom . | Ja",
+        "Wat? | nee! | ja",
         "¿Qué tal? | ¡Bien!",
         "Dank u. | Tot ziens.",
         "Ja. | (laughs) Nee.",
@@ -68,4 +69,5 @@ def test_clauses_are_better_than_words_and_marks_stay_with_theirs():
     assert [found.name for found in breaks(words, True)] == [
         "CLAUSE", "BOUND", "CLAUSE", "BOUND", "CLAUSE", "WORD", "BOUND", "BOUND", "WORD", "BOUND", "CLAUSE", "TURN",
     ]  # fmt: skip
+    assert breaks(["zo", "-", "dan", "1999.", "sezoni"], True)[1:4] == [Break.CLAUSE, Break.WORD, Break.BOUND]
     assert breaks(["–", "Ja", "d-", "daar"], True)[:3] == [Break.BOUND, Break.WORD, Break.WORD]

@@ -14,7 +14,7 @@ LONG = "Dit is een lange zin, die over meer dan twee regels gaat omdat er zo vee
 CUES = [
     Cue(0, 1.5, "Anna", "Goedemorgen."),
     Cue(1.5, 3, "Tom & <Jerry>", "Is 1 < 2 && 3 > 2 --> ja?"),
-    Cue(3599.9996, 3605.25, "Anna", "Een\nregel  verder,\u00a0één."),
+    Cue(3599.9996, 3605.25, "Anna", "Een\nregel  verder, één."),
     Cue(360000, 360001.0004, "", "1984"),
 ]
 
@@ -37,14 +37,14 @@ def test_a_player_reads_times_and_texts(write, kind, arrow):
     assert parsed(write(CUES), kind) == [
         (0, 1.5, "Goedemorgen."),
         (1.5, 3, f"Is 1 < 2 && 3 > 2 {arrow} ja?"),
-        (3600, pytest.approx(3605.25), "Een regel verder,\u00a0één."),
+        (3600, pytest.approx(3605.25), "Een regel verder, één."),
         (360000, 360001, "1984"),
     ]
 
 
 def test_files_are_as_written():
     assert srt(CUES[2:]) == (
-        "1\n01:00:00,000 --> 01:00:05,250\nEen regel verder,\u00a0één.\n\n2\n100:00:00,000 --> 100:00:01,000\n1984\n"
+        "1\n01:00:00,000 --> 01:00:05,250\nEen regel verder, één.\n\n2\n100:00:00,000 --> 100:00:01,000\n1984\n"
     )
     assert vtt(CUES[1:2]) == (
         "WEBVTT\n\n00:00:01.500 --> 00:00:03.000\n"
@@ -71,13 +71,21 @@ def test_long_cues_are_divided_evenly_and_their_time_by_characters():
     assert [(start, end) for start, end, _ in cues] == [(10, 14.904), (14.904, 20)]
 
 
+def test_words_are_divided_only_where_they_are_longer_than_a_line():
+    words = f"{'a' * 15} {'b' * 10}-{'c' * 10} {'d' * 15}"
+    assert parsed(vtt([Cue(0, 1, "", words)]), "webvtt")[0][2].replace("\n", " ") == words
+    assert parsed(vtt([Cue(0, 1, "", "我" * 50)]), "webvtt")[0][2] == "我" * 42 + "\n" + "我" * 8
+
+
 def test_a_cue_without_length_is_shown_for_a_millisecond():
     assert "00:00:05,000 --> 00:00:05,001" in srt([Cue(5, 5, "", "Ja.")])
 
 
-@given(st.text(st.sampled_from("aé。 \u00a0-(<&"), max_size=400))
+@given(st.text(st.sampled_from("aé。   \u00a0-(<&"), max_size=400))
 def test_no_cue_is_too_wide_and_no_character_lost(text):
     blocks = srt([Cue(0, 60, "", text)]).split("\n\n")
     lines = [block.strip("\n").split("\n")[2:] for block in blocks if block]
+    if all(len(word) <= 42 for word in text.split()):
+        assert [word for each in lines for line in each for word in line.split()] == text.split()
     assert all(len(each) <= 2 and all(0 < len(line) <= 42 for line in each) for each in lines)
     assert "".join("".join("".join(each).split()) for each in lines) == "".join(text.split())

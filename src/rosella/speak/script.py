@@ -21,18 +21,17 @@ SHORT = 15
 _COSTS = {Break.BOUND: 256.0, Break.WORD: 16.0, Break.CLAUSE: 4.0, Break.SENTENCE: 1.0, Break.TURN: 0.0}
 _SHORT_COST = 64.0
 
-_STAYING = "\u00a0\u2007\u202f"
-"""Spaces at which no line may break, so that nothing is cut there either."""
-SPACES = re.compile(rf"[^\S{_STAYING}]+")
-"""What stands between words."""
+_STAYING = frozenset("\u00a0\u2007\u202f")
+"""Spaces at which no line may break."""
+_EMPTY_LINE = re.compile(r"\n[^\S\n]*\n")
 
 _SAID = r"[^\s()（）\[\]]++"
 _EVENT = rf"[(（](?:{_SAID}\s){{0,3}}{_SAID}[)）]"
 _PAUSE = r"\[\s*(?i:pause)\b[^\[\]\n]*\]?"
 _TAG = "|".join(map(re.escape, dialogue.TAGS))
-_LETTER = rf"(?:[^\s{FULL_WIDTH}]|[{_STAYING}])"
-_WORD = rf"(?=[\S{_STAYING}])(?>{_EVENT}|(?!{_TAG}|{_PAUSE}){_LETTER})*+(?:[{FULL_WIDTH}]++[」』）】〉》〕”’]*+)?+"
-_TOKEN = re.compile(rf"(?P<pause>{_PAUSE})|(?P<tag>{_TAG})|(?P<paragraph>\n[^\S\n]*\n)|(?P<word>{_WORD})")
+_LETTER = rf"(?!{_TAG}|{_PAUSE})[^\s{FULL_WIDTH}]"
+_WORD = rf"(?=\S)(?>{_EVENT}|{_LETTER})*+(?:[{FULL_WIDTH}]++[」』】）〉》〕”’]*+)?+"
+_TOKEN = re.compile(rf"(?P<pause>{_PAUSE})|(?P<tag>{_TAG})|(?P<word>{_WORD})")
 _LENGTH = re.compile(r"\[pause:([0-9]+(?:\.[0-9]+)?)(ms|s)\]")
 
 
@@ -102,7 +101,7 @@ def read_script(text: str) -> Script:
     (`rosella.dialogue.normalise`) and for pauses that cannot be read or are longer than 10 s.
     """
     words: list[Word] = []
-    pause_before, speaker, turn, parted = 0.0, "S1", 0, set[int]()
+    pause_before, speaker, turn = 0.0, "S1", 0
     dialogue.normalise(re.sub(_PAUSE, " ", text))
     for match in _TOKEN.finditer(text):
         kind, found = match.lastgroup, match[0]
@@ -112,13 +111,11 @@ def read_script(text: str) -> Script:
             pause_before += _seconds(found)
         elif kind == "tag":
             speaker, turn = found.strip("[]"), words[-1].turn + 1 if words else 0
-        elif kind == "paragraph":
-            parted.add(len(words) - 1)
-        elif found.strip():
-            said = unicodedata.normalize("NFC", SPACES.sub(" ", found))
+        else:
+            said = unicodedata.normalize("NFC", " ".join(found.split()))
             spaced = not words or words[-1].end != match.start()
             _append(words, Word(said, *match.span(), turn, speaker, spaced))
-    return Script(text, tuple(_with_breaks(words, parted)), pause_before)
+    return Script(text, tuple(_with_breaks(words, text)), pause_before)
 
 
 def split(script: Script, limit: int) -> list[Piece]:
@@ -162,15 +159,18 @@ def _seconds(pause: str) -> float:
     return seconds
 
 
-def _with_breaks(words: Sequence[Word], parted: set[int]) -> list[Word]:
-    """The words, each with how well a piece may end after it; `parted` are those before an empty line."""
+def _with_breaks(words: Sequence[Word], text: str) -> list[Word]:
+    """The words of a text, each with how well a piece may end after it."""
     capitals = any(word.text != word.text.lower() for word in words)
     turns = (list(turn) for _, turn in groupby(words, lambda word: word.turn))
     found = [each for turn in turns for each in breaks([word.text for word in turn], capitals)]
-    return [
-        replace(word, after=max(each, Break.SENTENCE) if index in parted else each)
-        for index, (word, each) in enumerate(zip(words, found, strict=True))
-    ]
+    for index, (word, following) in enumerate(pairwise(words)):
+        between = text[word.end : following.start]
+        if _EMPTY_LINE.search(between):
+            found[index] = max(found[index], Break.SENTENCE)
+        elif between and _STAYING.issuperset(between):
+            found[index] = Break.BOUND
+    return [replace(word, after=each) for word, each in zip(words, found, strict=True)]
 
 
 def _cuts(words: Sequence[Word], limit: int) -> list[int]:

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from rosella.speak.script import SPACES
-
 LINE, LINES = 42, 2
 """Characters a line and lines a cue that a reader can follow."""
 
@@ -45,7 +43,7 @@ def vtt(cues: Sequence[Cue]) -> str:
 def _shown(cues: Sequence[Cue]) -> Iterator[tuple[int, int, str, list[str]]]:
     """Start and end in ms, speaker and lines of every cue; what is too long is divided, and its time by characters."""
     for cue in cues:
-        parts = _divided(SPACES.sub(" ", cue.text).strip())
+        parts = _divided(" ".join(cue.text.split()))
         whole, said = sum(map(len, parts)), 0
         for part in parts:
             start = cue.start_s + (cue.end_s - cue.start_s) * said / whole
