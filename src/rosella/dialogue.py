@@ -46,6 +46,12 @@ def speaker_tags(text: str) -> list[str]:
     return [tag for tag in _TAG.findall(text) if tag in TAGS]
 
 
+def tagged(text: str) -> str:
+    """The normalised text, said by `[S1]` where it begins with no speaker."""
+    text = normalise(text)
+    return text if text.lstrip().startswith(TAGS) else f"{TAGS[0]} {text}"
+
+
 def encode(text: str, limit: int | None = None) -> np.ndarray:
     """Byte ids int32[bytes] of a text; UserError when it breaks the contract or exceeds `limit` bytes."""
     text = normalise(text)

@@ -133,3 +133,14 @@ def test_a_stream_is_what_is_spoken_at_once(speaker, monkeypatch):
 def test_a_stream_refuses_before_its_first_piece(speaker):
     with pytest.raises(UserError, match="max-seconds"):
         speaker.stream("[S1] ja", max_seconds=-1)
+
+
+def test_each_speaker_of_a_dialogue_has_a_voice(speaker, asked):
+    given = {"S2": voice_of(np.ones(40)), "S1": Voice(np.ones(20, np.float32), 200, "een")}
+    speaker.speak(["[S1] ja", "[S2] nee [S1] ja"], given)
+    text_ids, lengths, settings = asked[0]
+    assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == [
+        "\1 een \2 hoi \1 ja",
+        "\1 een \2 hoi nee \1 ja",
+    ]
+    assert [len(prompt) for prompt in settings["prompts"]] == [15, 15]

@@ -1,5 +1,17 @@
 """Text and a voice become a waveform: `rosella.load(model).speak("[S1] Hello.")`."""
 
-from rosella.speak.speaker import MAX_BATCH, Speaker, Speech, Voice, load
+from rosella.speak.speaker import MAX_BATCH, Speaker, Speech, load
+from rosella.speak.voices import SavedVoice, Voice, VoiceShelf, make_voice, read_voice_file, save_voice
 
-__all__ = ["MAX_BATCH", "Speaker", "Speech", "Voice", "load"]
+__all__ = [
+    "MAX_BATCH",
+    "SavedVoice",
+    "Speaker",
+    "Speech",
+    "Voice",
+    "VoiceShelf",
+    "load",
+    "make_voice",
+    "read_voice_file",
+    "save_voice",
+]

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rosella import audio, devices, dialogue
+from rosella import devices, dialogue
 from rosella.codec import load_codec
 from rosella.codec.streaming import StreamDecoder
 from rosella.errors import UserError
+from rosella.speak import voices
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
@@ -27,15 +28,6 @@ LONGEST_SECONDS = 30.0
 MAX_BATCH = 16
 FIRST, LATER = 0.1, 0.2
 """Seconds of the pieces that a stream comes in."""
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A clip to imitate: mono float32 `audio` [samples] at `sample_rate` Hz, and just what is said in it."""
-
-    audio: np.ndarray
-    sample_rate: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -56,12 +48,21 @@ def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker
 
     `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names.
     """
-    from rosella.weights import find_model, load_model
+    from rosella.weights import load_model
 
     beside = devices.share_card() or "cpu"
     model, config = load_model(name_or_path)
+    return Speaker(model, config, codec_of(name_or_path, config, codec, beside))
+
+
+def codec_of(
+    name_or_path: str | Path, config: DiaConfig, codec: str | None = None, device: str = "cpu"
+) -> Codec:
+    """The codec that a model speaks with, or the one named instead, loaded for `device`."""
+    from rosella.weights import find_model
+
     own = find_model(name_or_path) / "codec"
-    return Speaker(model, config, load_codec(codec or (own if own.is_dir() else config.codec), beside))
+    return load_codec(codec or (own if own.is_dir() else config.codec), device)
 
 
 class Speaker:
@@ -74,7 +75,7 @@ class Speaker:
     def speak(
         self,
         texts: str | Sequence[str],
-        voice: Voice | None = None,
+        voice: voices.Voices | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         guidance: float | None = None,
@@ -84,6 +85,7 @@ class Speaker:
     ) -> list[Speech]:
         """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
 
+        `voice` is a clip (`Voice`), a saved one (`SavedVoice`), or one for each speaker: `{"S1": ..., "S2": ...}`.
         A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
         the model holds), `guidance` and `temperature` default to the model's own; they and the others are those
         of `rosella.inference.sampling.Sampling`. Raises UserError for texts, clips, limits and settings that the model
@@ -102,7 +104,7 @@ class Speaker:
     def stream(
         self,
         text: str,
-        voice: Voice | None = None,
+        voice: voices.Voices | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         guidance: float | None = None,
@@ -190,32 +192,23 @@ class Speaker:
             for index, codes in enumerate(made.codes)
         ]
 
-    def _encode(self, texts: list[str], voice: Voice | None) -> list[np.ndarray]:
+    def _encode(self, texts: list[str], voice: voices.Voices | None) -> list[np.ndarray]:
         if not texts:
             raise UserError("There is no text to speak: give at least one.")
         limit = self.config.encoder.max_position_embeddings
-        tagged = [_tagged(each) for each in texts]
-        if voice is not None:
-            tagged = [_continued(_tagged(voice.text), each) for each in tagged]
-        return [dialogue.encode(each, limit) for each in tagged]
-
-    def _prompt(self, voice: Voice | None) -> np.ndarray | None:
-        """The codes of the clip, uint16 [frames, codebooks]."""
+        tagged = [dialogue.tagged(each) for each in texts]
         if voice is None:
-            return None
-        if not len(voice.audio) or not np.isfinite(voice.audio).all():
-            raise UserError("The voice clip is empty or holds NaN: give a few seconds of speech.")
-        wave = audio.resample(voice.audio, voice.sample_rate, self.codec.sample_rate)
-        return self.codec.encode([audio.normalise_loudness(wave, self.codec.sample_rate)])[0]
+            return [dialogue.encode(each, limit) for each in tagged]
+        before = voices.transcript(voice)
+        return [voices.encode_after(before, each, limit) for each in tagged]
+
+    def _prompt(self, voice: voices.Voices | None) -> np.ndarray | None:
+        """The codes of the clips, uint16 [frames, codebooks]."""
+        return None if voice is None else voices.codes(voice, self.codec)
 
     def _frames(self, max_seconds: float | None, prompt_frames: int) -> int:
         rate = self.codec.frame_rate
-        held, free = self.config.room(), self.config.room(prompt_frames)
-        if free <= 0:
-            raise UserError(
-                f"The voice clip lasts {prompt_frames / rate:.1f} s, and the model holds {held / rate:.1f} s "
-                "of clip and speech together: shorten the clip and its transcript."
-            )
+        free = voices.room_after(prompt_frames, self.config, rate)
         if max_seconds is None:
             return min(free, math.ceil(LONGEST_SECONDS * rate))
         if not 0 < max_seconds <= free / rate:
@@ -224,16 +217,6 @@ class Speaker:
                 f"at most {free / rate:.1f} s{' after this clip' if prompt_frames else ''}: choose a length between them."
             )
         return max(1, math.floor(max_seconds * rate))
-
-
-def _tagged(spoken: str) -> str:
-    spoken = dialogue.normalise(spoken)
-    return spoken if spoken.lstrip().startswith(dialogue.TAGS) else f"{dialogue.TAGS[0]} {spoken}"
-
-
-def _continued(before: str, spoken: str) -> str:
-    """Both as one text, with a tag at each change of speaker only, as in the utterances trained on."""
-    return f"{before} {spoken.lstrip().removeprefix(dialogue.speaker_tags(before)[-1]).lstrip()}"
 
 
 def _batches(count: int) -> list[range]:
