@@ -44,10 +44,18 @@ def test_speech_is_written_and_said_how_long(tmp_path, speaker, capsys):
     assert (voice.sample_rate, voice.text, len(voice.audio)) == (8000, "hoi", 100)
 
 
+def test_each_speaker_may_have_a_voice(tmp_path, speaker):
+    soundfile.write(tmp_path / "clip.wav", np.ones(100), 8000)
+    each = [part for tag in ("S1", "S2") for part in ("--voice", f"{tag}={tmp_path / 'clip.wav'}")]
+    said = ("--voice-text", "S2=twee", "--voice-text", "S1=een")
+    assert run("[S1] Hallo.", "-o", tmp_path / "out.wav", *each, *said) == 0
+    assert {tag: voice.text for tag, voice in speaker.arguments[1].items()} == {"S1": "een", "S2": "twee"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--voice", "x.wav"), "--voice needs --voice-text"),
+        (("--voice", "x.wav"), "x.wav does not exist"),
         (("--voice-text", "hoi"), "--voice-text needs --voice"),
         (("--voice", "none.wav", "--voice-text", "hoi"), "none.wav"),
         (("-o", "nowhere/out.wav"), "the folder nowhere does not exist"),

@@ -26,6 +26,7 @@ VERB_FILES = (
     "train",
     "plan",
     "speak",
+    "voice",
     "convert",
     "parity",
     "evaluate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,8 +13,6 @@ from rosella.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from rosella.speak import Voice
 
 PIPE = Path("-")
 NOTHING = "The model ended at once and said nothing: try another --seed."
@@ -34,8 +32,16 @@ def speak(
         Path, typer.Option("--out", "-o", help="A .wav, .flac or .ogg file, or - for a pipe.")
     ] = Path("out.wav"),
     codec: Annotated[str | None, typer.Option(help="Another codec than the model's own.")] = None,
-    voice: Annotated[Path | None, typer.Option(help="A clip of the voice to imitate.")] = None,
-    voice_text: Annotated[str | None, typer.Option(help="Exactly what is said in the clip.")] = None,
+    voice: Annotated[
+        list[str] | None,
+        typer.Option(help="A saved voice or a clip; for several speakers S1=anna, again with S2=clip.wav."),
+    ] = None,
+    voice_text: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Exactly what is said in the clip, or S2='...' (default: what a recogniser hears)."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     guidance: Annotated[
         float | None,
@@ -52,17 +58,18 @@ def speak(
 ) -> None:
     """Speak a text, in the voice of a clip if one is given."""
     from rosella import audio
+    from rosella.cli.voice import find_voices
     from rosella.speak import load
 
     if not out.parent.is_dir():
         raise UserError(f"Cannot write {out}: the folder {out.parent} does not exist.")
-    said, clip = read_text(text, file), read_voice(voice, voice_text)
+    said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
     speaker = load(model, codec)
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p)
     if stream or out == PIPE:
-        _stream(speaker.stream(said, clip, *settings), out, speaker.codec.sample_rate)
+        _stream(speaker.stream(said, voices, *settings), out, speaker.codec.sample_rate)
         return
-    speech = speaker.speak(said, clip, *settings)[0]
+    speech = speaker.speak(said, voices, *settings)[0]
     if not len(speech.waveform):
         raise UserError(NOTHING)
     audio.write(out, speech.waveform, speech.sample_rate)
@@ -94,17 +101,3 @@ def read_text(text: str | None, file: Path | None) -> str:
         raise UserError(f"{source} is not UTF-8 text: save it as UTF-8.") from None
     except OSError as error:
         raise UserError(f"{source} cannot be read ({error.strerror}): name a text file.") from None
-
-
-def read_voice(clip: Path | None, transcript: str | None) -> Voice | None:
-    """The voice of an audio file; a clip and its transcript only help together."""
-    from rosella import audio
-    from rosella.speak import Voice
-
-    if clip is None and transcript is None:
-        return None
-    if clip is None or transcript is None:
-        given, missing = ("--voice", "--voice-text") if transcript is None else ("--voice-text", "--voice")
-        raise UserError(f"{given} needs {missing}: give the clip and exactly what is said in it.")
-    info = audio.probe(clip)
-    return Voice(audio.decode(info.heard(clip)), info.sample_rate, transcript)
