@@ -134,6 +134,7 @@ def test_what_may_not_be_saved_is_one_sentence(run, tmp_path, transcriber, argum
     code, _, error = run("save", *arguments)
     assert code == 2 and sentence in error and error.count("\n") == 1
     assert not (tmp_path / "shelf").exists()
+    assert bool(transcriber.asked) == ("longer than its window" in sentence)  # nobody waits to be refused
 
 
 def test_a_real_recogniser_hears_a_clip(run, shelf):
@@ -152,6 +153,8 @@ def test_a_voice_is_a_saved_name_a_file_or_a_clip(run, tmp_path, shelf, transcri
         isinstance(by_name, SavedVoice) and isinstance(by_path, SavedVoice) and by_path.text == by_name.text
     )
     assert find_voices(["./anna"], ["S1=x"]).text == "S1=x"  # one voice: its text is whole
+    (tmp_path / "plain").write_bytes((tmp_path / "a.wav").read_bytes())
+    assert find_voices(["plain"], ["x"]).text == "x"
     assert capsys.readouterr().err == ""
     heard = find_voices(["a.wav"], [])
     assert (

@@ -51,11 +51,11 @@ def save(
     licence: Annotated[str, typer.Option(help="Under which the voice may be used; needed.")] = "",
     language: Annotated[str | None, typer.Option(help="Language that is spoken, such as nl.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="That will speak: mini (the default), a directory, or a hub name.")
+        str | None, typer.Option(help="Who will speak: mini (the default), a model directory, or a hub name.")
     ] = None,
     codec: Annotated[str | None, typer.Option(help="Its codec, where it is not the model's own.")] = None,
     recogniser: Annotated[
-        str, typer.Option(help="That listens: mini, a directory, or a Whisper on the hub.")
+        str, typer.Option(help="Who listens: mini, a directory, or a Whisper on the hub.")
     ] = "mini",
     folder: Folder = None,
 ) -> None:
