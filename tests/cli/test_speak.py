@@ -7,17 +7,25 @@ import pytest
 import soundfile
 
 from rosella import cli, speak
+from rosella.speak.subtitles import Cue
 
 
 class Speaker:
-    def __init__(self, frames: int) -> None:
-        self.frames = frames
+    """What it streams is cut off; `so_far` tells how much of it somebody asked for."""
 
-    def speak(self, *arguments):
+    sample_rate, stopped, cues = 16000, False, (Cue(0.0, 0.5, "S1", "Hallo."),)
+
+    def __init__(self, samples: int) -> None:
+        self.samples, self.so_far = samples, 0
+
+    def stream(self, *arguments):
         self.arguments = arguments
-        return [
-            speak.Speech(np.full(self.frames, 0.1, np.float32), 16000, np.zeros((0, 8), np.uint16), False)
-        ]
+        return self
+
+    def __iter__(self):
+        for _ in range(0, self.samples, 4000):
+            self.so_far += 4000
+            yield np.full(4000, 0.1, np.float32)
 
 
 @pytest.fixture
@@ -60,6 +68,9 @@ def test_each_speaker_may_have_a_voice(tmp_path, speaker):
         (("--voice", "none.wav", "--voice-text", "hoi"), "none.wav"),
         (("-o", "nowhere/out.wav"), "the folder nowhere does not exist"),
         (("-o", "out.mp4"), "name it .wav, .flac, .ogg or .opus"),
+        (("-o", "out.mp4", "--stream"), "name it .wav, .flac, .ogg or .opus"),
+        (("--subtitles", "out.txt"), "name subtitles .srt or .vtt"),
+        (("--subtitles", "nowhere/out.srt"), "the folder nowhere does not exist"),
     ],
 )
 def test_mistakes_are_one_sentence(speaker, capsys, tmp_path, monkeypatch, arguments, sentence):
@@ -70,9 +81,41 @@ def test_mistakes_are_one_sentence(speaker, capsys, tmp_path, monkeypatch, argum
 
 
 def test_silence_is_not_written(speaker, capsys, tmp_path):
-    speaker.frames = 0
+    speaker.samples = 0
     assert run("Hallo.", "-o", tmp_path / "out.wav") == 2
     assert "try another --seed" in capsys.readouterr().err
+
+
+def test_a_file_grows_while_it_is_spoken(tmp_path, speaker):
+    out, sizes = tmp_path / "out.wav", []
+
+    def growing():
+        for wave in Speaker.__iter__(speaker):
+            sizes.append(out.stat().st_size)
+            yield wave
+
+    speaker.stream = lambda *arguments: _Following(growing)
+    assert run("[S1] Hallo.", "--stream", "-o", out, "--subtitles", tmp_path / "out.srt") == 0
+    assert sizes[1] >= sizes[0] + 8000
+    assert soundfile.info(out).frames == 8000
+    assert "Hallo." in (tmp_path / "out.srt").read_text()
+
+
+class _Following:
+    sample_rate, stopped, cues = 16000, True, Speaker.cues
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+
+    def __iter__(self):
+        return self.pieces()
+
+
+def test_a_pipe_gets_samples_and_nothing_else(speaker, capfdbinary):
+    assert run("[S1] Hallo.", "-o", "-") == 0
+    said = capfdbinary.readouterr()
+    np.testing.assert_array_equal(np.frombuffer(said.out, "<i2"), np.full(8000, 3277))
+    assert b"16-bit mono PCM at 16000 Hz: 0.5 s" in said.err
 
 
 def test_a_text_comes_from_a_file_or_from_standard_input(tmp_path, speaker, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +12,10 @@ import typer
 from rosella.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from rosella.speak.recital import Recital
+    from rosella.speak.subtitles import Cue
 
 PIPE = Path("-")
-NOTHING = "The model ended at once and said nothing: try another --seed."
 
 
 def register(app: typer.Typer) -> None:
@@ -55,37 +55,56 @@ def speak(
         bool, typer.Option("--stream", help="Write while speaking; `-o -` is raw 16-bit PCM for a pipe.")
     ] = False,
     file: Annotated[Path | None, typer.Option(help="A text file to say, in UTF-8.")] = None,
+    subtitles: Annotated[
+        Path | None, typer.Option(help="Write who says what when: a .srt or .vtt file.")
+    ] = None,
 ) -> None:
-    """Speak a text, in the voice of a clip if one is given."""
-    from rosella import audio
+    """Speak a dialogue of any length, in the voices of clips or saved ones if they are given."""
     from rosella.cli.voice import find_voices
     from rosella.speak import load
 
-    if not out.parent.is_dir():
-        raise UserError(f"Cannot write {out}: the folder {out.parent} does not exist.")
+    for path in filter(None, (out, subtitles)):
+        if not path.parent.is_dir():
+            raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    write_cues = None if subtitles is None else subtitles_of(subtitles)
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
-    speaker = load(model, codec)
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p)
-    if stream or out == PIPE:
-        _stream(speaker.stream(said, voices, *settings), out, speaker.codec.sample_rate)
-        return
-    speech = speaker.speak(said, voices, *settings)[0]
-    if not len(speech.waveform):
-        raise UserError(NOTHING)
-    audio.write(out, speech.waveform, speech.sample_rate)
-    ending = "" if speech.stopped else ", cut off at the length limit"
-    print(f"{out}: {len(speech.waveform) / speech.sample_rate:.1f} s{ending}")
+    recital = load(model, codec).stream(said, voices, *settings)
+    seconds = _write(recital, out, stream) / recital.sample_rate
+    if write_cues is not None and subtitles is not None:
+        subtitles.write_text(write_cues(recital.cues), encoding="utf-8")
+    name = f"16-bit mono PCM at {recital.sample_rate} Hz" if out == PIPE else out
+    ending = "" if recital.stopped else ", cut off at the length limit"
+    print(f"{name}: {seconds:.1f} s{ending}", file=sys.stderr if out == PIPE else sys.stdout)
 
 
-def _stream(pieces: Iterator[np.ndarray], out: Path, sample_rate: int) -> None:
-    """Write as the pieces come; to a pipe only they, so that what is said of them goes beside it."""
+def _write(recital: Recital, out: Path, stream: bool) -> int:
+    """Write the speech, as it comes or at once, and return how many samples it has."""
+    import numpy as np
+
     from rosella import audio
 
-    name = f"16-bit mono PCM at {sample_rate} Hz" if out == PIPE else out
-    written = audio.write_pieces(sys.stdout.buffer if out == PIPE else out, pieces, sample_rate)
+    target = sys.stdout.buffer if out == PIPE else out
+    if stream or out == PIPE:
+        written = audio.write_pieces(target, recital, recital.sample_rate)
+    else:
+        waves = list(recital)
+        written = sum(map(len, waves))
+        if written:
+            audio.write(out, np.concatenate(waves), recital.sample_rate)
     if not written:
-        raise UserError(NOTHING)
-    print(f"{name}: {written / sample_rate:.1f} s", file=sys.stderr if out == PIPE else sys.stdout)
+        raise UserError("The model ended at once and said nothing: try another --seed.")
+    return written
+
+
+def subtitles_of(path: Path) -> Callable[[Sequence[Cue]], str]:
+    """What writes cues in the format that a file's name asks for."""
+    from rosella.speak.subtitles import srt, vtt
+
+    kinds = {".srt": srt, ".vtt": vtt}
+    if path.suffix.lower() not in kinds:
+        raise UserError(f"Cannot write {path}: name subtitles .srt or .vtt.")
+    return kinds[path.suffix.lower()]
 
 
 def read_text(text: str | None, file: Path | None) -> str:

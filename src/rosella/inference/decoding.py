@@ -21,8 +21,8 @@ from rosella.model.attention import turns_weights
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Cache, DecodingWeights, Dia
 
-PROMPT_STEP = 64
-"""Prompts are padded to multiples of this, so that few shapes are compiled."""
+TEXTS, PROMPTS, SLOTS = 64, 64, 128
+"""Bytes, steps of a prompt and slots of a cache are rounded up to doublings of these, so that few shapes are compiled."""
 
 
 class Prompts(NamedTuple):
@@ -71,11 +71,13 @@ class Decoding:
         self._model, self._weights, self._filters = model, weights, filters
         self._delays = jnp.asarray(model.config.delay_pattern)
 
-    def begin(self, text_ids: jax.Array, lengths: jax.Array, request: Request, steps: int) -> State:
-        """The state before the first of at most `steps` steps, for padded texts [B, S]."""
+    def begin(
+        self, text_ids: jax.Array, lengths: jax.Array, request: Request, slots: int, text_slots: int
+    ) -> State:
+        """The state before the first step, for padded texts [B, S]; prompts and all steps fill at most `slots`."""
         text, prompts = self._model.encode(text_ids, lengths), request.prompts
         rows, start = self._doubled(prompts.rows), self._doubled(prompts.start)
-        cache = self._model.start(text, start, rows.shape[1] + steps, self._weights)
+        cache = self._model.start(text, start, slots, self._weights, text_slots)
         if rows.shape[1] > 1:
             _, cache = self._model.step(rows[:, :-1], cache, self._weights)
         ends = jnp.asarray(prompts.frames + request.limits)
@@ -115,7 +117,7 @@ class Decoding:
 def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
     """Prompts, codes [frames, C] a row, as the sequences that decoding begins with."""
     decoder, longest = config.decoder, max(map(len, prompts))
-    width = -(-(longest + 1) // PROMPT_STEP) * PROMPT_STEP if longest else 1
+    width = doubled(longest + 1, PROMPTS) if longest else 1
     shape = (len(prompts), width, decoder.num_channels)
     rows = np.full(shape, decoder.pad_token_id, np.int32)
     dictated = np.full((len(prompts), config.longest_delay + 1, shape[2]), decoder.pad_token_id, np.int32)
@@ -125,6 +127,11 @@ def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
         dictated[number, :-1] = sequence[len(prompt) + 1 :]
     frames = np.array([len(prompt) for prompt in prompts], np.int32)
     return Prompts(rows, dictated, frames, width - 1 - frames)
+
+
+def doubled(least: int, size: int) -> int:
+    """The first doubling of `size` that holds so many."""
+    return size << max(-(-least // size) - 1, 0).bit_length()
 
 
 def row_keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:

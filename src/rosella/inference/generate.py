@@ -20,12 +20,20 @@ from flax import nnx
 
 from rosella import delay
 from rosella.errors import UserError
-from rosella.inference.decoding import Decoding, Request, State, lay_out, program, row_keys
+from rosella.inference.decoding import (
+    SLOTS,
+    TEXTS,
+    Decoding,
+    Request,
+    State,
+    doubled,
+    lay_out,
+    program,
+    row_keys,
+)
 from rosella.inference.sampling import Filters, Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import DecodingWeights, Dia
-
-TEXT_STEP, FRAME_STEP = 64, 128  # shapes are rounded up to these, so that few are compiled
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,9 @@ class Running:
         sampling: Sampling = Sampling(),
         seeds: Sequence[int] | np.ndarray | None = None,
         weights: DecodingWeights | None = None,
+        roomy: bool = False,
     ) -> None:
+        """`roomy` has the steps of every text and prompt taken by one program, with a cache of all that the model holds."""
         config, rows = model.config, len(lengths)
         if prompts is None:
             prompts = [np.zeros((0, config.decoder.num_channels), np.int32)] * rows
@@ -79,15 +89,30 @@ class Running:
         self._limits = np.broadcast_to(np.asarray(max_frames, np.int32), rows)
         _check_room(config, text_ids.shape[1], self._limits, prompts)
         keys = row_keys(range(rows) if seeds is None else seeds)
-        self._request = Request(lay_out(prompts, config), jnp.asarray(self._limits), keys, sampling.numbers)
-        self._steps = _round_up(int(self._limits.max()) + config.longest_delay, FRAME_STEP)
-        texts = _pad_text(text_ids), jnp.asarray(lengths, jnp.int32)
+        request = Request(lay_out(prompts, config), jnp.asarray(self._limits), keys, sampling.numbers)
+        self._steps = int(self._limits.max()) + config.longest_delay
+        most = config.encoder.max_position_embeddings
+        texts = _pad_text(text_ids, most), jnp.asarray(lengths, jnp.int32)
         self._graph, self._params = nnx.split(model)
         self._weights = prepared(model) if weights is None else weights
         begin, self._advance = _programs()
+        slots = doubled(request.prompts.rows.shape[1] + self._steps, SLOTS)
+        if roomy:  # prompts are rounded up by at most half of what there is
+            slots = doubled(3 * config.decoder.max_position_embeddings // 2, SLOTS)
         self._state, self._written = begin(
-            self._graph, self._params, self._weights, *texts, self._request, self._filters, self._steps
+            self._graph,
+            self._params,
+            self._weights,
+            *texts,
+            request,
+            self._filters,
+            slots,
+            most if roomy else 0,
         )
+        read = request.prompts._replace(
+            rows=request.prompts.rows[:, :0]
+        )  # prompts of another width, the same program
+        self._request = request._replace(prompts=read)
         self.finished = False
 
     def advance(self, steps: int | None = None) -> None:
@@ -133,7 +158,7 @@ def _preparation() -> Any:
 
 @cache
 def _programs() -> tuple[Any, Any]:
-    begin = program(_begin, static_argnames=("graph", "filters", "steps"))
+    begin = program(_begin, static_argnames=("graph", "filters", "slots", "text_slots"))
     advance = program(_advance, static_argnames=("graph", "filters"), donate_argnames=("state", "written"))
     return begin, advance
 
@@ -146,11 +171,13 @@ def _begin(
     lengths: jax.Array,
     request: Request,
     filters: Filters,
-    steps: int,
+    slots: int,
+    text_slots: int,
 ) -> tuple[State, jax.Array]:
-    """The state before the first step, and room for the sequence rows that are to be written [steps, B, C]."""
-    state = Decoding(nnx.merge(graph, params), weights, filters).begin(text_ids, lengths, request, steps)
-    return state, jnp.zeros((steps, *state.tokens.shape), jnp.int32)
+    """The state before the first step, and room for the sequence rows that are to be written [slots, B, C]."""
+    decoding = Decoding(nnx.merge(graph, params), weights, filters)
+    state = decoding.begin(text_ids, lengths, request, slots, text_slots)
+    return state, jnp.zeros((slots, *state.tokens.shape), jnp.int32)
 
 
 def _advance(
@@ -187,8 +214,9 @@ def _codes(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np.n
     return codes[len(prompt) :].astype(np.uint16)
 
 
-def _pad_text(text_ids: np.ndarray) -> np.ndarray:
-    return np.pad(text_ids, ((0, 0), (0, _round_up(text_ids.shape[1], TEXT_STEP) - text_ids.shape[1])))
+def _pad_text(text_ids: np.ndarray, most: int) -> np.ndarray:
+    wide = min(doubled(text_ids.shape[1], TEXTS), most)
+    return np.pad(text_ids, ((0, 0), (0, wide - text_ids.shape[1])))
 
 
 def _check_room(
@@ -205,7 +233,3 @@ def _check_room(
                 f"{limit} frames were asked for and the model has room for 1 to {config.room(frames)} after "
                 f"{frames} of prompt; ask for fewer, or shorten the prompt."
             )
-
-
-def _round_up(number: int, step: int) -> int:
-    return -(-number // step) * step

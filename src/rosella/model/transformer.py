@@ -90,6 +90,7 @@ class Cache(NamedTuple):
     text_keys: tuple[jax.Array, ...]  # per layer [T, K, S, H], computed once
     text_values: tuple[jax.Array, ...]
     text_bias: jax.Array
+    text_known: jax.Array  # int32, beyond which no row sees a key of its text
     silence: tuple[jax.Array, ...] | None  # per layer [1, 1, D]
     start: jax.Array  # int32 [B]
     filled: jax.Array  # int32, the slots written so far
@@ -182,12 +183,13 @@ class DecoderLayers(nnx.Module):
         past: tuple[jax.Array, jax.Array, jax.Array] | None,
         text: Pair,
         text_mask: Mask,
+        text_known: jax.Array | None = None,
         silence: jax.Array | None = None,
     ) -> tuple[jax.Array, Pair]:
         """One layer over new steps; `past` (keys, values, slot) or None, `text` its keys and values.
 
-        Rows beyond those of `text` read `silence` [1, 1, D]. Returns the states and the keys and values that this layer
-        now knows.
+        Only `text_known` keys of a text are seen. Rows beyond those of `text` read `silence` [1, 1, D].
+        Returns the states and the keys and values that this layer now knows.
         """
         queries, keys, values = self.self_attention.project(self.self_norm(x_BTD))
         queries, keys, known = rotate(queries, angles), rotate(keys, angles), None
@@ -199,7 +201,7 @@ class DecoderLayers(nnx.Module):
             )
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, mask, known)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD[: len(text[0])]))
-        read = self.cross_attention.output(queries, text[0], text[1], text_mask)
+        read = self.cross_attention.output(queries, text[0], text[1], text_mask, text_known)
         if silence is not None:
             rest = len(x_BTD) - len(read), *read.shape[1:]
             read = jnp.concatenate([read, jnp.broadcast_to(silence, rest)])
@@ -309,18 +311,29 @@ class Dia(nnx.Module):
                 layer.turn()
         return DecodingWeights(layers, logits[...].astype(self.dtype))
 
-    def start(self, text: Text, start: jax.Array, slots: int, weights: DecodingWeights) -> Cache:
+    def start(
+        self,
+        text: Text,
+        start: jax.Array,
+        slots: int,
+        weights: DecodingWeights,
+        text_slots: int = 0,
+    ) -> Cache:
         """An empty cache of `slots` steps; row b is padded on the left by start[b] of them.
 
-        Rows beyond those of `text` are given a text of zeros.
+        Rows beyond those of `text` are given a text of zeros. Keys of texts are padded to `text_slots`.
         """
-        settings = self.config.decoder
+        settings, known = self.config.decoder, text.states.shape[1]
         shape = (len(start), settings.num_key_value_heads, slots, settings.head_dim)
         empty = tuple(jnp.zeros(shape, self.dtype) for _ in weights.layers)
-        known = (layer.cross_attention.keys_values(text.states) for layer in weights.layers)
-        keys, values = zip(*known, strict=True)
+        free = (0, max(text_slots - known, 0))  # a text may have a key of its padding besides
+        read = (layer.cross_attention.keys_values(text.states) for layer in weights.layers)
+        padded = (tuple(jnp.pad(each, ((0, 0), (0, 0), free, (0, 0))) for each in pair) for pair in read)
+        keys, values = zip(*padded, strict=True)
+        bias = jnp.broadcast_to(text.bias, (*text.bias.shape[:3], known))
+        bias = jnp.pad(bias, ((0, 0), (0, 0), (0, 0), free), constant_values=HIDDEN)
         silence = self._silence(weights) if len(start) > len(text.states) else None
-        return Cache(empty, empty, keys, values, text.bias, silence, start, jnp.int32(0))
+        return Cache(empty, empty, keys, values, bias, jnp.int32(known), silence, start, jnp.int32(0))
 
     def _silence(self, weights: DecodingWeights) -> tuple[jax.Array, ...]:
         """What each layer's cross-attention [1, 1, D] reads of a text of zeros, whatever it is asked and however long.
@@ -344,7 +357,9 @@ class Dia(nnx.Module):
         silence = cache.silence or (None,) * len(weights.layers)
         for layer, keys, values, *text, silent in zip(weights.layers, *cache[:4], silence, strict=True):
             past = keys, values, cache.filled
-            states, pair = layer(states, angles, mask, past, (text[0], text[1]), text_mask, silent)
+            states, pair = layer(
+                states, angles, mask, past, (text[0], text[1]), text_mask, cache.text_known, silent
+            )
             known.append(pair)
         keys, values = zip(*known, strict=True)
         cache = cache._replace(keys=keys, values=values, filled=cache.filled + tokens.shape[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,9 @@ import numpy as np
 
 from rosella import devices, dialogue
 from rosella.codec import load_codec
-from rosella.codec.streaming import StreamDecoder
 from rosella.errors import UserError
 from rosella.speak import voices
+from rosella.speak.recital import LONGEST_SECONDS, Recital
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import DecodingWeights, Dia
 
-LONGEST_SECONDS = 30.0
 MAX_BATCH = 16
-FIRST, LATER = 0.1, 0.2
-"""Seconds of the pieces that a stream comes in."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class Speaker:
         cannot take.
         """
         ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
-        prompt = self._prompt(voice)
+        prompt = None if voice is None else voices.codes(voice, self.codec)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
         sampling = self._sampling(guidance, temperature, top_k, top_p)
         speeches: list[Speech] = []
@@ -111,37 +108,34 @@ class Speaker:
         temperature: float | None = None,
         top_k: int = 50,
         top_p: float = 0.95,
-    ) -> Iterator[np.ndarray]:
-        """Speak one text in pieces float32 [samples] as they come, which joined are what `speak` makes of it (to 1e-4).
+    ) -> Recital:
+        """Speak a script of any length, which comes in pieces float32 [samples] while it is made.
 
-        The first piece takes the delay pattern, the codec's context and a tenth of a second; nothing is made unless it is
-        asked for. Arguments and errors are those of `speak`.
+        Of a text that the model can say at once, the pieces joined are what `speak` makes of it (to 1e-4). Nothing is made
+        unless it is asked for. Arguments and errors are those of `speak`; `max_seconds` limits the speech of a whole script,
+        without its pauses.
         """
-        from rosella.inference.generate import Running
-
-        ids, prompt = self._encode([text], voice), self._prompt(voice)
-        frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
-        sampling = self._sampling(guidance, temperature, top_k, top_p)
-        prompts = None if prompt is None else [prompt]
-        texts = dialogue.pad_batch(ids)
-        return self._pieces(
-            Running(self.model, *texts, frames, prompts, sampling, [seed], weights=self._weights)
+        return Recital(
+            self, text, voice, seed, max_seconds, self._sampling(guidance, temperature, top_k, top_p)
         )
 
-    def _pieces(self, running: Running) -> Iterator[np.ndarray]:
-        decoder, known = StreamDecoder(self.codec), 0
-        first, later = (max(1, round(seconds * self.codec.frame_rate)) for seconds in (FIRST, LATER))
-        steps = self.config.longest_delay + self.codec.context + first
-        while not running.finished:
-            running.advance(steps)
-            codes, steps = running.so_far().codes[0], later
-            piece = decoder.push(codes[known:])
-            known = len(codes)
-            if len(piece):
-                yield piece
-        rest = decoder.finish()
-        if len(rest):
-            yield rest
+    def begin(
+        self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
+    ) -> Running:
+        """The generation of one text, byte ids int32 [bytes], of which no step has been taken."""
+        from rosella.inference.generate import Running
+
+        prompts = None if prompt is None else [prompt]
+        return Running(
+            self.model,
+            *dialogue.pad_batch([ids]),
+            frames,
+            prompts,
+            sampling,
+            [seed],
+            weights=self._weights,
+            roomy=True,
+        )
 
     @cached_property
     def _weights(self) -> DecodingWeights:
@@ -201,10 +195,6 @@ class Speaker:
             return [dialogue.encode(each, limit) for each in tagged]
         before = voices.transcript(voice)
         return [voices.encode_after(before, each, limit) for each in tagged]
-
-    def _prompt(self, voice: voices.Voices | None) -> np.ndarray | None:
-        """The codes of the clips, uint16 [frames, codebooks]."""
-        return None if voice is None else voices.codes(voice, self.codec)
 
     def _frames(self, max_seconds: float | None, prompt_frames: int) -> int:
         rate = self.codec.frame_rate

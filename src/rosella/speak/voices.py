@@ -269,7 +269,7 @@ def bytes_after(before: str, limit: int) -> int:
 
 def encode_after(before: str, text: str, limit: int) -> np.ndarray:
     """Byte ids int32 [bytes] of a transcript and the text that follows it; UserError says which of them is too long."""
-    free, ids = bytes_after(before, limit), dialogue.encode(_continued(before, text))
+    free, ids = bytes_after(before, limit), dialogue.encode(continued(before, text))
     if len(ids) > limit:
         raise UserError(
             f"The text has {free + len(ids) - limit} bytes, and after the transcript of the voice the model reads at "
@@ -312,6 +312,6 @@ def _said_by(text: str, tag: str) -> str:
     return text.replace(tags[0], tag)
 
 
-def _continued(before: str, text: str) -> str:
+def continued(before: str, text: str) -> str:
     """Both as one text, with a tag at each change of speaker only, as in the utterances trained on."""
     return f"{before} {text.lstrip().removeprefix(dialogue.speaker_tags(before)[-1]).lstrip()}"

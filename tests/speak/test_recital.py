@@ -1,0 +1,185 @@
+"""Scripts of any length: what each piece goes on from, exact pauses, times, limits. A fake model says a frame a byte."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rosella import dialogue
+from rosella.errors import UserError
+from rosella.inference.sampling import Sampling
+from rosella.speak import Voice
+from rosella.speak.recital import OTHER, Recital
+
+RATE, HOP, BOOKS, DELAY = 50.0, 4, 3, 2
+
+
+class Codec:
+    """Every frame is four samples that spell its first code."""
+
+    sample_rate, frame_rate, hop, num_codebooks, codebook_size, fingerprint = (
+        200,
+        RATE,
+        HOP,
+        BOOKS,
+        999,
+        "tiny",
+    )
+    context = 2
+
+    def encode(self, waveforms):
+        return [np.full((len(wave) // HOP, BOOKS), 5, np.uint16) for wave in waveforms]
+
+    def decode(self, codes):
+        return [np.repeat(each[:, 0].astype(np.float32), HOP) for each in codes]
+
+
+class Running:
+    """Says `made` codes, a few steps at a time."""
+
+    def __init__(self, made, stopped):
+        self.made, self.stopped, self.known, self.finished = made, stopped, -DELAY, False
+
+    def advance(self, steps):
+        self.known += steps
+        self.finished = self.known >= len(self.made)
+
+    def so_far(self):
+        return SimpleNamespace(codes=[self.made[: self.known]], stopped=[self.stopped])
+
+
+class Speaker:
+    """Frame n of the k-th piece is 100 k + n % 100; remembers what it was asked."""
+
+    def __init__(self, frames=600, read=120, stops=True):
+        self.codec, self.asked, self.stops = Codec(), [], stops
+        self.config = SimpleNamespace(
+            encoder=SimpleNamespace(max_position_embeddings=read),
+            longest_delay=DELAY,
+            room=lambda before=0: frames - before,
+        )
+
+    def begin(self, ids, prompt, frames, seed, sampling):
+        before = np.zeros((0, BOOKS), np.uint16) if prompt is None else prompt
+        self.asked.append((dialogue.decode(ids), before[:, 0].tolist(), frames, seed))
+        count = min(frames, 30)
+        made = (100 * len(self.asked) + np.arange(count) % 100).astype(np.uint16)
+        return Running(np.repeat(made[:, None], BOOKS, 1), self.stops)
+
+
+def recite(text, speaker=None, voice=None, max_seconds=None, seed=7):
+    speaker = speaker or Speaker()
+    recital = Recital(speaker, text, voice, seed, max_seconds, Sampling())
+    return recital, list(recital), speaker
+
+
+def test_a_short_text_is_said_at_once():
+    recital, pieces, speaker = recite("[S1] Een. [S2] Twee.")
+    assert speaker.asked == [("[S1] Een. [S2] Twee.", [], 600, 7)]
+    np.testing.assert_array_equal(np.concatenate(pieces), np.repeat(100.0 + np.arange(30), HOP))
+    assert [len(piece) for piece in pieces[:3]] == [5 * HOP, 10 * HOP, 10 * HOP]
+    assert recital.stopped
+
+
+def test_each_piece_goes_on_from_the_first_of_its_speakers_and_the_last():
+    turns = [
+        f"[S{1 + n % 2}] Zin nummer {'een twee drie vier vijf zes'.split()[n]} is dit." for n in range(6)
+    ]
+    _, _, speaker = recite(" ".join(turns), Speaker(read=120))
+    texts = [text for text, *_ in speaker.asked]
+    assert texts[0] == " ".join(turns[:2])
+    assert texts[1] == " ".join(turns[:4])
+    assert texts[2] == " ".join(turns[:2]) + " " + " ".join(turns[4:]), "both do not fit: the first stays"
+    assert [before[::30] for _, before, *_ in speaker.asked] == [[], [100], [100]]
+    assert [seed for *_, seed in speaker.asked] == [7, 8, 9]
+
+
+def test_what_fits_is_gone_on_from():
+    turns = " ".join(f"[S1] Dit is de zin van nummer {n} en niets meer dan dat." for n in "abcd")
+    _, _, speaker = recite(turns, Speaker(read=1000, frames=460))
+    assert [before[::30] for _, before, *_ in speaker.asked] == [[], [100], [100, 200], [100, 300]]
+    assert speaker.asked[2][0].count("[S1]") == 1, "one speaker has one tag"
+
+
+def test_clips_stay_and_stand_for_the_first_pieces():
+    turns = " ".join(f"[S1] Dit is de zin van nummer {n} en niets meer dan dat." for n in "abcd")
+    voice = Voice(np.ones(40, np.float32), 200, "[S1] Hoi.")
+    _, _, speaker = recite(turns, Speaker(read=1000, frames=460), voice)
+    assert all(before[:10] == [5] * 10 for _, before, *_ in speaker.asked)
+    assert [before[10::30] for _, before, *_ in speaker.asked] == [[], [100], [200], [300]]
+    assert all(text.startswith("[S1] Hoi. ") for text, *_ in speaker.asked)
+
+
+def test_pauses_are_exact_and_times_follow():
+    recital, pieces, _ = recite("[pause:1s] [S1] Een. [pause:500ms] Twee. [S2] Drie! [pause:0.25s]")
+    wave = np.concatenate(pieces)
+    said = 30 * HOP
+    assert len(wave) == 200 + said + 100 + said + 50
+    assert not wave[:200].any()
+    assert wave[200:][:said].all()
+    assert not wave[200 + said :][:100].any()
+    assert not wave[-50:].any()
+    times = [(round(cue.start_s, 3), round(cue.end_s, 3), cue.speaker, cue.text) for cue in recital.cues]
+    assert times == [(1.0, 1.6, "S1", "Een."), (2.1, 2.4, "S1", "Twee."), (2.4, 2.7, "S2", "Drie!")]
+
+
+def test_the_limit_is_that_of_all_pieces_together():
+    recital, pieces, speaker = recite("[S1] Een. [pause:500ms] Twee. [pause:1s] Drie.", max_seconds=0.9)
+    assert [frames for _, _, frames, _ in speaker.asked] == [45, 15]
+    assert sum(map(len, pieces)) == 45 * HOP + 300
+    assert not recital.stopped
+
+
+def test_who_does_not_end_is_told_of():
+    assert not recite("[S1] Een.", Speaker(stops=False))[0].stopped
+
+
+def test_a_piece_that_ends_at_once_is_said_again():
+    """With other seeds, and at last without what came before it."""
+
+    class Mute(Speaker):
+        def begin(self, ids, prompt, frames, seed, sampling):
+            made = super().begin(ids, prompt, frames, seed, sampling)
+            return made if len(self.asked) in (1, 4) else Running(made.made[:0], True)
+
+    recital, pieces, speaker = recite("[S1] Een. [pause:1s] Twee.", Mute())
+    assert [(text, len(before), seed) for text, before, _, seed in speaker.asked] == [
+        ("[S1] Een.", 0, 7),
+        ("[S1] Een. Twee.", 30, 8),
+        ("[S1] Een. Twee.", 30, 8 + OTHER),
+        ("[S1] Twee.", 0, 8 + 2 * OTHER),
+    ]
+    assert len(np.concatenate(pieces)) == 60 * HOP + 200
+    assert recital.stopped
+    silent, pieces, speaker = recite("[S1] Een.", Silent())
+    assert not pieces
+    assert not silent.stopped
+    assert not silent.cues
+
+
+class Silent(Speaker):
+    def begin(self, *arguments):
+        return Running(super().begin(*arguments).made[:0], True)
+
+
+def test_nothing_is_made_before_it_is_asked_for():
+    speaker = Speaker()
+    pieces = iter(Recital(speaker, "[S1] Een. [pause:1s] Twee.", None, 0, None, Sampling()))
+    assert not speaker.asked
+    next(pieces)
+    assert len(speaker.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "part"),
+    [
+        ("[S1] Ja.", {"max_seconds": 0}, "max-seconds is 0"),
+        ("[S1] Ja.", {"voice": Voice(np.ones(2400, np.float32), 200, "[S1] Hoi.")}, "holds 12.0 s"),
+        ("[S1] " + "a" * 300, {}, "put spaces into it"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_at_once(text, settings, part):
+    with pytest.raises(UserError, match=part):
+        Recital(Speaker(), text, settings.get("voice"), 0, settings.get("max_seconds"), Sampling())
