@@ -154,7 +154,7 @@ def test_rows_without_a_text_are_those_of_zeros_of_any_length(config):
     @jax.jit
     def both(ids, lengths, tokens):
         weights, rows = dia.decoding_weights(), len(ids)
-        cache = dia.start(dia.encode(ids, lengths), jnp.zeros(2 * rows, jnp.int32), tokens.shape[1], weights)
+        cache = dia.start(dia.encode(ids, lengths), 2 * rows, tokens.shape[1], weights)
         assert len(cache.text_keys[0]) == rows
         made, _ = dia.step(jnp.concatenate([tokens, tokens]), cache, weights)
         zeros = dia(0 * ids, lengths, tokens)

@@ -3,8 +3,7 @@
 Axes: B rows, S text bytes, R sequence rows of the prefill, C codebooks, V ids. A frame is counted from
 the start of a row's prompt; step t of the sequence holds, for codebook c, frame t - 1 - delay[c].
 
-Prompts of different lengths are aligned at their right end, so that every row predicts in the same step; what
-lies left of a shorter prompt is padding that nobody sees, and a row's own positions start at 0.
+Every row is at a step of its own, behind a prompt of its own length.
 """
 
 from __future__ import annotations
@@ -26,12 +25,11 @@ TEXTS, PROMPTS, SLOTS = 64, 64, 128
 
 
 class Prompts(NamedTuple):
-    """What a generation goes on from, as sequences that are aligned at their right end."""
+    """What a generation goes on from, as sequences that are padded at their end."""
 
     rows: np.ndarray  # int32 [B, R, C], each row's begin and delayed prompt
     dictated: np.ndarray  # int32 [B, steps, C], what a prompt's delay fixes in the first steps, else padding
     frames: np.ndarray  # int32 [B], frames of the prompt
-    start: np.ndarray  # int32 [B], rows of padding before the prompt
 
 
 class Request(NamedTuple):
@@ -46,7 +44,7 @@ class Request(NamedTuple):
 class State(NamedTuple):
     """What one step hands to the next."""
 
-    step: jax.Array  # int32, generated so far
+    step: jax.Array  # int32 [B], generated so far
     tokens: jax.Array  # int32 [B, C], the last row of the sequence
     ends: jax.Array  # int32 [B], the frame in which a row ends
     stopped: jax.Array  # bool [B], the row chose that end itself
@@ -76,18 +74,20 @@ class Decoding:
     ) -> State:
         """The state before the first step, for padded texts [B, S]; prompts and all steps fill at most `slots`."""
         text, prompts = self._model.encode(text_ids, lengths), request.prompts
-        rows, start = self._doubled(prompts.rows), self._doubled(prompts.start)
-        cache = self._model.start(text, start, slots, self._weights, text_slots)
+        rows, frames = self._doubled(prompts.rows), self._doubled(prompts.frames)
+        cache = self._model.start(text, len(rows), slots, self._weights, text_slots)
         if rows.shape[1] > 1:
             _, cache = self._model.step(rows[:, :-1], cache, self._weights)
-        ends = jnp.asarray(prompts.frames + request.limits)
-        tokens = jnp.asarray(prompts.rows[:, -1])
-        return State(jnp.int32(0), tokens, ends, jnp.zeros(len(ends), bool), cache)
+        cache = cache._replace(filled=frames)  # what lies behind a shorter prompt is written over
+        count, last = len(prompts.frames), jnp.asarray(prompts.frames)[:, None, None]
+        tokens = jnp.take_along_axis(jnp.asarray(prompts.rows), last, 1)[:, 0]
+        none = jnp.zeros(count, jnp.int32)
+        return State(none, tokens, prompts.frames + request.limits, none.astype(bool), cache)
 
     def step(self, request: Request, state: State) -> State:
         """The next row of every sequence."""
         states, cache = self._model.step(self._doubled(state.tokens)[:, None], state.cache, self._weights)
-        keys = jax.vmap(jax.random.fold_in, (0, None))(request.keys, state.step)
+        keys = jax.vmap(jax.random.fold_in)(request.keys, state.step)
         eos, logits = self._model.config.decoder.eos_token_id, self._model.logits(states, self._weights)
         chosen = choose(logits[:, 0], keys, request.numbers, self._filters, eos)
         return self._advanced(request.prompts, state._replace(cache=cache), chosen)
@@ -105,7 +105,7 @@ class Decoding:
         tokens = jnp.where(frames == ends[:, None], decoder.eos_token_id, chosen)
         tokens = jnp.where(frames > ends[:, None], decoder.pad_token_id, tokens)
         at = jnp.minimum(state.step, prompts.dictated.shape[1] - 1)
-        dictated = jax.lax.dynamic_index_in_dim(prompts.dictated, at, 1, keepdims=False)
+        dictated = jnp.take_along_axis(jnp.asarray(prompts.dictated), at[:, None, None], 1)[:, 0]
         tokens = jnp.where(dictated == decoder.pad_token_id, tokens, dictated)
         return State(state.step + 1, tokens, ends, state.stopped | ended, state.cache)
 
@@ -123,10 +123,10 @@ def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
     dictated = np.full((len(prompts), config.longest_delay + 1, shape[2]), decoder.pad_token_id, np.int32)
     for number, prompt in enumerate(prompts):
         sequence = config.delayed(prompt, end=False)
-        rows[number, width - len(prompt) - 1 :] = sequence[: len(prompt) + 1]
+        rows[number, : len(prompt) + 1] = sequence[: len(prompt) + 1]
         dictated[number, :-1] = sequence[len(prompt) + 1 :]
     frames = np.array([len(prompt) for prompt in prompts], np.int32)
-    return Prompts(rows, dictated, frames, width - 1 - frames)
+    return Prompts(rows, dictated, frames)
 
 
 def doubled(least: int, size: int) -> int:

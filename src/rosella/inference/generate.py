@@ -113,27 +113,23 @@ class Running:
             rows=request.prompts.rows[:, :0]
         )  # prompts of another width, the same program
         self._request = request._replace(prompts=read)
-        self.finished = False
+        self.step, self.finished = 0, False
 
     def advance(self, steps: int | None = None) -> None:
         """Take so many steps more, or all that are left."""
         until = self._steps if steps is None else self.step + steps
-        self._state, self._written, left = self._advance(
+        self._state, self._written, taken, left = self._advance(
             self._graph,
             self._params,
             self._weights,
             self._request,
             self._state,
             self._written,
+            jnp.int32(self.step),
             jnp.int32(until),
             self._filters,
         )
-        self.finished = not bool(left)
-
-    @property
-    def step(self) -> int:
-        """Steps taken."""
-        return int(self._state.step)
+        self.step, self.finished = int(taken), not bool(left)
 
     def so_far(self) -> Generation:
         """The frames of which every codebook is known."""
@@ -187,24 +183,26 @@ def _advance(
     request: Request,
     state: State,
     written: jax.Array,
+    taken: jax.Array,
     until: jax.Array,
     filters: Filters,
-) -> tuple[State, jax.Array, jax.Array]:
-    """All steps up to `until`, or to the end: the state after them, the rows written, and whether any are left."""
+) -> tuple[State, jax.Array, jax.Array, jax.Array]:
+    """Steps from number `taken` to `until`, or to the end: state, rows written, number, and whether any are left."""
     decoding = Decoding(nnx.merge(graph, params), weights, filters)
 
-    def unfinished(carried: tuple[State, jax.Array]) -> jax.Array:
+    def unfinished(carried: tuple[State, jax.Array, jax.Array]) -> jax.Array:
         return jnp.any(decoding.unfinished(request, carried[0]))
 
-    def goes_on(carried: tuple[State, jax.Array]) -> jax.Array:
-        return unfinished(carried) & (carried[0].step < until)
+    def goes_on(carried: tuple[State, jax.Array, jax.Array]) -> jax.Array:
+        return unfinished(carried) & (carried[2] < until)
 
-    def step(carried: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
-        before, written = carried
+    def step(carried: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
+        before, written, number = carried
         after = decoding.step(request, before)
-        return after, jax.lax.dynamic_update_index_in_dim(written, after.tokens, before.step, 0)
+        written = jax.lax.dynamic_update_index_in_dim(written, after.tokens, number, 0)
+        return after, written, number + 1
 
-    carried = jax.lax.while_loop(goes_on, step, (state, written))
+    carried = jax.lax.while_loop(goes_on, step, (state, written, taken))
     return *carried, unfinished(carried)
 
 

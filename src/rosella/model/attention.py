@@ -197,6 +197,12 @@ def _attend_known(
     return jax.lax.switch(enough, branches, q_BNTH, k_BKSH, v_BKSH, bias)
 
 
+def put(known_BKMH: jax.Array, new_BKTH: jax.Array, slots: jax.Array) -> jax.Array:
+    """New keys or values in a cache, those of row b from slots[b] on."""
+    at = partial(jax.lax.dynamic_update_slice_in_dim, axis=1)
+    return jax.vmap(at)(known_BKMH, new_BKTH.astype(known_BKMH.dtype), slots)
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _attend(
     dtype: jnp.dtype, pieces: bool, q_BKGTH: jax.Array, k_BKSH: jax.Array, v_BKSH: jax.Array, bias: jax.Array

@@ -23,6 +23,7 @@ from rosella.model.attention import (
     Attention,
     Weight,
     linear,
+    put,
     rotary,
     rotate,
     turn,
@@ -80,7 +81,7 @@ class DecodingWeights(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """What decoding keeps. Slot j of row b holds step j - start[b]; slots before start[b] are padding.
+    """What decoding keeps. Slot j of a row holds its step j; a row may be at another step than its companions.
 
     Rows beyond the T that have a text are those of a text of zeros, whose cross-attention gives the same whatever they ask.
     """
@@ -92,8 +93,9 @@ class Cache(NamedTuple):
     text_bias: jax.Array
     text_known: jax.Array  # int32, beyond which no row sees a key of its text
     silence: tuple[jax.Array, ...] | None  # per layer [1, 1, D]
-    start: jax.Array  # int32 [B]
-    filled: jax.Array  # int32, the slots written so far
+    filled: (
+        jax.Array
+    )  # int32 [B], the slots of a row that hold steps, the first; what others hold is not read
 
 
 class Norm(nnx.Module):
@@ -186,7 +188,7 @@ class DecoderLayers(nnx.Module):
         text_known: jax.Array | None = None,
         silence: jax.Array | None = None,
     ) -> tuple[jax.Array, Pair]:
-        """One layer over new steps; `past` (keys, values, slot) or None, `text` its keys and values.
+        """One layer over new steps; `past` (keys, values, slots filled [B]) or None, `text` its keys and values.
 
         Only `text_known` keys of a text are seen. Rows beyond those of `text` read `silence` [1, 1, D].
         Returns the states and the keys and values that this layer now knows.
@@ -194,11 +196,8 @@ class DecoderLayers(nnx.Module):
         queries, keys, values = self.self_attention.project(self.self_norm(x_BTD))
         queries, keys, known = rotate(queries, angles), rotate(keys, angles), None
         if past is not None:
-            known = past[2] + x_BTD.shape[1]
-            keys = jax.lax.dynamic_update_slice_in_dim(past[0], keys.astype(past[0].dtype), past[2], axis=2)
-            values = jax.lax.dynamic_update_slice_in_dim(
-                past[1], values.astype(past[1].dtype), past[2], axis=2
-            )
+            known = jnp.max(past[2]) + x_BTD.shape[1]
+            keys, values = put(past[0], keys, past[2]), put(past[1], values, past[2])
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, mask, known)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD[: len(text[0])]))
         read = self.cross_attention.output(queries, text[0], text[1], text_mask, text_known)
@@ -312,19 +311,14 @@ class Dia(nnx.Module):
         return DecodingWeights(layers, logits[...].astype(self.dtype))
 
     def start(
-        self,
-        text: Text,
-        start: jax.Array,
-        slots: int,
-        weights: DecodingWeights,
-        text_slots: int = 0,
+        self, text: Text, rows: int, slots: int, weights: DecodingWeights, text_slots: int = 0
     ) -> Cache:
-        """An empty cache of `slots` steps; row b is padded on the left by start[b] of them.
+        """An empty cache of `rows` of `slots` steps; those beyond the rows of `text` are given a text of zeros.
 
-        Rows beyond those of `text` are given a text of zeros. Keys of texts are padded to `text_slots`.
+        Keys of texts are padded to `text_slots`.
         """
         settings, known = self.config.decoder, text.states.shape[1]
-        shape = (len(start), settings.num_key_value_heads, slots, settings.head_dim)
+        shape = (rows, settings.num_key_value_heads, slots, settings.head_dim)
         empty = tuple(jnp.zeros(shape, self.dtype) for _ in weights.layers)
         free = (0, max(text_slots - known, 0))  # a text may have a key of its padding besides
         read = (layer.cross_attention.keys_values(text.states) for layer in weights.layers)
@@ -332,8 +326,9 @@ class Dia(nnx.Module):
         keys, values = zip(*padded, strict=True)
         bias = jnp.broadcast_to(text.bias, (*text.bias.shape[:3], known))
         bias = jnp.pad(bias, ((0, 0), (0, 0), (0, 0), free), constant_values=HIDDEN)
-        silence = self._silence(weights) if len(start) > len(text.states) else None
-        return Cache(empty, empty, keys, values, bias, jnp.int32(known), silence, start, jnp.int32(0))
+        silence = self._silence(weights) if rows > len(text.states) else None
+        filled = jnp.zeros(rows, jnp.int32)
+        return Cache(empty, empty, keys, values, bias, jnp.int32(known), silence, filled)
 
     def _silence(self, weights: DecodingWeights) -> tuple[jax.Array, ...]:
         """What each layer's cross-attention [1, 1, D] reads of a text of zeros, whatever it is asked and however long.
@@ -348,11 +343,11 @@ class Dia(nnx.Module):
 
     def step(self, tokens: jax.Array, cache: Cache, weights: DecodingWeights) -> tuple[jax.Array, Cache]:
         """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them."""
-        slots = cache.filled + jnp.arange(tokens.shape[1])
+        slots = cache.filled[:, None] + jnp.arange(tokens.shape[1])
         every = jnp.arange(cache.keys[0].shape[2])
-        visible = (every >= cache.start[:, None, None]) & (every <= slots[:, None])
+        visible = every <= slots[:, :, None]
         mask, text_mask = Mask(bias=jnp.where(visible, 0.0, HIDDEN)[:, None]), Mask(bias=cache.text_bias)
-        angles = self._angles(self.config.decoder, slots - cache.start[:, None])
+        angles = self._angles(self.config.decoder, slots)
         states, known = self._embed(tokens), list[Pair]()
         silence = cache.silence or (None,) * len(weights.layers)
         for layer, keys, values, *text, silent in zip(weights.layers, *cache[:4], silence, strict=True):

@@ -69,7 +69,7 @@ def _teacher_forced(
     decoding = model.decoding_weights()
     recorded: Any = tuple(_Recorded(layer, states) for layer in decoding.layers)
     decoding = decoding._replace(layers=recorded)
-    cache = model.start(encoded, jnp.zeros(len(tokens), jnp.int32), tokens.shape[1], decoding)
+    cache = model.start(encoded, len(tokens), tokens.shape[1], decoding)
     model.step(tokens, cache, decoding)
     return encoded.states, states, model.logits(model.decode(tokens, encoded))
 

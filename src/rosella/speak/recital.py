@@ -132,10 +132,8 @@ class Recital:
     def _begin(self, piece: Piece, before: Said, seed: int) -> Running:
         speaker = self._speaker
         limit = speaker.config.encoder.max_position_embeddings
-        if before:
-            ids = voices.encode_after(before.text, piece.text, limit)
-        else:
-            ids = dialogue.encode(piece.text, limit)
+        alone = dialogue.encode(piece.text, limit)
+        ids = voices.encode_after(before.text, piece.text, limit) if before else alone
         room = voices.room_after(len(before.codes), speaker.config, self._rate)
         frames = min(room, math.ceil(LONGEST_SECONDS * self._rate), self._left or room)
         return speaker.begin(ids, before.codes if before else None, frames, seed, self._sampling)
