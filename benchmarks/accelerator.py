@@ -132,7 +132,7 @@ def speak(name: str, rows: str, guided: str) -> str:
         if not path.startswith((*skipped, "decoder/layers/cross_attention/value"))
     )
     decoder, branches = config.decoder, 2 if guided == "guided" else 1
-    slots = doubled(1 + frames + config.longest_delay, SLOTS)
+    slots = doubled(frames + config.longest_delay, SLOTS)
     own = slots * decoder.num_key_value_heads * decoder.head_dim
     cross = bytes_read * decoder.cross_num_key_value_heads * decoder.cross_head_dim
     read = 2 * (weights + branches * many * decoder.num_hidden_layers * 2 * (own + cross))

@@ -108,7 +108,7 @@ def step_bytes(name: str, rows: int, guided: bool) -> float:
         "decoder/layers/cross_attention/value",
     )
     weights = sum(size for name, size in sizes.items() if not name.startswith(skipped))
-    slots = doubled(1 + FRAMES + config.longest_delay, SLOTS)
+    slots = doubled(FRAMES + config.longest_delay, SLOTS)
     own = slots * decoder.num_key_value_heads * decoder.head_dim
     cross = BYTES * decoder.cross_num_key_value_heads * decoder.cross_head_dim
     return 4 * (weights + (1 + guided) * rows * decoder.num_hidden_layers * 2 * (own + cross))

@@ -72,7 +72,7 @@ class Decoding:
     def begin(
         self, text_ids: jax.Array, lengths: jax.Array, request: Request, slots: int, text_slots: int
     ) -> State:
-        """The state before the first step, for padded texts [B, S]; prompts and all steps fill at most `slots`."""
+        """The state before the first step, for padded texts [B, S]; a prompt with all its steps fills at most `slots`."""
         text, prompts = self._model.encode(text_ids, lengths), request.prompts
         rows, frames = self._doubled(prompts.rows), self._doubled(prompts.frames)
         cache = self._model.start(text, len(rows), slots, self._weights, text_slots)
@@ -117,7 +117,7 @@ class Decoding:
 def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
     """Prompts, codes [frames, C] a row, as the sequences that decoding begins with."""
     decoder, longest = config.decoder, max(map(len, prompts))
-    width = doubled(longest + 1, PROMPTS) if longest else 1
+    width = min(doubled(longest + 1, PROMPTS), decoder.max_position_embeddings) if longest else 1
     shape = (len(prompts), width, decoder.num_channels)
     rows = np.full(shape, decoder.pad_token_id, np.int32)
     dictated = np.full((len(prompts), config.longest_delay + 1, shape[2]), decoder.pad_token_id, np.int32)

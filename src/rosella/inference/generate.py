@@ -96,9 +96,10 @@ class Running:
         self._graph, self._params = nnx.split(model)
         self._weights = prepared(model) if weights is None else weights
         begin, self._advance = _programs()
-        slots = doubled(request.prompts.rows.shape[1] + self._steps, SLOTS)
-        if roomy:  # prompts are rounded up by at most half of what there is
-            slots = doubled(3 * config.decoder.max_position_embeddings // 2, SLOTS)
+        slots = config.decoder.max_position_embeddings
+        if not roomy:
+            taken = int(request.prompts.frames.max()) + self._steps
+            slots = doubled(max(request.prompts.rows.shape[1], taken), SLOTS)
         self._state, self._written = begin(
             self._graph,
             self._params,
