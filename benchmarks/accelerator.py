@@ -17,12 +17,17 @@ import numpy as np
 from _machine import row
 from bench_generate import read_rate
 
+from rosella import devices
+
 FRAMES_PER_BYTE = 5
 SECOND = 86  # frames
 
 
 def main() -> None:
     name = sys.argv[1] if sys.argv[1:] else "dia_1_6b"
+    if name != "mini" and not devices.cards():
+        print("accelerator: this machine has no card; try it with mini")
+        return
     for job in ("train equal", "train mixed", "speak 1 guided", "speak 1 unguided", "speak 32 guided"):
         done = subprocess.run([sys.executable, __file__, name, *job.split()], capture_output=True, text=True)
         if done.returncode:

@@ -78,6 +78,7 @@ def test_mistakes_are_one_sentence(speaker, capsys, tmp_path, monkeypatch, argum
     assert run("Hallo.", *arguments) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert not speaker.so_far, "nobody waits to be refused"
 
 
 def test_silence_is_not_written(speaker, capsys, tmp_path):

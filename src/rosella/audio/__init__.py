@@ -2,7 +2,7 @@
 
 from rosella.audio.decoding import AudioInfo, Reader, blocks, decode, is_url, open_source, probe
 from rosella.audio.signal import LOUDNESS_DBFS, PEAK, normalise_loudness, resample, speech_level
-from rosella.audio.writing import write, write_pieces
+from rosella.audio.writing import require_writable, write, write_pieces
 
 __all__ = [
     "LOUDNESS_DBFS",
@@ -15,6 +15,7 @@ __all__ = [
     "normalise_loudness",
     "open_source",
     "probe",
+    "require_writable",
     "resample",
     "speech_level",
     "write",

@@ -58,6 +58,11 @@ def _named(path: Path) -> Generator[None]:
         raise UserError(f"Cannot write {path}: {error.strerror}.") from error
 
 
+def require_writable(path: str | Path, sample_rate: int) -> None:
+    """Raises UserError for what `write` and `write_pieces` could not write, before there is anything to write."""
+    _kind(Path(path), sample_rate)
+
+
 def _kind(path: Path, sample_rate: int) -> tuple[str, str]:
     """libsndfile's names of the container and the coding."""
     kinds = {

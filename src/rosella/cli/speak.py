@@ -88,6 +88,7 @@ def _write(recital: Recital, out: Path, stream: bool) -> int:
     if stream or out == PIPE:
         written = audio.write_pieces(target, recital, recital.sample_rate)
     else:
+        audio.require_writable(out, recital.sample_rate)
         waves = list(recital)
         written = sum(map(len, waves))
         if written:

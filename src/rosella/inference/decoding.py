@@ -82,7 +82,7 @@ class Decoding:
         count, last = len(prompts.frames), jnp.asarray(prompts.frames)[:, None, None]
         tokens = jnp.take_along_axis(jnp.asarray(prompts.rows), last, 1)[:, 0]
         none = jnp.zeros(count, jnp.int32)
-        return State(none, tokens, prompts.frames + request.limits, none.astype(bool), cache)
+        return State(none, tokens, jnp.asarray(prompts.frames + request.limits), none.astype(bool), cache)
 
     def step(self, request: Request, state: State) -> State:
         """The next row of every sequence."""

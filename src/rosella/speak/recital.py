@@ -49,12 +49,9 @@ class Said(NamedTuple):
     text: str
     codes: np.ndarray
 
-    def __bool__(self) -> bool:
-        return bool(self.text)
-
     def then(self, other: Said) -> Said:
         """Both, one after the other."""
-        text = voices.continued(self.text, other.text) if self else other.text
+        text = voices.continued(self.text, other.text) if self.text else other.text
         return Said(text, np.concatenate([self.codes, other.codes]))
 
 
@@ -73,7 +70,7 @@ class Recital:
         """Raises UserError for what the speaker cannot say; see `Speaker.stream`."""
         self._speaker, self._seed, self._sampling = speaker, seed, sampling
         self._rate, self.sample_rate = speaker.codec.frame_rate, speaker.codec.sample_rate
-        self._left = math.floor(_positive(max_seconds) * self._rate) if max_seconds is not None else None
+        self._left = None if max_seconds is None else max(1, math.floor(_positive(max_seconds) * self._rate))
         nothing = np.zeros((0, speaker.codec.num_codebooks), np.uint16)
         self._clips = Said("", nothing)
         if voice is not None:
@@ -103,7 +100,7 @@ class Recital:
         """Bytes of text that the model can say at once behind the clips."""
         free = voices.room_after(len(self._clips.codes), self._speaker.config, self._rate)
         limit = self._speaker.config.encoder.max_position_embeddings
-        read = voices.bytes_after(self._clips.text, limit) if self._clips else limit
+        read = voices.bytes_after(self._clips.text, limit) if self._clips.text else limit
         return min(read, math.floor(min(free / self._rate, LONGEST_SECONDS) * SLOW))
 
     def _say(self, place: int, seed: int) -> Iterator[np.ndarray]:
@@ -133,10 +130,10 @@ class Recital:
         speaker = self._speaker
         limit = speaker.config.encoder.max_position_embeddings
         alone = dialogue.encode(piece.text, limit)
-        ids = voices.encode_after(before.text, piece.text, limit) if before else alone
+        ids = voices.encode_after(before.text, piece.text, limit) if before.text else alone
         room = voices.room_after(len(before.codes), speaker.config, self._rate)
         frames = min(room, math.ceil(LONGEST_SECONDS * self._rate), self._left or room)
-        return speaker.begin(ids, before.codes if before else None, frames, seed, self._sampling)
+        return speaker.begin(ids, before.codes if before.text else None, frames, seed, self._sampling)
 
     def _pieces(self, running: Running) -> Iterator[np.ndarray]:
         decoder, known = StreamDecoder(self._speaker.codec), 0
@@ -159,7 +156,7 @@ class Recital:
         What does not fit beside it is left out, the first pieces last.
         """
         last = list(self._said)[-1:]
-        first = [] if self._clips else self._first(piece.speakers)
+        first = [] if self._clips.text else self._first(piece.speakers)
         for chosen in (sorted({*first, *last}), first, last):
             before = self._clips
             for number in chosen:
@@ -178,7 +175,7 @@ class Recital:
 
     def _fits(self, before: Said, piece: Piece) -> bool:
         size, config = len(dialogue.encode(piece.text)), self._speaker.config
-        read = len(dialogue.encode(before.text)) if before else 0
+        read = len(dialogue.encode(before.text)) if before.text else 0
         free = config.room(len(before.codes))
         return read + size <= config.encoder.max_position_embeddings and size / SLOW * self._rate <= free
 
