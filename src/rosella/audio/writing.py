@@ -41,11 +41,10 @@ def write_pieces(target: str | Path | BinaryIO, pieces: Iterable[np.ndarray], sa
             written += len(piece)
         return written
     path, (format, subtype) = Path(target), _kind(Path(target), sample_rate)
-    with _named(path), path.open("wb+") as file:
+    with _named(path), path.open("wb+", buffering=0) as file:
         with soundfile.SoundFile(file, "w", sample_rate, 1, subtype, format=format) as sound:
             for piece in pieces:
                 sound.write(np.clip(piece, -1, 1))
-                sound.flush()
                 written += len(piece)
     return written
 
