@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 
 from corpus.fakes import taken
 from rosella import stopping
-from rosella.corpus.catalogue import settings
+from rosella.corpus.catalogue import connection, settings
 from rosella.corpus.catalogue.leases import LeaseLost
 from rosella.corpus.catalogue.removal import purge
 from rosella.corpus.catalogue.store import Catalogue, Source
@@ -141,6 +143,7 @@ def test_opening_again_keeps_what_is_there(database_url, catalogue):
 
 OPENS = """
 import sys
+from types import SimpleNamespace
 from pathlib import Path
 from rosella.corpus.catalogue.store import Catalogue
 import alembic.command
@@ -160,7 +163,24 @@ def test_processes_that_open_a_new_catalogue_together_make_it_once(tmp_path):
     for process in opening:
         process.stdin.write("\n")
         process.stdin.flush()
-    assert [process.communicate()[1] for process in opening] == [""] * 3
+    errors = [process.communicate()[1] for process in opening]
+    assert errors == [""] * 3, "\n".join(errors)
+
+
+def test_a_file_that_another_process_turns_to_a_log_is_waited_for():
+    """SQLite says at once that it is locked, whatever its timeout."""
+    asked = []
+
+    def execute(statement):
+        asked.append(statement)
+        if asked.count("PRAGMA journal_mode=WAL") in (1, 2):
+            raise sqlite3.OperationalError("database is locked")
+        if statement == "PRAGMA foreign_keys=ON":
+            raise sqlite3.OperationalError("no such pragma")
+
+    with pytest.raises(sqlite3.OperationalError, match="no such"):
+        connection._configure_sqlite(SimpleNamespace(execute=execute), None)
+    assert asked.count("PRAGMA journal_mode=WAL") == 3
 
 
 def test_a_newer_catalogue_is_refused(database_url, catalogue):

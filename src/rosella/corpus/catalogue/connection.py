@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from sqlalchemy import event, exc
 from rosella.errors import NoSpace, RosellaError, UserError
 
 UPGRADE_LOCK = 0x526F73656C6C61
+PATIENCE = 30.0
+"""Seconds to wait for another process that has the file."""
 
 
 class Unavailable(RosellaError):
@@ -58,8 +61,24 @@ def _with_driver(url: str) -> str:
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    connection.execute(f"PRAGMA busy_timeout={PATIENCE * 1000:.0f}")
+    _keep_a_log(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Write ahead; where another process turns a new file to that just now, SQLite does not wait by itself."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager
