@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -117,6 +118,28 @@ def test_a_pipe_gets_samples_and_nothing_else(speaker, capfdbinary):
     said = capfdbinary.readouterr()
     np.testing.assert_array_equal(np.frombuffer(said.out, "<i2"), np.full(8000, 3277))
     assert b"16-bit mono PCM at 16000 Hz: 0.5 s" in said.err
+
+
+def test_who_leaves_a_pipe_stops_the_model(speaker, capfd):
+    speaker.samples, (reads, writes), kept = 400_000, os.pipe(), os.dup(1)
+    os.dup2(writes, 1)
+    os.close(writes)
+    os.close(reads)
+    try:
+        code = run("[S1] Hallo.", "-o", "-")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert code == 1
+    assert "Nobody reads" in capfd.readouterr().err
+    assert speaker.so_far == 4000
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
+def test_a_disk_that_is_full_is_said_so(speaker, tmp_path, capfd):
+    (tmp_path / "out.wav").symlink_to("/dev/full")
+    assert run("[S1] Hallo.", "--stream", "-o", tmp_path / "out.wav") == 1
+    assert "The disk is full" in capfd.readouterr().err
 
 
 def test_a_text_comes_from_a_file_or_from_standard_input(tmp_path, speaker, monkeypatch):

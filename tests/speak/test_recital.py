@@ -164,6 +164,29 @@ class Silent(Speaker):
         return Running(super().begin(*arguments).made[:0], True)
 
 
+def test_a_piece_that_stays_silent_is_gone_on_from_by_nobody():
+    """Those after it go on from what was said."""
+
+    class Mute(Speaker):
+        def begin(self, ids, prompt, frames, seed, sampling):
+            made = super().begin(ids, prompt, frames, seed, sampling)
+            return Running(made.made[:0], True) if "Twee" in self.asked[-1][0] else made
+
+    recital, _, speaker = recite("[S1] Een. [pause:1s] [S2] Twee. [pause:1s] Drie. [pause:1s] Vier.", Mute())
+    assert [text for text, *_ in speaker.asked[4:]] == [
+        "[S1] Een. [S2] Drie.",
+        "[S2] Drie. Vier.",
+    ]
+    assert not recital.stopped
+    assert [cue.text for cue in recital.cues] == ["Een.", "Drie.", "Vier."]
+
+
+def test_more_than_half_a_minute_is_said_where_it_is_asked_for():
+    for max_seconds, frames in ((None, 1500), (35, 1750)):
+        _, _, speaker = recite("[S1] Een.", Speaker(frames=4000), max_seconds=max_seconds)
+        assert speaker.asked[0][2] == frames
+
+
 def test_nothing_is_made_before_it_is_asked_for():
     speaker = Speaker()
     pieces = iter(Recital(speaker, "[S1] Een. [pause:1s] Twee.", None, 0, None, Sampling()))

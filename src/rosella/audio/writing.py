@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -41,12 +41,33 @@ def write_pieces(target: str | Path | BinaryIO, pieces: Iterable[np.ndarray], sa
             written += len(piece)
         return written
     path, (format, subtype) = Path(target), _kind(Path(target), sample_rate)
-    with _named(path), path.open("wb+", buffering=0) as file:
-        with soundfile.SoundFile(file, "w", sample_rate, 1, subtype, format=format) as sound:
-            for piece in pieces:
-                sound.write(np.clip(piece, -1, 1))
-                written += len(piece)
+    with _named(path), _Growing(path, "wb+") as file:
+        try:
+            with soundfile.SoundFile(file, "w", sample_rate, 1, subtype, format=format) as sound:
+                for piece in pieces:
+                    sound.write(np.clip(piece, -1, 1))
+                    written += len(piece)
+        except AssertionError:
+            if file.fault is None:
+                raise
+        if file.fault is not None:
+            raise file.fault
     return written
+
+
+class _Growing(FileIO):
+    """A file that remembers why it could not be written, which libsndfile keeps to itself."""
+
+    fault: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view, done = memoryview(data).cast("B"), 0
+        try:
+            while done < len(view):
+                done += super().write(view[done:])
+        except OSError as error:
+            self.fault = error
+        return done
 
 
 @contextmanager

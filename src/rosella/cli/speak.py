@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rosella.errors import UserError
+from rosella.errors import RosellaError, UserError
+from rosella.files import write_text
 
 if TYPE_CHECKING:
     from rosella.speak.recital import Recital
@@ -72,7 +73,7 @@ def speak(
     recital = load(model, codec).stream(said, voices, *settings)
     seconds = _write(recital, out, stream) / recital.sample_rate
     if write_cues is not None and subtitles is not None:
-        subtitles.write_text(write_cues(recital.cues), encoding="utf-8")
+        write_text(subtitles, write_cues(recital.cues))
     name = f"16-bit mono PCM at {recital.sample_rate} Hz" if out == PIPE else out
     ending = "" if recital.stopped else ", cut off at the length limit"
     print(f"{name}: {seconds:.1f} s{ending}", file=sys.stderr if out == PIPE else sys.stdout)
@@ -84,9 +85,10 @@ def _write(recital: Recital, out: Path, stream: bool) -> int:
 
     from rosella import audio
 
-    target = sys.stdout.buffer if out == PIPE else out
-    if stream or out == PIPE:
-        written = audio.write_pieces(target, recital, recital.sample_rate)
+    if out == PIPE:
+        written = _pipe(recital)
+    elif stream:
+        written = audio.write_pieces(out, recital, recital.sample_rate)
     else:
         audio.require_writable(out, recital.sample_rate)
         waves = list(recital)
@@ -96,6 +98,17 @@ def _write(recital: Recital, out: Path, stream: bool) -> int:
     if not written:
         raise UserError("The model ended at once and said nothing: try another --seed.")
     return written
+
+
+def _pipe(recital: Recital) -> int:
+    """To standard output itself: what is printed outlives its reader, speech need not."""
+    from rosella import audio
+
+    try:
+        with open(1, "wb", closefd=False) as pipe:
+            return audio.write_pieces(pipe, recital, recital.sample_rate)
+    except BrokenPipeError:
+        raise RosellaError("Nobody reads the speech any more: stopped.") from None
 
 
 def subtitles_of(path: Path) -> Callable[[Sequence[Cue]], str]:

@@ -110,9 +110,8 @@ class Running:
             slots,
             most if roomy else 0,
         )
-        read = request.prompts._replace(
-            rows=request.prompts.rows[:, :0]
-        )  # prompts of another width, the same program
+        # Steps read nothing of these rows: without them, prompts of any width share one program.
+        read = request.prompts._replace(rows=request.prompts.rows[:, :0])
         self._request = request._replace(prompts=read)
         self.step, self.finished = 0, False
 

@@ -83,19 +83,17 @@ class DecodingWeights(NamedTuple):
 class Cache(NamedTuple):
     """What decoding keeps. Slot j of a row holds its step j; a row may be at another step than its companions.
 
-    Rows beyond the T that have a text are those of a text of zeros, whose cross-attention gives the same whatever they ask.
+    Rows beyond those that have a text are given one of zeros, whose cross-attention gives the same whatever they ask.
     """
 
     keys: tuple[jax.Array, ...]  # per layer [B, K, M, H]
     values: tuple[jax.Array, ...]
-    text_keys: tuple[jax.Array, ...]  # per layer [T, K, S, H], computed once
+    text_keys: tuple[jax.Array, ...]  # per layer [rows with a text, K, S, H], computed once
     text_values: tuple[jax.Array, ...]
     text_bias: jax.Array
     text_known: jax.Array  # int32, beyond which no row sees a key of its text
     silence: tuple[jax.Array, ...] | None  # per layer [1, 1, D]
-    filled: (
-        jax.Array
-    )  # int32 [B], the slots of a row that hold steps, the first; what others hold is not read
+    filled: jax.Array  # int32 [B], the slots of a row that hold steps, the first; no other is read
 
 
 class Norm(nnx.Module):

@@ -132,8 +132,9 @@ class Recital:
         alone = dialogue.encode(piece.text, limit)
         ids = voices.encode_after(before.text, piece.text, limit) if before.text else alone
         room = voices.room_after(len(before.codes), speaker.config, self._rate)
-        frames = min(room, math.ceil(LONGEST_SECONDS * self._rate), self._left or room)
-        return speaker.begin(ids, before.codes if before.text else None, frames, seed, self._sampling)
+        most = math.ceil(LONGEST_SECONDS * self._rate) if self._left is None else self._left
+        prompt = before.codes if before.text else None
+        return speaker.begin(ids, prompt, min(room, most), seed, self._sampling)
 
     def _pieces(self, running: Running) -> Iterator[np.ndarray]:
         decoder, known = StreamDecoder(self._speaker.codec), 0
@@ -153,7 +154,7 @@ class Recital:
     def _before(self, piece: Piece) -> Said:
         """What the piece goes on from: the clips, else the first piece of each of its speakers, and the piece before it.
 
-        What does not fit beside it is left out, the first pieces last.
+        Where not all of that fits beside it, the first pieces alone, or the last, or only the clips.
         """
         last = list(self._said)[-1:]
         first = [] if self._clips.text else self._first(piece.speakers)
@@ -167,10 +168,7 @@ class Recital:
 
     def _first(self, speakers: Sequence[str]) -> list[int]:
         """The first piece in which each of them spoke, if he did, in the order of the script."""
-        spoken = self.pieces[: len(self._said)]
-        heard = (
-            next((n for n, piece in enumerate(spoken) if who in piece.speakers), None) for who in speakers
-        )
+        heard = (next((n for n in self._said if who in self.pieces[n].speakers), None) for who in speakers)
         return sorted({number for number in heard if number is not None})
 
     def _fits(self, before: Said, piece: Piece) -> bool:
