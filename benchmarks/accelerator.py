@@ -12,12 +12,19 @@ import json
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from _machine import row
 from bench_generate import read_rate
 
 from rosella import devices
+
+if TYPE_CHECKING:
+    from rosella.model.config import DiaConfig
+    from rosella.training.batches import Batch
+    from rosella.training.order import Bucket
+    from rosella.training.recipe import Recipe
 
 FRAMES_PER_BYTE = 5
 SECOND = 86  # frames
@@ -45,15 +52,48 @@ def train(name: str, mix: str) -> str:
     from rosella.model.flops import device_peak, product_rate, training_flops
     from rosella.model.sharding import make_mesh
     from rosella.model.transformer import Dia
-    from rosella.training import batches, order
     from rosella.training.optimizer import make_optimizer
     from rosella.training.plan.estimate import estimate
-    from rosella.training.recipe import Recipe
     from rosella.training.speed import peak_memory
     from rosella.training.state import Skeleton, fresh_state
     from rosella.training.step import make_step
 
     config, longest, rows = preset(name, {}), 30 * SECOND if name != "mini" else 300, 8
+    recipe, bucket, prepared, useful = workload(config, mix, longest, rows)
+    skeleton, params = Skeleton.of(Dia(config, nnx.Rngs(0)).computing("bfloat16", recipe.remat))
+    step = make_step(skeleton, recipe, make_mesh(1, 1, 1))
+    state = fresh_state(params, make_optimizer(recipe.optimizer), 0)
+    begun = time.perf_counter()
+    state, _ = step(state, prepared[0])
+    jax.block_until_ready(state)
+    compiling, times, metrics = time.perf_counter() - begun, list[float](), dict[str, float]()
+    for _ in range(3):
+        begun = time.perf_counter()
+        for batch in prepared:
+            state, metrics = step(state, batch)
+        jax.block_until_ready(state)
+        times.append((time.perf_counter() - begun) / len(prepared))
+    assert np.isfinite(float(metrics["loss"]))
+    seconds = min(times)
+    work = training_flops(config, useful, useful // FRAMES_PER_BYTE).sum() / len(prepared) / seconds
+    told = estimate(recipe, config, (1, 1, 1), bucket).needed(rows)
+    peak, measured = device_peak("bfloat16"), product_rate("bfloat16", 8192 if name != "mini" else 1024)
+    of_peak = f"{work / peak:.1%} of the datasheet's {peak / 1e12:.0f}, " if peak else ""
+    return (
+        f"{seconds * 1000:.0f} ms a step of {rows} rows of {longest} frames, "
+        f"{useful.sum() / len(prepared) / seconds:.0f} useful frames/s, {work / 1e12:.0f} TFLOP/s: {of_peak}"
+        f"{work / measured:.1%} of the {measured / 1e12:.0f} of a product; "
+        f"first step {compiling:.0f} s; peak {peak_memory() / 2**30:.1f} GiB, estimated {told / 2**30:.1f}"
+    )
+
+
+def workload(
+    config: DiaConfig, mix: str, longest: int, rows: int
+) -> tuple[Recipe, Bucket, list[Batch], np.ndarray]:
+    """The recipe, the shape of its batches, four of them, and the frames of the utterances in these."""
+    from rosella.training import batches, order
+    from rosella.training.recipe import Recipe
+
     seconds = np.random.default_rng(1).gamma(2.0, 3.0, 200)
     frames = np.clip(SECOND * seconds, 2 * SECOND, longest).astype(int)
     if mix == "equal":
@@ -76,35 +116,9 @@ def train(name: str, mix: str) -> str:
     plan = order.plan_training(split, buckets, recipe.data, 4, 0, overhead)
     random, books = np.random.default_rng(0), (config.decoder.num_channels, config.decoder.eos_token_id)
     codes = [random.integers(0, books[1], (size, books[0])).astype(np.uint16) for size in frames]
-    mesh = make_mesh(1, 1, 1)
     prepared = [batches.assemble(codes.__getitem__, split, config, item) for item in plan]
-    skeleton, params = Skeleton.of(Dia(config, nnx.Rngs(0)).computing("bfloat16", recipe.remat))
-    step = make_step(skeleton, recipe, mesh)
-    state = fresh_state(params, make_optimizer(recipe.optimizer), 0)
-    begun = time.perf_counter()
-    state, _ = step(state, prepared[0])
-    jax.block_until_ready(state)
-    compiling, times, metrics = time.perf_counter() - begun, list[float](), dict[str, float]()
-    for _ in range(3):
-        begun = time.perf_counter()
-        for batch in prepared:
-            state, metrics = step(state, batch)
-        jax.block_until_ready(state)
-        times.append((time.perf_counter() - begun) / len(prepared))
-    assert np.isfinite(float(metrics["loss"]))
     members = np.concatenate([item.members.ravel() for item in plan])
-    useful = frames[members[members >= 0]]
-    work = training_flops(config, useful, useful // FRAMES_PER_BYTE).sum() / len(plan) / min(times)
-    told = estimate(recipe, config, (1, 1, 1), buckets[0]).needed(rows)
-    peak = device_peak("bfloat16")
-    of_peak = f"{work / peak:.1%} of the datasheet's {peak / 1e12:.0f}, " if peak else ""
-    measured = product_rate("bfloat16", 8192 if name != "mini" else 1024)
-    return (
-        f"{min(times) * 1000:.0f} ms a step of {rows} rows of {longest} frames, "
-        f"{useful.sum() / len(plan) / min(times):.0f} useful frames/s, {work / 1e12:.0f} TFLOP/s: {of_peak}"
-        f"{work / measured:.1%} of the {measured / 1e12:.0f} of a product; "
-        f"first step {compiling:.0f} s; peak {peak_memory() / 2**30:.1f} GiB, estimated {told / 2**30:.1f}"
-    )
+    return recipe, buckets[0], prepared, frames[members[members >= 0]]
 
 
 def speak(name: str, rows: str, guided: str) -> str:
