@@ -92,6 +92,22 @@ class Decoding:
         chosen = choose(logits[:, 0], keys, request.numbers, self._filters, eos)
         return self._advanced(request.prompts, state._replace(cache=cache), chosen)
 
+    def advance(
+        self, request: Request, state: State, written: jax.Array, taken: jax.Array, until: jax.Array
+    ) -> tuple[State, jax.Array, jax.Array]:
+        """Steps from number `taken` to `until`, or to the end of all rows: state, rows written [steps, B, C], number."""
+
+        def goes_on(carried: tuple[State, jax.Array, jax.Array]) -> jax.Array:
+            return jnp.any(self.unfinished(request, carried[0])) & (carried[2] < until)
+
+        def step(carried: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
+            before, written, number = carried
+            after = self.step(request, before)
+            written = jax.lax.dynamic_update_index_in_dim(written, after.tokens, number, 0)
+            return after, written, number + 1
+
+        return jax.lax.while_loop(goes_on, step, (state, written, taken))
+
     def unfinished(self, request: Request, state: State) -> jax.Array:
         """Rows bool [B] of which a codebook is still to be generated."""
         return state.step + request.prompts.frames - self._delays.max() < state.ends

@@ -87,12 +87,12 @@ class Running:
             prompts = [np.zeros((0, config.decoder.num_channels), np.int32)] * rows
         self._config, self._prompts, self._filters = config, prompts, sampling.filters
         self._limits = np.broadcast_to(np.asarray(max_frames, np.int32), rows)
-        _check_room(config, text_ids.shape[1], self._limits, prompts)
+        require_room(config, text_ids.shape[1], self._limits, prompts)
         keys = row_keys(range(rows) if seeds is None else seeds)
         request = Request(lay_out(prompts, config), jnp.asarray(self._limits), keys, sampling.numbers)
         self._steps = int(self._limits.max()) + config.longest_delay
         most = config.encoder.max_position_embeddings
-        texts = _pad_text(text_ids, most), jnp.asarray(lengths, jnp.int32)
+        texts = pad_text(text_ids, most), jnp.asarray(lengths, jnp.int32)
         self._graph, self._params = nnx.split(model)
         self._weights = prepared(model) if weights is None else weights
         begin, self._advance = _programs()
@@ -108,7 +108,7 @@ class Running:
             request,
             self._filters,
             slots,
-            most if roomy else 0,
+            config.text_keys(most) if roomy else 0,
         )
         # Steps read nothing of these rows: without them, prompts of any width share one program.
         read = request.prompts._replace(rows=request.prompts.rows[:, :0])
@@ -135,7 +135,7 @@ class Running:
         """The frames of which every codebook is known."""
         tokens = np.asarray(self._written)[: self.step].transpose(1, 0, 2)
         rows = zip(tokens, self._prompts, self._limits, strict=True)
-        codes = [_codes(row, prompt, self._config)[:limit] for row, prompt, limit in rows]
+        codes = [codes_of(row, prompt, self._config)[:limit] for row, prompt, limit in rows]
         return Generation(codes, np.asarray(self._state.stopped), tokens)
 
 
@@ -189,37 +189,27 @@ def _advance(
 ) -> tuple[State, jax.Array, jax.Array, jax.Array]:
     """Steps from number `taken` to `until`, or to the end: state, rows written, number, and whether any are left."""
     decoding = Decoding(nnx.merge(graph, params), weights, filters)
-
-    def unfinished(carried: tuple[State, jax.Array, jax.Array]) -> jax.Array:
-        return jnp.any(decoding.unfinished(request, carried[0]))
-
-    def goes_on(carried: tuple[State, jax.Array, jax.Array]) -> jax.Array:
-        return unfinished(carried) & (carried[2] < until)
-
-    def step(carried: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
-        before, written, number = carried
-        after = decoding.step(request, before)
-        written = jax.lax.dynamic_update_index_in_dim(written, after.tokens, number, 0)
-        return after, written, number + 1
-
-    carried = jax.lax.while_loop(goes_on, step, (state, written, taken))
-    return *carried, unfinished(carried)
+    state, written, taken = decoding.advance(request, state, written, taken, until)
+    return state, written, taken, jnp.any(decoding.unfinished(request, state))
 
 
-def _codes(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np.ndarray:
+def codes_of(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np.ndarray:
+    """The frames uint16 [frames, C] that are whole in sequence rows int32 [steps, C] written behind a prompt."""
     sequence = np.concatenate([config.delayed(prompt, end=False)[: len(prompt) + 1], generated])
     codes, _ = delay.undo(sequence, config.delay_pattern, config.decoder.eos_token_id)
     return codes[len(prompt) :].astype(np.uint16)
 
 
-def _pad_text(text_ids: np.ndarray, most: int) -> np.ndarray:
+def pad_text(text_ids: np.ndarray, most: int) -> np.ndarray:
+    """Texts [B, S] in one of the few widths that are compiled, at most `most`."""
     wide = min(doubled(text_ids.shape[1], TEXTS), most)
     return np.pad(text_ids, ((0, 0), (0, wide - text_ids.shape[1])))
 
 
-def _check_room(
+def require_room(
     config: DiaConfig, text_bytes: int, limits: np.ndarray, prompts: Sequence[np.ndarray]
 ) -> None:
+    """Raises UserError where the model cannot read the texts, or hold so many frames after these prompts."""
     if text_bytes > config.encoder.max_position_embeddings:
         raise UserError(
             f"The text has {text_bytes} bytes and the model reads at most "

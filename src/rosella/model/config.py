@@ -101,6 +101,10 @@ class DiaConfig:
         """Decoder steps that `frames` frames take: themselves, their end, and the delay."""
         return frames + 1 + self.longest_delay
 
+    def text_keys(self, width: int) -> int:
+        """Keys that cross-attention reads of texts padded to so many bytes: of `attend`, one stands for their padding."""
+        return width + (self.cross_attention_padding == "attend")
+
     def room(self, before: int = 0) -> int:
         """Frames that the decoder has positions for, after so many of a prompt."""
         return self.decoder.max_position_embeddings - self.steps(before)
