@@ -195,6 +195,61 @@ def test_nothing_is_made_before_it_is_asked_for():
     assert len(speaker.asked) == 1
 
 
+def test_a_text_that_is_still_written_is_said_as_far_as_it_is_known():
+    speaker, read = Speaker(), []
+
+    def written():
+        for fragment in ("[S1] Dit is de één. [S2", "] Dit is nu twee", ". En", " dit is drie."):
+            read.append(fragment)
+            yield fragment
+
+    recital = Recital(speaker, written(), None, 7, None, Sampling())
+    assert not read
+    heard = iter(recital)
+    samples = len(next(heard))
+    assert (len(read), [text for text, *_ in speaker.asked]) == (2, ["[S1] Dit is de één."])
+    samples += sum(map(len, heard))
+    assert [text for text, *_ in speaker.asked[1:]] == [
+        "[S1] Dit is de één. [S2] Dit is nu twee.",
+        "[S2] Dit is nu twee. En dit is drie.",
+    ]
+    assert [seed for *_, seed in speaker.asked] == [7, 8, 9]
+    assert [(cue.speaker, cue.text) for cue in recital.cues] == [
+        ("S1", "Dit is de één."),
+        ("S2", "Dit is nu twee."),
+        ("S2", "En dit is drie."),
+    ]
+    assert (recital.bytes_read, recital.frames, samples) == (len("".join(read).encode()), 90, 90 * HOP)
+
+
+def test_a_speech_goes_on_from_an_earlier_one_which_stays_small():
+    speaker = Speaker(read=1000, frames=4000)
+    turns = " ".join(f"[S{1 + n % 2}] Dit is de zin van nummer {n}. [pause:10ms]" for n in range(9))
+    said = recite(turns, speaker)[0].said
+    assert [piece.text[:4] + piece.text[-2:] for piece in said.pieces] == ["[S1]0.", "[S2]1.", "[S1]8."]
+    speaker.asked.clear()
+    again, _, _ = recite("[S2] En dit is nieuw.", speaker, said)
+    assert [(text[-35:], before[::30]) for text, before, *_ in speaker.asked] == [
+        ("van nummer 8. [S2] En dit is nieuw.", [200, 900]),
+    ]
+    assert again.bytes_read == len("[S2] En dit is nieuw.")
+    assert [piece.text[-2:] for piece in again.said.pieces] == ["0.", "1.", "w."]
+    stranger = Speaker()
+    stranger.codec.fingerprint = "other"
+    with pytest.raises(UserError, match="made with the codec tiny and the model speaks with other"):
+        recite("[S1] Een.", stranger, said)
+
+
+def test_clips_are_among_what_is_gone_on_from():
+    voice = Voice(np.ones(40, np.float32), 200, "[S1] Hoi.")
+    said = recite("[S1] Dit is een zin.", Speaker(read=1000), voice)[0].said
+    _, _, speaker = recite("[S1] En dit nog een.", Speaker(read=1000), said)
+    assert speaker.asked[0][:2] == (
+        "[S1] Hoi. Dit is een zin. En dit nog een.",
+        [5] * 10 + [*range(100, 130)],
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "settings", "part"),
     [

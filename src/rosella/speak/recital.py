@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from rosella import dialogue
 from rosella.codec.streaming import StreamDecoder
 from rosella.errors import UserError
 from rosella.speak import voices
+from rosella.speak.past import Past, Said
 from rosella.speak.script import Piece, read_script, split
 from rosella.speak.subtitles import Cue
+from rosella.speak.writing import pieces_written
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
@@ -43,26 +45,14 @@ class Speaking(Protocol):
     ) -> Running: ...
 
 
-class Said(NamedTuple):
-    """A text with its tags and the codes [frames, codebooks] in which it was said, to go on from."""
-
-    text: str
-    codes: np.ndarray
-
-    def then(self, other: Said) -> Said:
-        """Both, one after the other."""
-        text = voices.continued(self.text, other.text) if self.text else other.text
-        return Said(text, np.concatenate([self.codes, other.codes]))
-
-
 class Recital:
     """Iterate over it to hear it, once: float32 [samples] each time. `cues` and `stopped` tell what was said so far."""
 
     def __init__(
         self,
         speaker: Speaking,
-        text: str,
-        voice: voices.Voices | None,
+        text: str | Iterable[str],
+        voice: voices.Voices | Past | None,
         seed: int,
         max_seconds: float | None,
         sampling: Sampling,
@@ -71,45 +61,56 @@ class Recital:
         self._speaker, self._seed, self._sampling = speaker, seed, sampling
         self._rate, self.sample_rate = speaker.codec.frame_rate, speaker.codec.sample_rate
         self._left = None if max_seconds is None else max(1, math.floor(_positive(max_seconds) * self._rate))
-        nothing = np.zeros((0, speaker.codec.num_codebooks), np.uint16)
-        self._clips = Said("", nothing)
-        if voice is not None:
-            self._clips = Said(voices.transcript(voice), voices.codes(voice, speaker.codec))
-        script = read_script(text)
-        self._pause_before = script.pause_before
-        self.pieces = split(script, self._budget())
-        if len(self.pieces) > 1:
-            self.pieces = split(script, max(self._budget() // 2, 16))
-        self._said: dict[int, Said] = {}  # by the number of the piece
+        self.said = Past.of(voice, speaker.codec)
+        """What another speech may go on from, as its voice: of each piece that was said to its end."""
+        self.bytes_read, self.frames = 0, 0
+        """Bytes of text that were read, and frames that were said."""
         self._samples = 0
         self.cues: list[Cue] = []
         """Each turn of each piece with its times; turns of one piece by their share of its characters."""
         self.stopped = True
         """Whether every piece ended by itself."""
+        self._pieces = self._read(text)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        yield from self._silence(self._pause_before)
-        for number, piece in enumerate(self.pieces):
+        for number, piece in enumerate(self._pieces):
+            yield from self._silence(piece.pause_before)
             if self._left == 0:
                 self.stopped = False
                 return
-            yield from self._say(number, self._seed + number)
+            yield from self._say(piece, self._seed + number)
             yield from self._silence(piece.pause_after)
+
+    def _read(self, text: str | Iterable[str]) -> Iterator[Piece]:
+        """The pieces of a text. One that is whole is read at once, and refused at once."""
+        budget = self._budget()
+        several = max(budget // 2, 16)  # what came before them is to have room too
+        if not isinstance(text, str):
+            return pieces_written(self._counted(text), several)
+        script = read_script(text)
+        self.bytes_read = len(text.encode())
+        pieces = split(script, several if self.said.pieces else budget)
+        return iter(pieces if len(pieces) == 1 else split(script, several))
+
+    def _counted(self, fragments: Iterable[str]) -> Iterator[str]:
+        for fragment in fragments:
+            self.bytes_read += len(fragment.encode(errors="replace"))
+            yield fragment
 
     def _budget(self) -> int:
         """Bytes of text that the model can say at once behind the clips."""
-        free = voices.room_after(len(self._clips.codes), self._speaker.config, self._rate)
+        clips = self.said.clips
+        free = voices.room_after(len(clips.codes), self._speaker.config, self._rate)
         limit = self._speaker.config.encoder.max_position_embeddings
-        read = voices.bytes_after(self._clips.text, limit) if self._clips.text else limit
+        read = voices.bytes_after(clips.text, limit) if clips.text else limit
         return min(read, math.floor(min(free / self._rate, LONGEST_SECONDS) * SLOW))
 
-    def _say(self, place: int, seed: int) -> Iterator[np.ndarray]:
+    def _say(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
         """One that ends before it says anything is said again, at last as if it were the first."""
-        piece, begun = self.pieces[place], self._samples
-        before = self._before(piece)
-        for number, start in enumerate((before, before, self._clips)):
+        begun, before = self._samples, self._before(piece)
+        for number, start in enumerate((before, before, self.said.clips)):
             running = self._begin(piece, start, seed + number * OTHER)
-            waves = self._pieces(running)
+            waves = self._waves(running)
             heard = next(waves, None)
             if heard is not None:
                 break
@@ -118,9 +119,10 @@ class Recital:
             return
         for wave in chain([heard], waves):
             self._samples += len(wave)
+            self.frames += len(wave) // self._speaker.codec.hop
             yield wave
         made = running.so_far()
-        self._said[place] = Said(piece.text, made.codes[0])
+        self.said = self.said.after(Said(piece.text, made.codes[0]))
         self.stopped &= bool(made.stopped[0])
         if self._left is not None:
             self._left = max(self._left - len(made.codes[0]), 0)
@@ -136,7 +138,7 @@ class Recital:
         prompt = before.codes if before.text else None
         return speaker.begin(ids, prompt, min(room, most), seed, self._sampling)
 
-    def _pieces(self, running: Running) -> Iterator[np.ndarray]:
+    def _waves(self, running: Running) -> Iterator[np.ndarray]:
         decoder, known = StreamDecoder(self._speaker.codec), 0
         first, later = (max(1, round(seconds * self._rate)) for seconds in (FIRST, LATER))
         steps = self._speaker.config.longest_delay + self._speaker.codec.context + first
@@ -152,24 +154,9 @@ class Recital:
             yield rest
 
     def _before(self, piece: Piece) -> Said:
-        """What the piece goes on from: the clips, else the first piece of each of its speakers, and the piece before it.
-
-        Where not all of that fits beside it, the first pieces alone, or the last, or only the clips.
-        """
-        last = list(self._said)[-1:]
-        first = [] if self._clips.text else self._first(piece.speakers)
-        for chosen in (sorted({*first, *last}), first, last):
-            before = self._clips
-            for number in chosen:
-                before = before.then(self._said[number])
-            if self._fits(before, piece):
-                return before
-        return self._clips
-
-    def _first(self, speakers: Sequence[str]) -> list[int]:
-        """The first piece in which each of them spoke, if he did, in the order of the script."""
-        heard = (next((n for n in self._said if who in self.pieces[n].speakers), None) for who in speakers)
-        return sorted({number for number in heard if number is not None})
+        """What the piece goes on from: the best of its past that leaves room for it."""
+        *choices, least = self.said.before(piece.text)
+        return next((before for before in choices if self._fits(before, piece)), least)
 
     def _fits(self, before: Said, piece: Piece) -> bool:
         size, config = len(dialogue.encode(piece.text)), self._speaker.config

@@ -75,10 +75,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Piece:
-    """What a model says at once, and the silence after it in seconds."""
+    """What a model says at once, and the silence after it in seconds; before it only where it is a script's first."""
 
     parts: tuple[Part, ...]
     pause_after: float
+    pause_before: float = 0.0
 
     @property
     def text(self) -> str:
@@ -100,9 +101,20 @@ def read_script(text: str) -> Script:
     Every tag begins a turn; what stands before the first one says S1. Raises UserError for text that no model may see
     (`rosella.dialogue.normalise`) and for pauses that cannot be read or are longer than 10 s.
     """
+    dialogue.normalise(without_pauses(text))
+    words, pause_before = words_of(text)
+    return Script(text, tuple(words), pause_before)
+
+
+def without_pauses(text: str) -> str:
+    """The text with a space for every pause."""
+    return re.sub(_PAUSE, " ", text)
+
+
+def words_of(text: str, speaker: str = "S1", turn: int = 0) -> tuple[list[Word], float]:
+    """The words of a text, the first of which are said by this speaker in this turn, and the silence before them."""
     words: list[Word] = []
-    pause_before, speaker, turn = 0.0, "S1", 0
-    dialogue.normalise(re.sub(_PAUSE, " ", text))
+    pause_before = 0.0
     for match in _TOKEN.finditer(text):
         kind, found = match.lastgroup, match[0]
         if kind == "pause" and words:
@@ -110,12 +122,12 @@ def read_script(text: str) -> Script:
         elif kind == "pause":
             pause_before += _seconds(found)
         elif kind == "tag":
-            speaker, turn = found.strip("[]"), words[-1].turn + 1 if words else 0
+            speaker, turn = found.strip("[]"), words[-1].turn + 1 if words else turn
         else:
             said = unicodedata.normalize("NFC", " ".join(found.split()))
             spaced = not words or words[-1].end != match.start()
             _append(words, Word(said, *match.span(), turn, speaker, spaced))
-    return Script(text, tuple(_with_breaks(words, text)), pause_before)
+    return _with_breaks(words, text), pause_before
 
 
 def split(script: Script, limit: int) -> list[Piece]:
@@ -124,19 +136,25 @@ def split(script: Script, limit: int) -> list[Piece]:
     A piece ends at every pause, and else where the whole is best: at turns before sentences, clauses and words, in few
     pieces of like length, none of them too short to be said well. UserError for a word that is longer.
     """
-    longest = max(script.words, key=_alone)
+    first, *others = pieces_of(script.words, limit)
+    return [replace(first, pause_before=script.pause_before), *others]
+
+
+def pieces_of(words: Sequence[Word], limit: int) -> list[Piece]:
+    """These words as `split` divides them."""
+    longest = max(words, key=_alone)
     if _alone(longest) > limit:
         raise UserError(
             f"The word that begins with {longest.text[:24]} has {_alone(longest)} bytes with its speaker tag, and the model "
             f"can say {limit} at once: put spaces into it."
         )
     pieces: list[Piece] = []
-    words: list[Word] = []
-    for word in script.words:
-        words.append(word)
-        if word.pause or word is script.words[-1]:
-            pieces += [_piece(words[start:end]) for start, end in pairwise(_cuts(words, limit))]
-            words = []
+    group: list[Word] = []
+    for word in words:
+        group.append(word)
+        if word.pause or word is words[-1]:
+            pieces += [_piece(group[start:end]) for start, end in pairwise(_cuts(group, limit))]
+            group = []
     return pieces
 
 

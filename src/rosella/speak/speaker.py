@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from rosella import devices, dialogue
 from rosella.codec import load_codec
 from rosella.errors import UserError
 from rosella.speak import voices
+from rosella.speak.past import Past
 from rosella.speak.recital import LONGEST_SECONDS, Recital
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ class Speaker:
 
     def stream(
         self,
-        text: str,
-        voice: voices.Voices | None = None,
+        text: str | Iterable[str],
+        voice: voices.Voices | Past | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         guidance: float | None = None,
@@ -114,6 +115,9 @@ class Speaker:
         Of a text that the model can say at once, the pieces joined are what `speak` makes of it (to 1e-4). Nothing is made
         unless it is asked for. Arguments and errors are those of `speak`; `max_seconds` limits the speech of a whole script,
         without its pauses.
+
+        A text that is still being written comes as fragments of any size, asked for as late as can be: who has none yet,
+        waits. What follows an earlier speech has its `said` as voice.
         """
         return Recital(
             self, text, voice, seed, max_seconds, self._sampling(guidance, temperature, top_k, top_p)
