@@ -367,9 +367,7 @@ def test_what_is_written_can_be_read(tmp_path, suffix):
 
 def test_writing_where_it_cannot_be_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"name it \.wav"):
-        audio.write(tmp_path / "a.mp3", sweep(0.1), RATE)
-    with pytest.raises(UserError, match="Opus cannot hold 44100 Hz"):
-        audio.write(tmp_path / "a.opus", sweep(0.1), RATE)
+        audio.write(tmp_path / "a.m4a", sweep(0.1), RATE)
     with pytest.raises(UserError, match="does not exist"):
         audio.write(tmp_path / "no" / "a.wav", sweep(0.1), RATE)
 

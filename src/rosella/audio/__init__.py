@@ -1,4 +1,4 @@
-"""Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, write (soundfile)."""
+"""Audio files <-> mono float32 arrays: decode (PyAV), resample (soxr), loudness, encode and write (PyAV)."""
 
 from rosella.audio.decoding import AudioInfo, Reader, blocks, decode, is_url, open_source, probe
 from rosella.audio.signal import LOUDNESS_DBFS, PEAK, normalise_loudness, resample, speech_level

@@ -30,7 +30,7 @@ def speak(
     ] = None,
     model: Annotated[str, typer.Option(help="mini, a model directory, or a hub name.")] = "mini",
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="A .wav, .flac or .ogg file, or - for a pipe.")
+        Path, typer.Option("--out", "-o", help="A .wav, .mp3, .flac, .ogg or .aac file, or - for a pipe.")
     ] = Path("out.wav"),
     codec: Annotated[str | None, typer.Option(help="Another codec than the model's own.")] = None,
     voice: Annotated[
@@ -90,7 +90,7 @@ def _write(recital: Recital, out: Path, stream: bool) -> int:
     elif stream:
         written = audio.write_pieces(out, recital, recital.sample_rate)
     else:
-        audio.require_writable(out, recital.sample_rate)
+        audio.require_writable(out)
         waves = list(recital)
         written = sum(map(len, waves))
         if written:
