@@ -11,7 +11,7 @@ import soundfile
 
 from evaluate.synthetic_speech import RATE, sentence
 from rosella import audio
-from rosella.audio.encoding import FORMATS, Encoder
+from rosella.audio.encoding import FORMATS, Encoder, Writer
 
 WAVE = sentence("aeiouaeioy", 120)
 RATES = (16_000, 24_000, 44_100)
@@ -51,7 +51,10 @@ def test_what_is_encoded_is_heard_whole(format, rate):
     assert 0 <= late <= spare
     heard = heard[late:][: len(source)]
     assert np.corrcoef(heard, source)[0, 1] > (0.99 if FORMATS[format].bit_rate else 0.999999)
-    assert abs(audio.speech_level(heard, own) - audio.speech_level(source, own)) < 0.2
+    change = audio.speech_level(heard, own) - audio.speech_level(source, own)
+    assert change == pytest.approx(
+        -0.45 if format == "mp3" else 0.0, abs=0.1
+    )  # LAME leaves itself a twentieth
     end = slice(-own // 50, None)
     assert np.abs(heard[end] - source[end]).max() < 0.02
 
@@ -73,7 +76,7 @@ def test_a_tenth_of_a_second_can_be_heard_at_once(format, rate):
     assert len(heard) / own >= (0.024 if FORMATS[format].bit_rate else 0.072)
 
 
-@pytest.mark.parametrize("format", set(FORMATS) - {"pcm"})
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"pcm"}))
 def test_headers_come_before_any_sound(format):
     assert len(Encoder(format, RATE).push(np.zeros(0, np.float32))) > 40
 
@@ -87,7 +90,7 @@ def test_a_wav_of_unknown_length_is_read_to_its_end():
 
 def test_marks_are_read_back_by_others():
     marks = {"comment": "made by a test", "date": "2026-05-03", "SOURCE": "https://example.org/a"}
-    for format in set(FORMATS) - {"pcm"}:
+    for format in sorted(set(FORMATS) - {"pcm"}):
         with av.open(io.BytesIO(encoded(format, WAVE, RATE, 4000, marks))) as container:
             read = {**container.metadata, **container.streams[0].metadata}
         assert read["comment"] == "made by a test" and read["date"] == "2026-05-03"
@@ -97,9 +100,20 @@ def test_marks_are_read_back_by_others():
 def test_nothing_at_all_is_a_header():
     assert Encoder("pcm", RATE).finish() == b""
     for format in ("wav", "flac"):
-        assert len(soundfile.read(io.BytesIO(Encoder(format, RATE).finish()))[0]) == 0
+        with av.open(io.BytesIO(Encoder(format, RATE).finish())) as container:
+            assert container.streams.audio and not list(container.decode(audio=0))
     for format in ("mp3", "aac", "opus"):
         assert Encoder(format, RATE).finish()[:4] in (b"ID3\x04", b"OggS")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_sink_that_takes_no_more_is_heard_of(format):
+    class Full:
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"), Writer(Full(), format, RATE) as writer:
+        writer.write(WAVE)
 
 
 def test_what_is_too_loud_is_clipped():

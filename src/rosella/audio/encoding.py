@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
@@ -16,8 +15,9 @@ Marks = Mapping[str, str]
 """What a file says of itself besides its sound, by FFmpeg's names: `comment`, `date`, `encoded_by`, …"""
 UNMARKED: Marks = MappingProxyType({})
 
-_QUICK = 44_100
-"""Hz: MP3 and AAC hold back some two thousand samples before a first one is heard, which is less time at a higher rate."""
+_RATE = 48_000
+"""Hz of what is coded with loss. MP3 and AAC hold back some two thousand samples before a first one is heard, which is the
+less time the higher the rate; Opus knows no 44.1 kHz."""
 
 
 class Format(NamedTuple):
@@ -72,26 +72,24 @@ class Writer:
     def __init__(self, sink: Sink, format: str, sample_rate: int, marks: Marks = UNMARKED) -> None:
         import av
 
-        kind, self._rate, self._samples = FORMATS[format], sample_rate, 0
-        options = {"flush_packets": "1", **kind.container_options}
-        self._container: Any = av.open(sink, "w", format=kind.container, options=options)
+        kind, self._rate = FORMATS[format], sample_rate
+        self._container: Any = av.open(sink, "w", format=kind.container, options=dict(kind.container_options))
         self._container.metadata.update(marks)
-        rate, coding = _rate(kind, sample_rate), dict(kind.codec_options)
+        rate, coding = _RATE if kind.bit_rate else sample_rate, dict(kind.codec_options)
         self._stream: Any = self._container.add_stream(kind.codec, rate=rate, layout="mono", options=coding)
         if kind.bit_rate:
             self._stream.bit_rate = kind.bit_rate
         self._container.start_encoding()
 
     def write(self, wave: np.ndarray) -> None:
-        """The next piece, `[samples]`; what is beyond full scale is clipped. Raises OSError as the file does."""
+        """The next piece, `[samples]`; what is beyond full scale is clipped. Raises OSError as the sink does."""
         import av
 
         if not len(wave):
             return
-        clipped = np.clip(wave, -1, 1).astype(np.float32, copy=False)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(clipped)[None], format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._samples, Fraction(1, self._rate)
-        self._samples += len(wave)
+        samples = np.ascontiguousarray(wave, np.float32)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="flt", layout="mono")
+        frame.sample_rate = self._rate
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
@@ -110,7 +108,7 @@ class Encoder:
     """Pieces of one sound -> the bytes of its file, as soon as they are settled."""
 
     def __init__(self, format: str, sample_rate: int, marks: Marks = UNMARKED) -> None:
-        """`format` is one of `FORMATS`; where it cannot hold the rate in Hz, the sound is brought to one that it can."""
+        """`format` is one of `FORMATS`, `sample_rate` that of the pieces in Hz."""
         self._made = _Made()
         self._writer = Writer(self._made, format, sample_rate, marks)
 
@@ -139,14 +137,3 @@ class _Made:
         taken = bytes(self._bytes)
         self._bytes.clear()
         return taken
-
-
-def _rate(kind: Format, sample_rate: int) -> int:
-    """What a sound is coded at: its own rate, or the next of those that the codec has, a multiple of it if there is one."""
-    import av
-
-    rates = av.Codec(kind.codec, "w").audio_rates
-    if not rates:
-        return sample_rate
-    above = [rate for rate in rates if rate >= max(sample_rate, _QUICK)] or [max(rates)]
-    return min(above, key=lambda rate: (rate % sample_rate > 0, rate))
