@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,6 @@ from rosella.shown import shown
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.corpus.recogniser import Transcript, Transcription
     from rosella.model.config import DiaConfig
     from rosella.speak import SavedVoice, Voice, VoiceShelf
     from rosella.speak.voices import AnyVoice, Voices
@@ -151,34 +149,15 @@ def read_clip(clip: Path, text: str | None, recogniser: str = "mini", language: 
 
 def _write_down(clip: Clip, recogniser: str) -> str:
     """What a recogniser hears in a clip; UserError where that is nothing or a guess."""
-    from rosella.evaluate.reading import reader
+    from rosella.evaluate import reading
 
-    transcriber = reader(recogniser)
-    known = replace(clip, language=clip.language if clip.language in transcriber.languages else None)
-    made = transcriber.transcribe([known])
-    reason = made.rejects.get(clip.id) or _doubt(made.transcriptions[clip.id])
-    if reason:
+    heard = reading.write_down(reading.reader(recogniser), clip)
+    if heard.doubt:
         raise UserError(
-            f"The recogniser cannot write down {clip.audio} ({reason}): say yourself what is said in it "
+            f"The recogniser cannot write down {clip.audio} ({heard.doubt}): say yourself what is said in it "
             "(--text, or --voice-text), or name a recogniser that can (rosella voice save --recogniser)."
         )
-    return _written(made.transcriptions[clip.id]).text
-
-
-def _doubt(heard: Transcription) -> str | None:
-    """Why what was heard is not to be believed."""
-    from rosella.corpus.steps.transcribe import REPETITIVE, SILENT
-    from rosella.records import LEAST_SURE
-
-    written = _written(heard)
-    if heard.no_speech > SILENT or not written.text.strip():
-        return "it hears no speech"
-    guessed = written.log_probability < LEAST_SURE or written.compression > REPETITIVE
-    return f"it only guesses {written.text!r}" if guessed else None
-
-
-def _written(heard: Transcription) -> Transcript:
-    return next(iter(heard.transcripts.values()))
+    return heard.text
 
 
 def _by_speaker(option: str, values: Sequence[str], whole: bool = False) -> dict[str, str]:

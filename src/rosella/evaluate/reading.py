@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rosella.asr.scores import Errors, Pair, plain_words, word_errors
-from rosella.corpus.recogniser import Clip
-from rosella.corpus.steps.transcribe import Transcriber
+from rosella.corpus.recogniser import Clip, Transcript, Transcription
+from rosella.corpus.steps.transcribe import REPETITIVE, SILENT, Transcriber
 from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave
+from rosella.records import LEAST_SURE
 
 if TYPE_CHECKING:
     from rosella.evaluate.sentences import Sentence
@@ -32,6 +33,14 @@ class Reading:
         return sum(each.edits for each in self.errors) / max(1, sum(each.length for each in self.errors))
 
 
+@dataclass(frozen=True)
+class Dictation:
+    """What was heard in a clip, and why that is not to be believed; None where it is."""
+
+    text: str
+    doubt: str | None = None
+
+
 def reader(recogniser: str) -> Transcriber:
     """What writes down every word that is said, fillers included, if the recogniser can."""
     from rosella import devices
@@ -39,6 +48,16 @@ def reader(recogniser: str) -> Transcriber:
 
     loaded = Recogniser.load(recogniser, devices.share_card())
     return Transcriber({loaded.kinds[0]: loaded})
+
+
+def write_down(transcriber: Transcriber, clip: Clip) -> Dictation:
+    """What is said in a clip; its language is guessed where the recogniser does not know it."""
+    known = replace(clip, language=clip.language if clip.language in transcriber.languages else None)
+    made = transcriber.transcribe([known])
+    if reason := made.rejects.get(clip.id):
+        return Dictation("", reason)
+    heard = made.transcriptions[clip.id]
+    return Dictation(_written(heard).text, _doubt(heard))
 
 
 def read_back(transcriber: Transcriber, sentences: Sequence[Sentence], waves: Sequence[Wave]) -> Reading:
@@ -54,7 +73,7 @@ def read_back(transcriber: Transcriber, sentences: Sequence[Sentence], waves: Se
             for index, wave in zip(batch, cut, strict=True)
         ]
         for name, made in transcriber.write(clips, cut).items():
-            heard[int(name)] = next(iter(made.transcripts.values())).text
+            heard[int(name)] = _written(made).text
     pairs = [
         Pair(" ".join(plain_words(sentence.text)), " ".join(plain_words(written)))
         for sentence, written in zip(sentences, heard, strict=True)
@@ -65,3 +84,16 @@ def read_back(transcriber: Transcriber, sentences: Sequence[Sentence], waves: Se
 def _language(transcriber: Transcriber, sentence: Sentence) -> str | None:
     """Where the recogniser does not know the sentence's language, it guesses."""
     return sentence.language if sentence.language in transcriber.languages else None
+
+
+def _doubt(heard: Transcription) -> str | None:
+    """Why what was heard is not to be believed."""
+    written = _written(heard)
+    if heard.no_speech > SILENT or not written.text.strip():
+        return "it hears no speech"
+    guessed = written.log_probability < LEAST_SURE or written.compression > REPETITIVE
+    return f"it only guesses {written.text!r}" if guessed else None
+
+
+def _written(heard: Transcription) -> Transcript:
+    return next(iter(heard.transcripts.values()))
