@@ -1,0 +1,105 @@
+// The dialog in which somebody agrees to be spoken for, and lends a voice.
+
+import { listPhrases, sendConsent, sendVoice } from "./server.js";
+import { Take } from "./take.js";
+
+export class NewVoice {
+  #dialog;
+  #form;
+  #phrases = [];
+  #consent = null; // its id
+  #voice = null;
+
+  constructor(dialog, template) {
+    this.#dialog = dialog;
+    this.#form = dialog.querySelector("form");
+    this.agreement = new Take(this.#find(".consent .take"), template);
+    this.sample = new Take(this.#find(".sample .take"), template);
+    this.#form.elements.language.onchange = () => this.#showPhrase();
+    this.#form.onsubmit = (event) => event.preventDefault();
+    this.#find(".cancel").onclick = () => dialog.close();
+    this.#find(".agree").onclick = () => this.#attempt(() => this.#agree(), ".consent");
+    this.#find(".save").onclick = () => this.#attempt(() => this.#save(), ".sample");
+  }
+
+  /** The voice that was saved, or null if the dialog was left before. */
+  async open() {
+    this.#reset();
+    this.#dialog.showModal();
+    this.#attempt(() => this.#loadPhrases(), ".consent");
+    await new Promise((resolve) => this.#dialog.addEventListener("close", resolve, { once: true }));
+    this.agreement.clear();
+    this.sample.clear();
+    return this.#voice;
+  }
+
+  #reset() {
+    this.#form.reset();
+    this.#consent = this.#voice = null;
+    this.#find(".sample").disabled = true;
+    this.#find(".who").disabled = this.#find(".consent").disabled = false;
+    for (const selector of [".error", ".consent .done", ".sample .done"]) this.#say(selector, "");
+  }
+
+  async #loadPhrases() {
+    this.#phrases = await listPhrases();
+    const { language } = this.#form.elements;
+    language.replaceChildren(...this.#phrases.map((each) => new Option(languageName(each.language), each.language)));
+    this.#showPhrase();
+  }
+
+  #showPhrase() {
+    const { value } = this.#form.elements.language;
+    this.#find("#phrase").textContent = this.#phrases.find(({ language }) => language === value)?.phrase ?? "";
+    this.#find("#phrase").lang = value;
+  }
+
+  async #agree() {
+    const { name, language } = this.#form.elements;
+    if (!name.reportValidity()) return;
+    const recording = taken(this.agreement);
+    this.#say(".consent .done", "Listening to it …");
+    this.#consent = (await sendConsent({ name: name.value, language: language.value, recording })).id;
+    this.#say(".consent .done", "Thank you, that is understood.");
+    this.#find(".who").disabled = this.#find(".consent").disabled = true;
+    this.#find(".sample").disabled = false;
+    this.#form.elements.text.focus();
+  }
+
+  async #save() {
+    const { name, language, text } = this.#form.elements;
+    const fields = { name: name.value, language: language.value, text: text.value.trim(), consent: this.#consent };
+    const audio_sample = taken(this.sample);
+    this.#say(".sample .done", "Saving it …");
+    this.#voice = await sendVoice({ ...fields, audio_sample });
+    this.#dialog.close();
+  }
+
+  /** Does something of a part of the form; what goes wrong is said below it. */
+  async #attempt(doing, part) {
+    this.#say(".error", "");
+    try {
+      await doing();
+    } catch (error) {
+      this.#say(`${part} .done`, "");
+      this.#say(".error", error.message);
+    }
+  }
+
+  #say(selector, text) {
+    this.#find(selector).textContent = text;
+  }
+
+  #find(selector) {
+    return this.#dialog.querySelector(selector);
+  }
+}
+
+function taken(take) {
+  if (!take.file) throw new Error("Record it first, or choose a sound file.");
+  return take.file;
+}
+
+function languageName(code) {
+  return new Intl.DisplayNames(["en"], { type: "language" }).of(code);
+}
