@@ -106,7 +106,7 @@ class Table:
             return
         self._move_together()
         idle = np.array([seat is None for seat in self._seats])
-        known = max(seat.text_known for seat in self.seats)
+        known = np.int32(max(seat.text_known for seat in self.seats))
         self._taken, *said = _programs().advance(
             self._graph, self._params, self._weights, self._taken, idle, known, self._sampling.filters
         )

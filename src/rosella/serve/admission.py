@@ -26,14 +26,14 @@ class Admission:
         self._places, self._queue, self._patience = places, queue, patience
         self._turns: deque[asyncio.Future[None]] = deque()
         self._usual = 1.0  # seconds that a speech takes
-        self.speaking, self.draining = 0, False
+        self.speaking = 0
 
     @property
     def waiting(self) -> int:
         return len(self._turns)
 
     async def enter(self) -> Ticket:
-        """Wait for a place, in the order in which one came; Refusal 429 or 503 where there will be none soon."""
+        """Wait for a place, in the order in which one came; Refusal 429 where there will be none soon."""
         if self.draining:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping: ask another, or try again soon."
@@ -43,7 +43,7 @@ class Admission:
         elif len(self._turns) < self._queue:
             await self._wait()
         else:
-            raise self._busy()
+            raise self.busy()
         return Ticket(monotonic())
 
     def leave(self, ticket: Ticket) -> None:
@@ -57,7 +57,7 @@ class Admission:
         try:
             await asyncio.wait_for(turn, self._patience)
         except TimeoutError:
-            raise self._busy() from None
+            raise self.busy() from None
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._pass_on()  # it came too late
@@ -74,7 +74,8 @@ class Admission:
                 return
         self.speaking -= 1
 
-    def _busy(self) -> Refusal:
+    def busy(self) -> Refusal:
+        """What is said to who comes when there are too many, with the seconds after which another may come."""
         seconds = max(1, math.ceil(self._usual * (self.waiting + 1) / self._places))
         return Refusal(
             HTTPStatus.TOO_MANY_REQUESTS,

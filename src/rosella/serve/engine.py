@@ -158,6 +158,8 @@ class Session:
         self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
     ) -> Generating:
         """As `Speaker.begin`; `sampling` is that of the batch, whatever it says."""
+        if self._cancelled is not None:
+            raise self._cancelled
         engine = self._engine
         seat, failures = engine.ask(lambda batch: (batch.join(ids, prompt, frames, seed), engine.failures))
         self._seats.append(seat)

@@ -20,7 +20,7 @@ from rosella.speak.writing import pieces_written
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.inference.generate import Running
+    from rosella.inference.generate import Generation
     from rosella.inference.sampling import Sampling
     from rosella.model.config import DiaConfig
 
@@ -34,6 +34,15 @@ SLOW = 12.0
 """Bytes of text that a second of slow speech says: by them a piece is told how long it may be."""
 
 
+class UnderWay(Protocol):
+    """A generation of one text, of which more is known with every step; `inference.generate.Running` is one."""
+
+    @property
+    def finished(self) -> bool: ...
+    def advance(self, steps: int) -> None: ...
+    def so_far(self) -> Generation: ...
+
+
 class Speaking(Protocol):
     """What begins a generation: the part of a `Speaker` that a recital needs."""
 
@@ -42,7 +51,7 @@ class Speaking(Protocol):
 
     def begin(
         self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
-    ) -> Running: ...
+    ) -> UnderWay: ...
 
 
 class Recital:
@@ -128,7 +137,7 @@ class Recital:
             self._left = max(self._left - len(made.codes[0]), 0)
         self.cues += _cues(piece, begun / self.sample_rate, self._samples / self.sample_rate)
 
-    def _begin(self, piece: Piece, before: Said, seed: int) -> Running:
+    def _begin(self, piece: Piece, before: Said, seed: int) -> UnderWay:
         speaker = self._speaker
         limit = speaker.config.encoder.max_position_embeddings
         alone = dialogue.encode(piece.text, limit)
@@ -138,7 +147,7 @@ class Recital:
         prompt = before.codes if before.text else None
         return speaker.begin(ids, prompt, min(room, most), seed, self._sampling)
 
-    def _waves(self, running: Running) -> Iterator[np.ndarray]:
+    def _waves(self, running: UnderWay) -> Iterator[np.ndarray]:
         decoder, known = StreamDecoder(self._speaker.codec), 0
         first, later = (max(1, round(seconds * self._rate)) for seconds in (FIRST, LATER))
         steps = self._speaker.config.longest_delay + self._speaker.codec.context + first

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.generate import Running
     from rosella.inference.sampling import Sampling
+    from rosella.inference.table import Table
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import DecodingWeights, Dia
 
@@ -140,6 +141,19 @@ class Speaker:
             weights=self._weights,
             roomy=True,
         )
+
+    @property
+    def sampling(self) -> Sampling:
+        """The model's own settings."""
+        from rosella.inference.sampling import Sampling
+
+        return Sampling(self.config.guidance, self.config.temperature)
+
+    def table(self, places: int) -> Table:
+        """An empty table for so many speeches at once, with the model's own settings."""
+        from rosella.inference.table import Table
+
+        return Table(self.model, self.sampling, places, self._weights)
 
     @cached_property
     def _weights(self) -> DecodingWeights:

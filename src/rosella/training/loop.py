@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from rosella import devices
 from rosella.codec import Codec
 from rosella.errors import UserError
+from rosella.inference import programs
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.progress import Report, unread
@@ -21,7 +22,7 @@ from rosella.runs import stop_signals
 from rosella.shards.read import Export
 from rosella.speak import Speaker
 from rosella.training import batches as data
-from rosella.training import hosts, order, programs
+from rosella.training import hosts, order
 from rosella.training import state as checkpoints
 from rosella.training.goodput import Goodput
 from rosella.training.hooks import Best, Evaluate, Hook, Job, Log, Save, Speak

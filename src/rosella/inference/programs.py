@@ -1,4 +1,4 @@
-"""Compiled programs, kept in a run's directory so that a run that goes on does not compile them again."""
+"""Compiled programs, kept on disk so that what has been compiled once is not compiled again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 _PLACE = "jax_compilation_cache_dir"
+
+
+def programs_folder() -> Path:
+    """Where the programs of those who speak lie: among the user's caches."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rosella", appauthor=False) / "programs"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from rosella.training import programs
+from rosella.inference import programs
 
 
 @pytest.fixture
