@@ -34,10 +34,6 @@ class Admission:
 
     async def enter(self) -> Ticket:
         """Wait for a place, in the order in which one came; Refusal 429 where there will be none soon."""
-        if self.draining:
-            raise Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping: ask another, or try again soon."
-            )
         if self.speaking < self._places and not self._turns:
             self.speaking += 1
         elif len(self._turns) < self._queue:

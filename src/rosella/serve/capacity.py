@@ -1,0 +1,80 @@
+"""How many may speak at once, so that each of them is made faster than it is heard; and everything compiled before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rosella.codec.streaming import StreamDecoder
+from rosella.inference.decoding import PROMPTS, TEXTS
+from rosella.inference.table import CHUNK, Table
+from rosella.speak.recital import LATER
+
+if TYPE_CHECKING:
+    from rosella.speak import Speaker
+
+MARGIN = 1.25
+"""How much faster than it is heard a speech is to be made."""
+
+
+def places_of(speaker: Speaker, table: Table) -> int:
+    """The most rows, a doubling, whose steps and sound together leave the margin; compiles the steps of so many.
+
+    At least one: a machine that is slower than speech lets one speak after the other.
+    """
+    fits, rate, sound = 1, speaker.codec.frame_rate, _sound(speaker)
+    for size in _doublings(1, table.places):
+        if (rate * _step(table, size) + size * sound) * MARGIN > 1:
+            break
+        fits = size
+    return fits
+
+
+def warm(speaker: Speaker, table: Table) -> None:
+    """Have every width of text and prompt compiled that a request may bring."""
+    config = speaker.config
+    texts = _doublings(TEXTS, config.encoder.max_position_embeddings)
+    prompts = [1, *_doublings(PROMPTS, config.decoder.max_position_embeddings)]
+    for text, prompt in product(texts, prompts):
+        frames = min(prompt - 1, config.room() - 1)
+        codes = np.zeros((frames, config.decoder.num_channels), np.int32)
+        table.leave(table.join(np.ones(text, np.int32), codes, 1, 0))
+
+
+def _doublings(least: int, most: int) -> Iterator[int]:
+    while least < most:
+        yield least
+        least *= 2
+    yield most
+
+
+def _step(table: Table, rows: int) -> float:
+    """Seconds that a step of so many rows takes; who sits there leaves."""
+    while len(table.seats) < rows:
+        table.join(np.ones(TEXTS, np.int32), None, 8 * CHUNK, len(table.seats))
+    table.advance()
+    began, steps = perf_counter(), 0
+    while len(table.seats) == rows and steps < 4 * CHUNK:
+        table.advance()
+        steps += CHUNK
+    taken = perf_counter() - began
+    for seat in table.seats:
+        table.leave(seat)
+    return taken / max(steps, 1)
+
+
+def _sound(speaker: Speaker) -> float:
+    """Seconds of work that a second of sound takes, made in pieces as a stream is."""
+    codec, piece = speaker.codec, max(1, round(LATER * speaker.codec.frame_rate))
+    codes = np.zeros((piece, codec.num_codebooks), np.uint16)
+    decoder = StreamDecoder(codec)
+    for _ in range(2 * codec.context // piece + 2):
+        decoder.push(codes)
+    began = perf_counter()
+    for _ in range(5):
+        decoder.push(codes)
+    return (perf_counter() - began) / (5 * piece / codec.frame_rate)
