@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from rosella import cli, speak
+from rosella.speak.provenance import STATEMENT
 from rosella.speak.subtitles import Cue
 
 
@@ -117,7 +118,15 @@ def test_a_pipe_gets_samples_and_nothing_else(speaker, capfdbinary):
     assert run("[S1] Hallo.", "-o", "-") == 0
     said = capfdbinary.readouterr()
     np.testing.assert_array_equal(np.frombuffer(said.out, "<i2"), np.full(8000, 3277))
-    assert b"16-bit mono PCM at 16000 Hz: 0.5 s" in said.err
+    assert b"AI-generated 16-bit mono PCM at 16000 Hz: 0.5 s" in said.err
+
+
+@pytest.mark.parametrize("stream", [(), ("--stream",)])
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_a_file_says_that_a_machine_spoke(speaker, tmp_path, suffix, stream):
+    out = tmp_path / f"out{suffix}"
+    assert run("[S1] Hallo.", "-o", out, *stream) == 0
+    assert f"{STATEMENT}. Model: mini".encode() in out.read_bytes()
 
 
 def test_who_leaves_a_pipe_stops_the_model(speaker, capfd):

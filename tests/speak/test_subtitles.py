@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rosella.corpus.sources import subtitles as reader
+from rosella.speak.provenance import STATEMENT
 from rosella.speak.subtitles import Cue, srt, vtt
 
 LONG = "Dit is een lange zin, die over meer dan twee regels gaat omdat er zo veel in staat dat niet op twee past."
@@ -47,10 +48,12 @@ def test_files_are_as_written():
         "1\n01:00:00,000 --> 01:00:05,250\nEen regel verder, één.\n\n2\n100:00:00,000 --> 100:00:01,000\n1984\n"
     )
     assert vtt(CUES[1:2]) == (
-        "WEBVTT\n\n00:00:01.500 --> 00:00:03.000\n"
+        f"WEBVTT\n\nNOTE {STATEMENT}\n\n00:00:01.500 --> 00:00:03.000\n"
         "<v Tom &amp; &lt;Jerry&gt;>Is 1 &lt; 2 &amp;&amp; 3 &gt; 2 --&gt; ja?\n"
     )
-    assert vtt([]) == "WEBVTT\n" and srt([]) == "" and srt([Cue(0, 1, "Anna", " \n")]) == ""
+    assert (
+        vtt([]) == f"WEBVTT\n\nNOTE {STATEMENT}\n" and srt([]) == "" and srt([Cue(0, 1, "Anna", " \n")]) == ""
+    )
 
 
 def test_speakers_are_read_back(tmp_path):

@@ -13,6 +13,7 @@ from rosella.errors import RosellaError, UserError
 from rosella.files import write_text
 
 if TYPE_CHECKING:
+    from rosella.audio.encoding import Marks
     from rosella.speak.recital import Recital
     from rosella.speak.subtitles import Cue
 
@@ -62,7 +63,7 @@ def speak(
 ) -> None:
     """Speak a dialogue of any length, in the voices of clips or saved ones if they are given."""
     from rosella.cli.voice import find_voices
-    from rosella.speak import load
+    from rosella.speak import load, provenance
 
     for path in filter(None, (out, subtitles)):
         if not path.parent.is_dir():
@@ -71,15 +72,15 @@ def speak(
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p)
     recital = load(model, codec).stream(said, voices, *settings)
-    seconds = _write(recital, out, stream) / recital.sample_rate
+    seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
     if write_cues is not None and subtitles is not None:
         write_text(subtitles, write_cues(recital.cues))
-    name = f"16-bit mono PCM at {recital.sample_rate} Hz" if out == PIPE else out
+    name = f"AI-generated 16-bit mono PCM at {recital.sample_rate} Hz" if out == PIPE else out
     ending = "" if recital.stopped else ", cut off at the length limit"
     print(f"{name}: {seconds:.1f} s{ending}", file=sys.stderr if out == PIPE else sys.stdout)
 
 
-def _write(recital: Recital, out: Path, stream: bool) -> int:
+def _write(recital: Recital, out: Path, stream: bool, marks: Marks) -> int:
     """Write the speech, as it comes or at once, and return how many samples it has."""
     import numpy as np
 
@@ -88,13 +89,13 @@ def _write(recital: Recital, out: Path, stream: bool) -> int:
     if out == PIPE:
         written = _pipe(recital)
     elif stream:
-        written = audio.write_pieces(out, recital, recital.sample_rate)
+        written = audio.write_pieces(out, recital, recital.sample_rate, marks)
     else:
         audio.require_writable(out)
         waves = list(recital)
         written = sum(map(len, waves))
         if written:
-            audio.write(out, np.concatenate(waves), recital.sample_rate)
+            audio.write(out, np.concatenate(waves), recital.sample_rate, marks)
     if not written:
         raise UserError("The model ended at once and said nothing: try another --seed.")
     return written

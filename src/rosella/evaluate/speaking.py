@@ -31,7 +31,7 @@ from rosella.evaluate.summary import ClipScore, Interval, intervals, statistics
 from rosella.evaluate.voice import closeness
 from rosella.files import write_text
 from rosella.progress import Progress, unheard
-from rosella.speak import Speaker, Speech, Voice
+from rosella.speak import Speaker, Speech, Voice, provenance
 
 LONGEST_RATIO = 2.0
 """A clip gets this many times the seconds of the longest reference, then counts as not having stopped."""
@@ -262,8 +262,9 @@ def summarise(
 def save_evaluation(evaluation: ModelEvaluation, directory: Path) -> None:
     """Write `audio/<id>.flac` and then `scores.json`, whose presence says that the directory is complete."""
     (directory / "audio").mkdir(parents=True, exist_ok=True)
+    marks = provenance.marks(evaluation.model)
     for clip, wave in evaluation.waves.items():
-        audio.write(directory / "audio" / f"{clip}.flac", wave, evaluation.sample_rate)
+        audio.write(directory / "audio" / f"{clip}.flac", wave, evaluation.sample_rate, marks)
     write_text(directory / "scores.json", json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from rosella.speak.provenance import STATEMENT
+
 LINE, LINES = 42, 2
 """Characters a line and lines a cue that a reader can follow."""
 
@@ -32,8 +34,8 @@ def srt(cues: Sequence[Cue]) -> str:
 
 
 def vtt(cues: Sequence[Cue]) -> str:
-    """The cues as a WebVTT file, with a voice tag `<v Anna>` where there is a speaker."""
-    blocks = ["WEBVTT\n"]
+    """The cues as a WebVTT file, with a voice tag `<v Anna>` where there is a speaker; a note says who made the speech."""
+    blocks = ["WEBVTT\n", f"NOTE {STATEMENT}\n"]
     for start, end, speaker, lines in _shown(cues):
         voice = f"<v {_escaped(' '.join(speaker.split()))}>" if speaker.strip() else ""
         blocks.append(f"{_time(start, '.')} --> {_time(end, '.')}\n{voice}{_escaped(chr(10).join(lines))}\n")

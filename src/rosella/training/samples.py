@@ -14,7 +14,7 @@ from rosella.errors import UserError
 from rosella.files import write_json
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
-from rosella.speak import Speaker
+from rosella.speak import Speaker, provenance
 from rosella.training.recipe import SampleRecipe
 from rosella.training.run import TrainingRun
 
@@ -80,7 +80,7 @@ def keep(spoken: Spoken, run: TrainingRun, step: int) -> None:
     for clip in spoken.clips:
         file = f"{step:08d}-{clip.name}.wav"
         if len(clip.waveform):
-            audio.write(run.samples / file, clip.waveform, clip.sample_rate)
+            audio.write(run.samples / file, clip.waveform, clip.sample_rate, provenance.marks(run.model))
         said = {
             "text": clip.text,
             "heard": clip.heard,
