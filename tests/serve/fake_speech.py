@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, FastAPI, Form, Request, UploadFile
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import APIRouter, FastAPI, Form, UploadFile
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from rosella.audio.encoding import Encoder
+from rosella.serve import faults
 from rosella.serve.faults import Refusal
 from rosella.speak.script import read_script, split
 
@@ -26,7 +27,7 @@ SECONDS = 0.04
 TONES = {"S1": 200.0, "S2": 300.0, "S3": 400.0, "S4": 500.0}
 FIRST, LATER = 8000, 4000
 """How loud a speech is, and one that goes on from another."""
-MADE_BY = b"Rosella: made by a model"
+MADE_BY = "Rosella: made by a model"
 PHRASES = {
     "nl": "Ik stem ermee in dat mijn stem wordt nagebootst.",
     "en": "I agree that my voice is imitated.",
@@ -43,6 +44,7 @@ class Asked(BaseModel):
     response_format: Literal["wav"]
     stream_format: Literal["sse"]
     continue_from: str | None = None
+    seed: int | None = None
 
 
 @dataclass
@@ -75,13 +77,9 @@ class Fake:
 def app(fake: Fake) -> FastAPI:
     """All routes that the page uses, but for its own."""
     application = FastAPI()
+    faults.install(application)
     application.include_router(_speech(fake))
     application.include_router(_voices(fake))
-
-    @application.exception_handler(Refusal)
-    def answer(_: Request, refusal: Refusal) -> JSONResponse:
-        return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
-
     return application
 
 
@@ -107,7 +105,8 @@ def _speech(fake: Fake) -> APIRouter:
 
 async def _events(fake: Fake, asked: Asked, name: str) -> AsyncIterator[str]:
     samples, cues = said(asked.input, FIRST if asked.continue_from is None else LATER)
-    sound = wav_header() + samples.tobytes()
+    encoder = Encoder("wav", RATE, {"comment": MADE_BY})
+    sound = encoder.push(samples / np.float32(32768)) + encoder.finish()
     ends = range(0, len(sound), PIECE * 2 + 1)  # odd, so that samples are cut in two
     finished = False
     try:
@@ -144,20 +143,6 @@ def said(text: str, loud: int = FIRST) -> tuple[np.ndarray, list[dict[str, Any]]
         waves.append(np.zeros(round(piece.pause_after * RATE)))
         at += piece.pause_after
     return np.concatenate(waves).astype("<i2"), cues
-
-
-def wav_header() -> bytes:
-    """Of a stream that does not know its length, with a mark of who made it."""
-    unknown = 0xFFFFFFFF
-    mark = b"ISFT" + struct.pack("<I", len(MADE_BY)) + MADE_BY + b"\0" * (len(MADE_BY) % 2)
-    return b"".join(
-        [
-            struct.pack("<4sI4s", b"RIFF", unknown, b"WAVE"),
-            struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16),
-            struct.pack("<4sI4s", b"LIST", 4 + len(mark), b"INFO") + mark,
-            struct.pack("<4sI", b"data", unknown),
-        ]
-    )
 
 
 def _event(told: dict[str, Any]) -> str:

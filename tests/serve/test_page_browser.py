@@ -72,6 +72,7 @@ def shown(driver: Chrome, address: str, downloads: Path) -> Iterator[Page]:
 
 
 WEBM = b"\x1a\x45\xdf\xa3"
+"""Begins what the browser records."""
 FADE = 0.003
 """Seconds beside a seam in which a new take is faded in and out."""
 ONE, TWO = "Goedemorgen!", "(laughs) Ook goedemorgen. [pause:500ms] Hoe gaat het?"
@@ -91,7 +92,7 @@ def test_from_an_empty_page_to_heard_speech_and_its_files_by_keyboard_alone(show
     shown.keys(Keys.ENTER)
     file = shown.downloaded("dialogue.wav")
     assert np.array_equal(samples_of(file), samples)
-    assert MADE_BY in file[:100]
+    assert MADE_BY.encode() in file[:200]
     assert int.from_bytes(file[4:8], "little") == len(file) - 8
     spoken = [Cue(cue["start"], cue["end"], cue["speaker"], cue["text"]) for cue in cues]
     for suffix, written in (("srt", srt(spoken)), ("vtt", vtt(spoken))):
@@ -143,6 +144,7 @@ def test_a_turn_that_is_said_again_replaces_that_turn_alone(shown: Page, fake: F
     shown.says("Done.")
     shown.until(lambda: shown.find("#play").text == "Play")
     assert (fake.asked[1].input, fake.asked[1].continue_from) == (f"[S2] {other}", "speech_0")
+    assert fake.asked[1].seed is not None
     take = said(f"[S2] {other}", LATER)[0]
     assert np.array_equal(shown.heard(), take)
     parts = [said(f"[S1] {ONE}")[0], take, said(f"[S1] {TWO}")[0]]
@@ -248,7 +250,10 @@ def test_a_voice_is_recorded_after_its_owner_agreed(shown: Page, fake: Fake) -> 
     shown.find("#voices li:last-child .record").send_keys(Keys.ENTER)
     shown.says(fake_speech.PHRASES["nl"], "#phrase")
     assert not shown.find(".sample .record").is_enabled()
-    shown.find("[name=name]").send_keys("Bram", Keys.ENTER)
+    shown.find("[name=name]").send_keys("Bram B.", Keys.ENTER)
+    shown.press(".agree")
+    assert shown.run("return document.querySelector('[name=name]').validity.patternMismatch")
+    shown.find("[name=name]").send_keys(Keys.BACKSPACE * 3)
     shown.press(".agree")
     shown.says("Record it first", ".error")
     _record(shown, ".consent")

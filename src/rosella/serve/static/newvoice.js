@@ -37,7 +37,7 @@ export class NewVoice {
     this.#form.reset();
     this.#consent = this.#voice = null;
     this.#find(".sample").disabled = true;
-    this.#find(".who").disabled = this.#find(".consent").disabled = false;
+    this.#form.elements.language.disabled = this.#find(".consent").disabled = false;
     for (const selector of [".error", ".consent .done", ".sample .done"]) this.#say(selector, "");
   }
 
@@ -61,13 +61,14 @@ export class NewVoice {
     this.#say(".consent .done", "Listening to it …");
     this.#consent = (await sendConsent({ name: name.value, language: language.value, recording })).id;
     this.#say(".consent .done", "Thank you, that is understood.");
-    this.#find(".who").disabled = this.#find(".consent").disabled = true;
+    language.disabled = this.#find(".consent").disabled = true;
     this.#find(".sample").disabled = false;
     this.#form.elements.text.focus();
   }
 
   async #save() {
     const { name, language, text } = this.#form.elements;
+    if (!name.reportValidity()) return;
     const fields = { name: name.value, language: language.value, text: text.value.trim(), consent: this.#consent };
     const audio_sample = taken(this.sample);
     this.#say(".sample .done", "Saving it …");

@@ -95,7 +95,8 @@ function speakAll() {
 /** Another take of one turn, in the voices of the speech that it belongs to. */
 function speakTurn(id) {
   const turn = dialogue.turns.find((each) => each.id === id);
-  const asked = { input: writeScript([turn]), continue_from: speech.name };
+  const [seed] = crypto.getRandomValues(new Uint32Array(1)); // or the take would be the same each time
+  const asked = { input: writeScript([turn]), continue_from: speech.name, seed };
   const begun = () => (offset = speech.place(id).start);
   const finished = (take) => (speech = speech.replaced(take));
   make(asked, [turn], () => speakTurn(id), { begun, finished });
@@ -103,7 +104,10 @@ function speakTurn(id) {
 
 /** Asks for the speech of `turns`, plays it as it comes, and tells how it goes. */
 async function make(asked, turns, retry, { begun, grown = nothing, finished = nothing, failed = nothing }) {
-  if (request) return;
+  if (request) {
+    say("Something is being spoken: stop that first.");
+    return;
+  }
   player.stop();
   player.unlock(speech?.track.rate);
   request = new AbortController();

@@ -9,7 +9,7 @@ export class Fault extends Error {
   }
 }
 
-const LOST = "The connection to the server was lost. Check that it is running and that you are online.";
+const LOST = "The connection to the server was lost. Check that it runs and that you are online, then try again.";
 
 /** Speaks: yields the bytes of a WAV as they come, and returns the closing event, which has `id` and `cues`. */
 export async function* speak(request, signal) {
