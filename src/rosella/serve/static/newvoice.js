@@ -9,6 +9,7 @@ export class NewVoice {
   #phrases = [];
   #consent = null; // its id
   #voice = null;
+  #busy = false;
 
   constructor(dialog, template) {
     this.#dialog = dialog;
@@ -38,7 +39,7 @@ export class NewVoice {
     this.#consent = this.#voice = null;
     this.#find(".sample").disabled = true;
     this.#form.elements.language.disabled = this.#find(".consent").disabled = false;
-    for (const selector of [".error", ".consent .done", ".sample .done"]) this.#say(selector, "");
+    for (const part of [".consent", ".sample"]) this.#say(part, "");
   }
 
   async #loadPhrases() {
@@ -58,9 +59,9 @@ export class NewVoice {
     const { name, language } = this.#form.elements;
     if (!name.reportValidity()) return;
     const recording = taken(this.agreement);
-    this.#say(".consent .done", "Listening to it …");
+    this.#say(".consent", "Listening to it …");
     this.#consent = (await sendConsent({ name: name.value, language: language.value, recording })).id;
-    this.#say(".consent .done", "Thank you, that is understood.");
+    this.#say(".consent", "Thank you, that is understood.");
     language.disabled = this.#find(".consent").disabled = true;
     this.#find(".sample").disabled = false;
     this.#form.elements.text.focus();
@@ -71,24 +72,27 @@ export class NewVoice {
     if (!name.reportValidity()) return;
     const fields = { name: name.value, language: language.value, text: text.value.trim(), consent: this.#consent };
     const audio_sample = taken(this.sample);
-    this.#say(".sample .done", "Saving it …");
+    this.#say(".sample", "Saving it …");
     this.#voice = await sendVoice({ ...fields, audio_sample });
     this.#dialog.close();
   }
 
-  /** Does something of a part of the form; what goes wrong is said below it. */
+  /** Does something of a part of the form, once at a time; what goes wrong is said there. */
   async #attempt(doing, part) {
-    this.#say(".error", "");
+    if (this.#busy) return;
+    this.#busy = true;
     try {
       await doing();
     } catch (error) {
-      this.#say(`${part} .done`, "");
-      this.#say(".error", error.message);
+      this.#say(part, error.message, true);
     }
+    this.#busy = false;
   }
 
-  #say(selector, text) {
-    this.#find(selector).textContent = text;
+  #say(part, sentence, wrong = false) {
+    const told = this.#find(`${part} .told`);
+    told.textContent = sentence;
+    told.classList.toggle("wrong", wrong);
   }
 
   #find(selector) {

@@ -23,6 +23,7 @@ export class Wave extends EventTarget {
       barGap: 1,
       barRadius: 1,
       normalize: true,
+      barHeight: 0.7, // below the labels
       minPxPerSec: 16,
       autoCenter: !still,
       plugins: [this.#regions],
