@@ -20,6 +20,10 @@ class Speaker:
     def __init__(self, samples: int) -> None:
         self.samples, self.so_far = samples, 0
 
+    def loaded(self, *given):
+        self.given = given
+        return self
+
     def stream(self, *arguments):
         self.arguments = arguments
         return self
@@ -33,7 +37,7 @@ class Speaker:
 @pytest.fixture
 def speaker(monkeypatch):
     made = Speaker(8000)
-    monkeypatch.setattr(speak, "load", lambda model, codec: made)
+    monkeypatch.setattr(speak, "load", lambda *given: made.loaded(*given))
     return made
 
 
@@ -46,7 +50,8 @@ def run(*arguments: object) -> int:
 def test_speech_is_written_and_said_how_long(tmp_path, speaker, capsys):
     soundfile.write(tmp_path / "clip.wav", np.ones(100), 8000)
     arguments = ("--voice", tmp_path / "clip.wav", "--voice-text", "hoi", "--seed", 3, "--guidance", 2)
-    assert run("[S1] Hallo.", "-o", tmp_path / "out.wav", *arguments) == 0
+    assert run("[S1] Hallo.", "-o", tmp_path / "out.wav", *arguments, "--precision", "int8") == 0
+    assert speaker.given == ("mini", None, "int8")
     wave, rate = soundfile.read(tmp_path / "out.wav")
     assert (len(wave), rate) == (8000, 16000) and "0.5 s, cut off" in capsys.readouterr().out
     text, voice, seed, seconds, guidance, *_ = speaker.arguments

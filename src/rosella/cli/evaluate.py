@@ -6,7 +6,7 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -46,6 +46,9 @@ def evaluate(
             metavar="DIR", help="Where another model was scored on the same sentences: side by side."
         ),
     ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16", "int8"], typer.Option(help="In which the model speaks, as in `speak`.")
+    ] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
@@ -58,7 +61,7 @@ def evaluate(
 
     wanted = read_sentences(sentences)
     before = earlier(against, wanted) if against else None
-    speaker = speak.load(model)
+    speaker = speak.load(model, precision=precision)
     transcriber = reader(recogniser) if recogniser else None
     yardstick = measure_references(wanted, speaker.codec, transcriber, recogniser or "")
     evaluation = score(model, speaker, yardstick, out, seed, max_seconds, seeds)

@@ -139,17 +139,17 @@ class Running:
         return Generation(codes, np.asarray(self._state.stopped), tokens)
 
 
-def prepared(model: Dia) -> DecodingWeights:
+def prepared(model: Dia, int8: bool = False) -> DecodingWeights:
     """The model's weights as its steps want them, to be made once for many generations; a copy of the decoder's."""
-    return _preparation()(*nnx.split(model))
+    return _preparation()(*nnx.split(model), int8)
 
 
 @cache
 def _preparation() -> Any:
-    def prepare(graph: nnx.GraphDef[Dia], params: Any) -> DecodingWeights:
-        return nnx.merge(graph, params).decoding_weights()
+    def prepare(graph: nnx.GraphDef[Dia], params: Any, int8: bool) -> DecodingWeights:
+        return nnx.merge(graph, params).decoding_weights(int8)
 
-    return jax.jit(prepare, static_argnames="graph")
+    return jax.jit(prepare, static_argnames=("graph", "int8"))
 
 
 @cache

@@ -17,6 +17,7 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
 from rosella.model import kernels
+from rosella.model.int8 import Int8
 from rosella.model.masking import Mask
 from rosella.model.sharding import platform
 
@@ -72,18 +73,23 @@ def product(spec: str, dtype: jnp.dtype, x: jax.Array, y: jax.Array) -> jax.Arra
     return jnp.einsum(spec, x.astype(dtype), y.astype(dtype), preferred_element_type=jnp.float32)
 
 
-def linear(dtype: jnp.dtype, x: jax.Array, weight: jax.Array, turned: bool = False) -> jax.Array:
-    """Float32 [..., *E] of states [..., D] and a weight [D, *E], or `turned` [*E, D], as one product of two matrices.
+def linear(
+    dtype: jnp.dtype, x: jax.Array, weight: jax.Array | Int8, turned: bool = False, inputs: int = 1
+) -> jax.Array:
+    """Float32 [..., *E] of states [..., D] and a weight of so many `inputs` axes that are D together, [*D, *E], or
+    `turned` [*E, D], as one product of two matrices.
 
     Its backward pass casts to `dtype` too: JAX's own rule multiplies the float32 gradient.
     """
+    if isinstance(weight, Int8):
+        return linear(dtype, x, weight.values, turned, inputs) * weight.scale
     x_MD = x.reshape(-1, x.shape[-1])
     if turned:
         made = _multiply_turned(dtype, x_MD, weight.reshape(-1, x.shape[-1]))
         return made.reshape(*x.shape[:-1], *weight.shape[:-1])
-    made: Any = _multiply(dtype, x_MD, weight.reshape(len(weight), -1))
+    made: Any = _multiply(dtype, x_MD, weight.reshape(x.shape[-1], -1))
     made = checkpoint_name(made, LINEAR)
-    return made.reshape(*x.shape[:-1], *weight.shape[1:])
+    return made.reshape(*x.shape[:-1], *weight.shape[inputs:])
 
 
 def turns_weights() -> bool:
@@ -92,12 +98,13 @@ def turns_weights() -> bool:
 
 
 def turn(weight: Weight, inputs: int = 1) -> Weight:
-    """[*E, *D] of a weight [*D, *E], with so many axes D."""
-    return Weight(jnp.moveaxis(weight[...], range(inputs), range(-inputs, 0)), axes=())
+    """[*E, D] of a weight [*D, *E], with so many axes D."""
+    turned = jnp.moveaxis(weight[...], range(inputs), range(-inputs, 0))
+    return Weight(turned.reshape(*weight.shape[inputs:], -1), axes=())
 
 
 def _multiply_turned(dtype: jnp.dtype, x_MD: jax.Array, w_ED: jax.Array) -> jax.Array:
-    if 1 < len(x_MD) <= FEW:
+    if 1 < len(x_MD) <= FEW or (len(x_MD) == 1 and w_ED.dtype == jnp.int8):
         return _sums_of_few(dtype, x_MD, w_ED)
     return product("MD,ED->ME", dtype, x_MD, w_ED)
 
@@ -286,23 +293,25 @@ class Attention(nnx.Module):
         self.query, self.key, self.value = turn(self.query), turn(self.key), turn(self.value)
         self.out, self.turned = turn(self.out, inputs=2), True
         if own:
+            self.heads = self.query.shape[0], self.key.shape[0]
             self.own = Weight(jnp.concatenate([self.query[...], self.key[...], self.value[...]]), axes=())
+            del self.query, self.key, self.value
 
     def project(self, x_BTD: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Queries, keys and values of the same states."""
         if not self.turned:
             return self.queries(x_BTD), *self.keys_values(x_BTD)
-        made = linear(self.dtype, x_BTD, self.own[...], turned=True).swapaxes(1, 2)
-        heads, key_heads = self.query.shape[0], self.key.shape[0]
+        made = linear(self.dtype, x_BTD, self.own.get_value(), turned=True).swapaxes(1, 2)
+        heads, key_heads = self.heads
         queries, keys, values = jnp.split(made, [heads, heads + key_heads], axis=1)
         return queries, keys, values
 
     def queries(self, x_BTD: jax.Array) -> jax.Array:
-        return linear(self.dtype, x_BTD, self.query[...], self.turned).swapaxes(1, 2)
+        return linear(self.dtype, x_BTD, self.query.get_value(), self.turned).swapaxes(1, 2)
 
     def keys_values(self, x_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
         k_BSKH, v_BSKH = (
-            linear(self.dtype, x_BSD, each[...], self.turned) for each in (self.key, self.value)
+            linear(self.dtype, x_BSD, each.get_value(), self.turned) for each in (self.key, self.value)
         )
         return k_BSKH.swapaxes(1, 2), v_BSKH.swapaxes(1, 2)
 
@@ -325,6 +334,4 @@ class Attention(nnx.Module):
         read_BTNH = read_BNTH.swapaxes(1, 2)
         batch, steps, heads, width = read_BTNH.shape
         read = read_BTNH.reshape(batch, steps, heads * width)
-        if self.turned:
-            return linear(self.dtype, read, self.out[...].reshape(-1, heads * width), turned=True)
-        return linear(self.dtype, read, self.out[...].reshape(heads * width, -1))
+        return linear(self.dtype, read, self.out.get_value(), self.turned, inputs=2)

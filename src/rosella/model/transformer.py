@@ -31,6 +31,7 @@ from rosella.model.attention import (
     weight,
 )
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+from rosella.model.int8 import Int8, round_weights, rounded
 from rosella.model.masking import HIDDEN, Mask
 from rosella.model.sharding import along_rows, gathered
 
@@ -72,7 +73,7 @@ class DecodingWeights(NamedTuple):
     """The decoder's weights as its single steps want them."""
 
     layers: tuple[DecoderLayers, ...]
-    logits: jax.Array
+    logits: jax.Array | Int8
 
     @property
     def turned(self) -> bool:
@@ -120,13 +121,13 @@ class Feedforward(nnx.Module):
         self.gate_up, self.down, self.turned = turn(self.gate_up), turn(self.down), True
 
     def __call__(self, x_BTD: jax.Array) -> jax.Array:
-        weights = self.gate_up[...]
-        if self.turned or x_BTD.size < weights.size:  # what is smaller is taken apart, since that copies it
+        weights = self.gate_up.get_value()
+        if isinstance(weights, Int8) or self.turned or x_BTD.size < weights.size:
             both = linear(self.dtype, x_BTD, weights, self.turned)
             gate, up = both[:, :, 0], both[:, :, 1]
         else:
             gate, up = (linear(self.dtype, x_BTD, weights[:, each]) for each in (0, 1))
-        return linear(self.dtype, jax.nn.silu(gate) * up, self.down[...], self.turned)
+        return linear(self.dtype, jax.nn.silu(gate) * up, self.down.get_value(), self.turned)
 
 
 class EncoderLayers(nnx.Module):
@@ -295,8 +296,8 @@ class Dia(nnx.Module):
             return linear(self.dtype, states, decoding.logits, decoding.turned)
         return linear(self.dtype, states, self.decoder.logits[...])
 
-    def decoding_weights(self) -> DecodingWeights:
-        """Taken apart once, before a decoding loop: layers one by one, in the compute type, turned on a CPU."""
+    def decoding_weights(self, int8: bool = False) -> DecodingWeights:
+        """Taken apart once, before a decoding loop: layers one by one, in the compute type or `int8`, turned on a CPU."""
         graph, weights = nnx.split(self.decoder.layers)
         weights = jax.tree.map(lambda leaf: leaf if leaf.ndim == 2 else leaf.astype(self.dtype), weights)
         count, turned = self.config.decoder.num_hidden_layers, turns_weights()
@@ -306,7 +307,12 @@ class Dia(nnx.Module):
             logits = turn(logits)
             for layer in layers:
                 layer.turn()
-        return DecodingWeights(layers, logits[...].astype(self.dtype))
+        if not int8:
+            return DecodingWeights(layers, logits[...].astype(self.dtype))
+        for layer in layers:
+            for part in (layer.self_attention, layer.cross_attention, layer.mlp):
+                round_weights(part, turned)
+        return DecodingWeights(layers, rounded(logits[...], turned, 1))
 
     def start(
         self, text: Text, rows: int, slots: int, weights: DecodingWeights, text_slots: int = 0

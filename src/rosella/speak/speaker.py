@@ -21,6 +21,7 @@ from rosella.speak.recital import LONGEST_SECONDS, Recital
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.generate import Running
+    from rosella.inference.precision import Precision
     from rosella.inference.sampling import Sampling
     from rosella.inference.table import Table
     from rosella.model.config import DiaConfig
@@ -42,16 +43,21 @@ class Speech:
     stopped: bool
 
 
-def load(name_or_path: str | Path = "mini", codec: str | None = None) -> Speaker:
+def load(
+    name_or_path: str | Path = "mini", codec: str | None = None, precision: Precision = "float32"
+) -> Speaker:
     """A speaker from the embedded model (`mini`), a model directory or a hub name.
 
-    `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names.
+    `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names. Products are computed
+    in `precision`, float32 or bfloat16; with int8 the decoder's weights are held in eight bits.
     """
+    from rosella.inference.precision import ready
     from rosella.weights import load_model
 
     beside = devices.share_card() or "cpu"
     model, config = load_model(name_or_path)
-    return Speaker(model, config, codec_of(name_or_path, config, codec, beside))
+    model, weights = ready(model, precision)
+    return Speaker(model, config, codec_of(name_or_path, config, codec, beside), weights)
 
 
 def codec_of(
@@ -67,9 +73,14 @@ def codec_of(
 class Speaker:
     """A model and its codec, ready to speak."""
 
-    def __init__(self, model: Dia, config: DiaConfig, codec: Codec) -> None:
+    def __init__(
+        self, model: Dia, config: DiaConfig, codec: Codec, weights: DecodingWeights | None = None
+    ) -> None:
+        """`weights` are the model's own, where they are `prepared`."""
         config.require(codec)
         self.model, self.config, self.codec = model, config, codec
+        if weights is not None:
+            self._weights = weights
 
     def speak(
         self,
