@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from rosella.audio.encoding import Encoder
+from rosella.audio.encoding import Encoder, Marks
 from rosella.errors import RosellaError, UserError
 from rosella.serve.faults import Refusal
 from rosella.speak.recital import Recital
@@ -18,13 +18,14 @@ from rosella.speak.subtitles import Cue
 
 @dataclass(frozen=True)
 class Rendering:
-    """How a speech is sent; `format` is one of `audio.encoding.FORMATS`."""
+    """How a speech is sent: in one of `audio.encoding.FORMATS`, with marks that say where it comes from."""
 
     format: str
+    marks: Marks
 
     def audio(self, id: str, recital: Recital) -> Iterator[bytes]:
         """The bytes of a file, from the first sound on; nothing where there is none."""
-        encoder = Encoder(self.format, recital.sample_rate)
+        encoder = Encoder(self.format, recital.sample_rate, self.marks)
         heard = False
         for wave in recital:
             heard = True

@@ -21,6 +21,7 @@ from rosella.serve.models import require_model
 from rosella.serve.rendering import Rendering, fault
 from rosella.serve.speech import Asked
 from rosella.serve.studio import Studio
+from rosella.speak import provenance
 
 
 class Start(Asked):
@@ -120,7 +121,7 @@ async def _listen(socket: WebSocket, writing: Writing) -> NoReturn:
 
 
 async def _speak(socket: WebSocket, studio: Studio, start: Start, writing: Writing) -> None:
-    speech = await studio.speak(start.order(writing), Rendering(start.response_format).events)
+    speech = await studio.speak(start.order(writing), Rendering(start.response_format, provenance.marks(studio.name)).events)
     try:
         async for event in speech:
             await socket.send_json(event)

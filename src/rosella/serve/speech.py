@@ -20,6 +20,7 @@ from rosella.serve.faults import Refusal
 from rosella.serve.models import require_model
 from rosella.serve.rendering import Rendering, fault, server_sent
 from rosella.serve.studio import Order, Speech, Studio
+from rosella.speak import provenance
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def router(studio: Studio) -> APIRouter:
     async def speak(asked: SpeechRequest, request: Request) -> Response:
         require_model(asked.model, studio.name)
         _require(asked, limits.characters)
-        rendering = Rendering(asked.response_format)
+        rendering = Rendering(asked.response_format, provenance.marks(studio.name))
         make = rendering.audio if asked.stream_format == "audio" else rendering.events
         speech: Speech[Any] | None = await while_heard(
             request, studio.speak(asked.order(asked.input), make), limits.deadline
@@ -102,6 +103,7 @@ class Spoken(StreamingResponse):
             "X-Speech-Id": speech.id,
             "X-Sample-Rate": str(studio.sample_rate),
             "Cache-Control": "no-store",
+            **provenance.HEADERS,
         }
         super().__init__(content, headers=headers, media_type=media_type)
         self._speech, self._deadline = speech, deadline
