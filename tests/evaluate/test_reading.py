@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rosella.corpus.recogniser import Clip, Transcribed, Transcript, Transcription
+from rosella.corpus.recogniser import Transcribed, Transcript, Transcription
 from rosella.evaluate.reading import Dictation, read_back, write_down
 from rosella.evaluate.sentences import Sentence
 
@@ -43,7 +43,7 @@ class Writer:
 
 def dictation(seconds=2.0, language: str | None = None, **heard):
     writer = Writer(**heard)
-    return write_down(writer, Clip("a", "a.wav", 0.0, seconds, language)), writer.asked[0].language
+    return write_down(writer, "a.wav", seconds, language), writer.asked[0].language
 
 
 def test_what_is_written_down_is_doubted_where_it_is_a_guess_or_nothing():

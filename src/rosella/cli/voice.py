@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rosella.corpus.recogniser import Clip
 from rosella.errors import UserError
 from rosella.shown import shown
 
@@ -139,25 +138,19 @@ def find_voices(named: Sequence[str], texts: Sequence[str]) -> Voices | None:
 def read_clip(clip: Path, text: str | None, recogniser: str = "mini", language: str | None = None) -> Voice:
     """The clip and what is said in it, which a recogniser writes down where `text` is None."""
     from rosella import audio
+    from rosella.evaluate import reading
     from rosella.speak import Voice
 
     info = audio.probe(clip)
     if text is None:
-        text = _write_down(Clip("", info.heard(clip), 0.0, info.duration, language), recogniser)
+        heard = reading.write_down(reading.reader(recogniser), info.heard(clip), info.duration, language)
+        if heard.doubt:
+            raise UserError(
+                f"The recogniser cannot write down {clip} ({heard.doubt}): say yourself what is said in it "
+                "(--text, or --voice-text), or name a recogniser that can (rosella voice save --recogniser)."
+            )
+        text = heard.text
     return Voice(audio.decode(info.heard(clip)), info.sample_rate, text)
-
-
-def _write_down(clip: Clip, recogniser: str) -> str:
-    """What a recogniser hears in a clip; UserError where that is nothing or a guess."""
-    from rosella.evaluate import reading
-
-    heard = reading.write_down(reading.reader(recogniser), clip)
-    if heard.doubt:
-        raise UserError(
-            f"The recogniser cannot write down {clip.audio} ({heard.doubt}): say yourself what is said in it "
-            "(--text, or --voice-text), or name a recogniser that can (rosella voice save --recogniser)."
-        )
-    return heard.text
 
 
 def _by_speaker(option: str, values: Sequence[str], whole: bool = False) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,13 @@ def reader(recogniser: str) -> Transcriber:
     return Transcriber({loaded.kinds[0]: loaded})
 
 
-def write_down(transcriber: Transcriber, clip: Clip) -> Dictation:
-    """What is said in a clip; its language is guessed where the recogniser does not know it."""
-    known = replace(clip, language=clip.language if clip.language in transcriber.languages else None)
-    made = transcriber.transcribe([known])
+def write_down(
+    transcriber: Transcriber, source: str | PathLike[str], seconds: float, language: str | None = None
+) -> Dictation:
+    """What is said in a file of so many seconds; its language is guessed where the recogniser does not know it."""
+    known = language if language in transcriber.languages else None
+    clip = Clip("", source, 0.0, seconds, known)
+    made = transcriber.transcribe([clip])
     if reason := made.rejects.get(clip.id):
         return Dictation("", reason)
     heard = made.transcriptions[clip.id]
@@ -74,11 +78,15 @@ def read_back(transcriber: Transcriber, sentences: Sequence[Sentence], waves: Se
         ]
         for name, made in transcriber.write(clips, cut).items():
             heard[int(name)] = _written(made).text
-    pairs = [
-        Pair(" ".join(plain_words(sentence.text)), " ".join(plain_words(written)))
-        for sentence, written in zip(sentences, heard, strict=True)
+    errors = [
+        errors_against(sentence.text, written) for sentence, written in zip(sentences, heard, strict=True)
     ]
-    return Reading(heard, [word_errors(pair) for pair in pairs])
+    return Reading(heard, errors)
+
+
+def errors_against(text: str, heard: str) -> Errors:
+    """Word errors of what was heard against what should be said, compared as `NORMALISER` says."""
+    return word_errors(Pair(" ".join(plain_words(text)), " ".join(plain_words(heard))))
 
 
 def _language(transcriber: Transcriber, sentence: Sentence) -> str | None:
