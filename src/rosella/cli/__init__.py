@@ -27,6 +27,7 @@ VERB_FILES = (
     "plan",
     "speak",
     "voice",
+    "serve",
     "convert",
     "parity",
     "evaluate",

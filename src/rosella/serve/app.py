@@ -6,22 +6,21 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
 
 from rosella.serve import faults, models, page, socket, speech, voices
+from rosella.serve.consents import Limits
+from rosella.serve.ears import Ears
 from rosella.serve.faults import Refusal
 from rosella.serve.guard import Guard
 from rosella.serve.studio import Studio
 
-if TYPE_CHECKING:
-    from rosella.serve.voices import Listener
 
-
-def create_app(studio: Studio, listener: Listener, keys: Sequence[str]) -> ASGIApp:
-    """All routes over one studio; `listener` hears consents and samples, `keys` let in who sends one of them."""
+def create_app(studio: Studio, ears: Ears, keys: Sequence[str]) -> ASGIApp:
+    """All routes over one studio; `ears` hear consents and samples, `keys` let in who sends one of them."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -34,7 +33,7 @@ def create_app(studio: Studio, listener: Listener, keys: Sequence[str]) -> ASGIA
         speech.router(studio),
         socket.router(studio),
         models.router(studio.name, int(time.time())),
-        voices.router(studio.shelf, studio.speaker.codec, listener),
+        voices.router(studio.speaker, studio.shelf, ears, Limits()),
         page.router(),
     ):
         app.include_router(routes)

@@ -55,7 +55,9 @@ def run(
         app = create_app(studio, Ears(recogniser), keys)
         address = f"http://{host}:{listening.getsockname()[1]}"
         print(f"{studio.name} speaks at {address}, {places} at a time.", flush=True)
-        _serve(app, listening, limits)
+        with suppress(KeyboardInterrupt):  # raised once all is said
+            server_of(app, limits).run(sockets=[listening])
+        print("Stopped.", flush=True)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -69,10 +71,10 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _serve(app: ASGIApp, listening: socket.socket, limits: Limits) -> None:
-    class Prompt(H11Protocol):
-        """Closes a connection whose request, once begun, does not come to its end."""
+def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
+    """A server that keeps no connection whose request, once begun, does not come to its end."""
 
+    class Prompt(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._late = self.loop.call_later(limits.opening, self._close_late)
@@ -100,6 +102,4 @@ def _serve(app: ASGIApp, listening: socket.socket, limits: Limits) -> None:
         timeout_graceful_shutdown=limits.drain,
         server_header=False,
     )
-    with suppress(KeyboardInterrupt):  # raised once all is said
-        uvicorn.Server(config).run(sockets=[listening])
-    print("Stopped.", flush=True)
+    return uvicorn.Server(config)
