@@ -16,7 +16,7 @@ from serve.sounds import wav
 from serve.test_voices import SPEAKER, consent, fault, voice
 
 HIS, HERS = Voice("nl+m3", 155, 30), Voice("nl+f3", 155, 70)
-SENTENCE = "De oude man koopt een rode appel. Mijn zus zoekt de gouden ring."
+SENTENCE = "De oude man koopt een rode appel op het station."
 
 
 @pytest.fixture(scope="module")
