@@ -9,8 +9,9 @@ from fastapi.testclient import TestClient
 
 from mini.espeak import Espeak, Voice
 from rosella.serve import faults, voices
-from rosella.serve.consents import PHRASES, Limits
+from rosella.serve.consents import PHRASES
 from rosella.serve.ears import Ears
+from rosella.serve.settings import Limits
 from rosella.speak import VoiceShelf
 from serve.sounds import wav
 from serve.test_voices import SPEAKER, consent, fault, voice

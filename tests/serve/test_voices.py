@@ -17,9 +17,10 @@ from fastapi.testclient import TestClient
 
 from rosella.evaluate.reading import Dictation
 from rosella.serve import faults, voices
-from rosella.serve.consents import PHRASES, Limits
+from rosella.serve.consents import PHRASES
 from rosella.serve.ears import WAITING, Ears
 from rosella.serve.faults import Refusal
+from rosella.serve.settings import Limits
 from rosella.speak import Voice, VoiceShelf, make_voice
 from serve.sounds import RATE, coded, tone, wav
 

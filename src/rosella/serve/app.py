@@ -6,17 +6,19 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
 
 from rosella.serve import faults, models, page, socket, speech, voices
-from rosella.serve.consents import Limits
-from rosella.serve.ears import Ears
 from rosella.serve.faults import Refusal
 from rosella.serve.guard import Guard
+from rosella.serve.metrics import Counted
 from rosella.serve.studio import Studio
+
+if TYPE_CHECKING:
+    from rosella.serve.ears import Ears
 
 
 def create_app(studio: Studio, ears: Ears, keys: Sequence[str]) -> ASGIApp:
@@ -33,7 +35,7 @@ def create_app(studio: Studio, ears: Ears, keys: Sequence[str]) -> ASGIApp:
         speech.router(studio),
         socket.router(studio),
         models.router(studio.name, int(time.time())),
-        voices.router(studio.speaker, studio.shelf, ears, Limits()),
+        voices.router(studio.speaker, studio.shelf, ears, studio.limits),
         page.router(),
     ):
         app.include_router(routes)
@@ -49,4 +51,4 @@ def create_app(studio: Studio, ears: Ears, keys: Sequence[str]) -> ASGIApp:
     async def metrics() -> Response:
         return Response(studio.metrics.page(), media_type="text/plain; version=0.0.4")
 
-    return Guard(app, keys)
+    return Guard(Counted(app, studio.metrics.requests), keys)

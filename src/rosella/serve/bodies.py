@@ -48,6 +48,6 @@ def _require(size: int, most: int) -> None:
     if size > most:
         raise Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The request has more than the {most / 2**20:.0f} MiB that are taken here: send a shorter recording.",
+            f"The request has more than the {most >> 10:,} KiB that are taken here: send less.",
             code="body_too_large",
         )

@@ -23,6 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from rosella.files import write_bytes
 from rosella.serve.ears import RATE, Ears, received
 from rosella.serve.faults import Refusal
+from rosella.serve.settings import Limits
 
 PHRASES = {
     "en": "This is my own voice. Yes, I want people to hear me say things that I did not say.",
@@ -39,16 +40,6 @@ _ID = re.compile(r"cons_[0-9a-f]{24}")
 Label = Annotated[str, Form(min_length=1, max_length=100)]
 _TAG = Form(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", max_length=35)
 Language, MaybeLanguage = Annotated[str, _TAG], Annotated[str | None, _TAG]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Of what is sent (bytes) and of what is kept."""
-
-    body: int = (10 << 20) + (64 << 10)
-    """A recording of 10 MiB and what is said about it."""
-    voices: int = 20
-    consents: int = 100
 
 
 class Consent(BaseModel):

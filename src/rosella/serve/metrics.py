@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rosella.serve.admission import Admission
 
@@ -24,12 +25,6 @@ class Metrics:
             buckets=_WAITS,
             registry=self._registry,
         )
-        self.broken_off = Counter(
-            "rosella_broken_off",
-            "Speeches that nobody heard to their end.",
-            ["reason"],
-            registry=self._registry,
-        )
         for name, text, value in (
             ("rosella_speaking", "Requests that speak.", lambda: admission.speaking),
             ("rosella_waiting", "Requests that wait for a place.", lambda: admission.waiting),
@@ -39,3 +34,19 @@ class Metrics:
     def page(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class Counted:
+    """An app whose answers are counted by route (as it is written in the app, ids left out) and status."""
+
+    def __init__(self, app: ASGIApp, requests: Counter) -> None:
+        self._app, self._requests = app, requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "unknown")
+                self._requests.labels(route, str(message["status"])).inc()
+            await send(message)
+
+        await self._app(scope, receive, counted)

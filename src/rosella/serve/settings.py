@@ -13,6 +13,11 @@ class Limits:
     """Of a text, as OpenAI has it."""
     body: int = 64 * 2**10
     """Bytes of a request for speech."""
+    recording: int = (10 << 20) + (64 << 10)
+    """Bytes of a request with a recording: 10 MiB of it, as OpenAI has it, and what is said about it."""
+    voices: int = 20
+    consents: int = 100
+    """So many are kept; who wants another deletes one."""
     queue: int = 16
     """Requests that wait for a place, besides those that speak."""
     patience: float = 30.0

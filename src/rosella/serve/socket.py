@@ -121,7 +121,9 @@ async def _listen(socket: WebSocket, writing: Writing) -> NoReturn:
 
 
 async def _speak(socket: WebSocket, studio: Studio, start: Start, writing: Writing) -> None:
-    speech = await studio.speak(start.order(writing), Rendering(start.response_format, provenance.marks(studio.name)).events)
+    speech = await studio.speak(
+        start.order(writing), Rendering(start.response_format, provenance.marks(studio.name)).events
+    )
     try:
         async for event in speech:
             await socket.send_json(event)

@@ -14,9 +14,10 @@ from fastapi import APIRouter, Form, UploadFile
 from rosella.errors import UserError
 from rosella.serve import consents
 from rosella.serve.bodies import limited
-from rosella.serve.consents import Consent, ConsentShelf, Limits, listed
+from rosella.serve.consents import Consent, ConsentShelf, listed
 from rosella.serve.ears import Ears, Sound, received
 from rosella.serve.faults import Refusal, refusing
+from rosella.serve.settings import Limits
 from rosella.speak import SavedVoice, VoiceShelf, make_voice
 from rosella.speak.recital import Speaking
 from rosella.speak.voices import bytes_after, is_name, room_after
@@ -159,7 +160,7 @@ def router(speaker: Speaking, shelf: VoiceShelf, ears: Ears, limits: Limits) -> 
     """The routes below `/v1/audio/voices` and `/v1/audio/voice_consents`; consents lie in a folder of the shelf's."""
     kept = ConsentShelf(shelf.folder / "consents")
     voices = Voices(speaker, shelf, kept, ears, limits)
-    api, one = APIRouter(route_class=limited(limits.body)), "/v1/audio/voices/{voice_id}"
+    api, one = APIRouter(route_class=limited(limits.recording)), "/v1/audio/voices/{voice_id}"
     api.get("/v1/audio/voices")(voices.page)
     api.post("/v1/audio/voices")(voices.create)
     api.get(one)(voices.get)
