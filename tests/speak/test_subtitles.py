@@ -65,6 +65,14 @@ def test_speakers_are_read_back(tmp_path):
     ]
 
 
+def test_what_is_divided_is_told_by_its_words_where_their_times_are_known():
+    said = LONG.split()
+    words = tuple(Cue(n, n + 0.5, "Anna", word) for n, word in enumerate(said))
+    (_, end, text), (start, last, _) = parsed(srt([Cue(0, len(said), "Anna", LONG, words)]), "srt")
+    assert (end, start) == (len(text.split()) - 0.5, len(text.split()))
+    assert last == len(said) - 0.5
+
+
 def test_long_cues_are_divided_evenly_and_their_time_by_characters():
     cues = parsed(srt([Cue(10, 20, "Anna", LONG)]), "srt")
     assert [text.split("\n") for _, _, text in cues] == [

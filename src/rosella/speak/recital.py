@@ -16,10 +16,12 @@ from rosella.speak import voices
 from rosella.speak.past import Past, Said
 from rosella.speak.script import Piece, read_script, split
 from rosella.speak.subtitles import Cue
+from rosella.speak.timing import Heard, powers
 from rosella.speak.writing import pieces_written
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
+    from rosella.inference.alignment import Followed
     from rosella.inference.generate import Generation
     from rosella.inference.sampling import Sampling
     from rosella.model.config import DiaConfig
@@ -53,9 +55,14 @@ class Speaking(Protocol):
         self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
     ) -> UnderWay: ...
 
+    def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed: ...
+
 
 class Recital:
-    """Iterate over it to hear it, once: float32 [samples] each time. `cues` and `stopped` tell what was said so far."""
+    """Iterate over it to hear it, once: float32 [samples] each time.
+
+    `cues`, `words`, `said`, `frames`, `bytes_read` and `stopped` tell of what was said so far.
+    """
 
     def __init__(
         self,
@@ -75,8 +82,9 @@ class Recital:
         self.bytes_read, self.frames = 0, 0
         """Bytes of text that were read, and frames that were said."""
         self._samples = 0
-        self.cues: list[Cue] = []
-        """Each turn of each piece with its times; turns of one piece by their share of its characters."""
+        self._heard: list[Heard] = []
+        self._words: list[list[Cue]] = []  # of the turns of those that were followed
+        self._followed = 0
         self.stopped = True
         """Whether every piece ended by itself."""
         self._pieces = self._read(text)
@@ -89,6 +97,28 @@ class Recital:
                 return
             yield from self._say(piece, self._seed + number)
             yield from self._silence(piece.pause_after)
+
+    @property
+    def words(self) -> list[Cue]:
+        """Each word of what was said with its times; what is new is followed through its text when this is asked for."""
+        return [word for turn in self._turns() for word in turn]
+
+    @property
+    def cues(self) -> list[Cue]:
+        """Each turn of each piece, from its first to its last word."""
+        texts = [part.text for heard in self._heard for part in heard.piece.parts]
+        turns = zip(self._turns(), texts, strict=True)
+        return [
+            Cue(words[0].start_s, words[-1].end_s, words[0].speaker, text, tuple(words))
+            for words, text in turns
+        ]
+
+    def _turns(self) -> list[list[Cue]]:
+        for heard in self._heard[self._followed :]:
+            followed = self._speaker.follow(dialogue.encode(heard.piece.text), heard.codes)
+            self._words += heard.words(followed, self._rate)
+            self._followed += 1
+        return self._words
 
     def _read(self, text: str | Iterable[str]) -> Iterator[Piece]:
         """The pieces of a text. One that is whole is read at once, and refused at once."""
@@ -126,16 +156,19 @@ class Recital:
         else:
             self.stopped = False
             return
+        hop, loud = self._speaker.codec.hop, list[np.ndarray]()
         for wave in chain([heard], waves):
             self._samples += len(wave)
-            self.frames += len(wave) // self._speaker.codec.hop
+            self.frames += len(wave) // hop
+            loud.append(powers(wave, hop))
             yield wave
         made = running.so_far()
         self.said = self.said.after(Said(piece.text, made.codes[0]))
         self.stopped &= bool(made.stopped[0])
         if self._left is not None:
             self._left = max(self._left - len(made.codes[0]), 0)
-        self.cues += _cues(piece, begun / self.sample_rate, self._samples / self.sample_rate)
+        start_s = begun / self.sample_rate
+        self._heard.append(Heard(piece, start_s, made.codes[0], np.concatenate(loud)))
 
     def _begin(self, piece: Piece, before: Said, seed: int) -> UnderWay:
         speaker = self._speaker
@@ -178,14 +211,6 @@ class Recital:
         self._samples += samples
         if samples:
             yield np.zeros(samples, np.float32)
-
-
-def _cues(piece: Piece, start: float, end: float) -> Iterator[Cue]:
-    whole, at = sum(len(part.text) for part in piece.parts), start
-    for part in piece.parts:
-        until = at + (end - start) * len(part.text) / whole
-        yield Cue(at, until, part.speaker, part.text)
-        at = until
 
 
 def _positive(max_seconds: float) -> float:

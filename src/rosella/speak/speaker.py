@@ -20,6 +20,7 @@ from rosella.speak.recital import LONGEST_SECONDS, Recital
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
+    from rosella.inference.alignment import Followed
     from rosella.inference.generate import Running
     from rosella.inference.precision import Precision
     from rosella.inference.sampling import Sampling
@@ -165,6 +166,12 @@ class Speaker:
         from rosella.inference.table import Table
 
         return Table(self.model, self.sampling, places, self._weights)
+
+    def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
+        """Where in a text, byte ids int32 [bytes], each frame of codes [frames, codebooks] is that says it."""
+        from rosella.inference.alignment import follow
+
+        return follow(self.model, ids, codes, self._weights)
 
     @cached_property
     def _weights(self) -> DecodingWeights:

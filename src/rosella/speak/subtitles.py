@@ -6,7 +6,7 @@ import textwrap
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count, pairwise
 
 from rosella.speak.provenance import STATEMENT
 
@@ -16,12 +16,16 @@ LINE, LINES = 42, 2
 
 @dataclass(frozen=True)
 class Cue:
-    """What one speaker says from `start_s` to `end_s`, seconds; `speaker` is empty where it shall not be shown."""
+    """What one speaker says from `start_s` to `end_s`, seconds; `speaker` is empty where it shall not be shown.
+
+    `words`, where their times are known, are all that the text says.
+    """
 
     start_s: float
     end_s: float
     speaker: str
     text: str
+    words: tuple[Cue, ...] = ()
 
 
 def srt(cues: Sequence[Cue]) -> str:
@@ -43,16 +47,23 @@ def vtt(cues: Sequence[Cue]) -> str:
 
 
 def _shown(cues: Sequence[Cue]) -> Iterator[tuple[int, int, str, list[str]]]:
-    """Start and end in ms, speaker and lines of every cue; what is too long is divided, and its time by characters."""
+    """Start and end in ms, speaker and lines of every cue; what is too long is divided."""
     for cue in cues:
         parts = _divided(" ".join(cue.text.split()))
-        whole, said = sum(map(len, parts)), 0
-        for part in parts:
-            start = cue.start_s + (cue.end_s - cue.start_s) * said / whole
-            said += len(part)
-            end = cue.start_s + (cue.end_s - cue.start_s) * said / whole
+        for part, (start, end) in zip(parts, _times(cue, parts), strict=True):
             first = round(start * 1000)
             yield first, max(round(end * 1000), first + 1), cue.speaker, _lines(part)
+
+
+def _times(cue: Cue, parts: Sequence[str]) -> list[tuple[float, float]]:
+    """When the parts of a cue are said, in seconds: by its words, or else by their share of its characters."""
+    words = [word for word in cue.words for _ in word.text.split()]
+    counts = [0, *accumulate(len(part.split()) for part in parts)]
+    if counts[-1] == len(words):
+        return [(words[first].start_s, words[last - 1].end_s) for first, last in pairwise(counts)]
+    said = [0, *accumulate(map(len, parts))]
+    at = [cue.start_s + (cue.end_s - cue.start_s) * before / max(said[-1], 1) for before in said]
+    return list(pairwise(at))
 
 
 def _divided(text: str) -> list[str]:
