@@ -49,13 +49,24 @@ def run(*arguments: object) -> int:
 
 def test_speech_is_written_and_said_how_long(tmp_path, speaker, capsys):
     soundfile.write(tmp_path / "clip.wav", np.ones(100), 8000)
-    arguments = ("--voice", tmp_path / "clip.wav", "--voice-text", "hoi", "--seed", 3, "--guidance", 2)
+    arguments = (
+        "--voice",
+        tmp_path / "clip.wav",
+        "--voice-text",
+        "hoi",
+        "--seed",
+        3,
+        "--guidance",
+        2,
+        "--pace",
+        1.5,
+    )
     assert run("[S1] Hallo.", "-o", tmp_path / "out.wav", *arguments, "--precision", "int8") == 0
     assert speaker.given == ("mini", None, "int8")
     wave, rate = soundfile.read(tmp_path / "out.wav")
     assert (len(wave), rate) == (8000, 16000) and "0.5 s, cut off" in capsys.readouterr().out
-    text, voice, seed, seconds, guidance, *_ = speaker.arguments
-    assert (text, seed, seconds, guidance) == ("[S1] Hallo.", 3, None, 2)
+    text, voice, seed, seconds, guidance, *_, pace = speaker.arguments
+    assert (text, seed, seconds, guidance, pace) == ("[S1] Hallo.", 3, None, 2, 1.5)
     assert (voice.sample_rate, voice.text, len(voice.audio)) == (8000, "hoi", 100)
 
 

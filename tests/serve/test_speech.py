@@ -99,8 +99,7 @@ def test_the_speed_is_heard(server):
 
 def test_a_seed_and_each_name_of_openais_is_a_voice_of_its_own_and_stays_so(server):
     said = {
-        name: ask(server, voice=name, response_format="pcm", input="Ja.").content
-        for name in ("alloy", "echo")
+        name: ask(server, voice=name, response_format="pcm", input="Ja.").content for name in ("alloy", "echo")
     }
     again = ask(server, voice={"id": "alloy"}, response_format="pcm", input="Ja.").content
     assert said["alloy"] == again != said["echo"]
@@ -118,9 +117,7 @@ def test_saved_voices_speak_alone_and_beside_each_other(server, shelf):
 
 def test_a_speech_goes_on_in_the_voices_of_another(server):
     first = ask(server, input="Ja.", seed=1)
-    second = ask(
-        server, input="Nee.", seed=1, continue_from=first.headers["x-speech-id"], response_format="pcm"
-    )
+    second = ask(server, input="Nee.", seed=1, continue_from=first.headers["x-speech-id"], response_format="pcm")
     alone = ask(server, input="Nee.", seed=1, response_format="pcm")
     assert second.status_code == 200 and second.content != alone.content
     lost = ask(server, continue_from="speech_unknown")
@@ -165,14 +162,7 @@ def test_without_a_key_there_is_nothing_but_health(server, client):
     stranger = openai.OpenAI(base_url=f"{server}/v1", api_key="wrong", max_retries=0)
     with pytest.raises(openai.AuthenticationError, match="API key"):
         stranger.audio.speech.create(model="tts-1", voice="alloy", input="Ja.")
-    for path in (
-        "/",
-        "/static/app.js",
-        "/metrics",
-        "/v1/models",
-        "/v1/audio/voices",
-        "/v1/audio/voice_consents",
-    ):
+    for path in ("/", "/static/app.js", "/metrics", "/v1/models", "/v1/audio/voices", "/v1/audio/voice_consents"):
         assert httpx.get(server + path).status_code == 401, path
     assert httpx.get(f"{server}/health").json()["status"] == "ok"
     assert httpx.get(f"{server}/metrics", auth=("anybody", KEY)).status_code == 200

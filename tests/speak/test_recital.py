@@ -153,6 +153,19 @@ def test_words_are_told_by_where_the_model_looked(sure):
     assert [cue.start_s for cue in recital.cues] == [starts[n] for n in (0, 2, 4, 5)]
 
 
+def test_another_pace_scales_speech_and_times_and_leaves_pauses_alone():
+    recital, _, _ = recite("[S1] Een ja. [pause:1s] Twee.")
+    faster = Recital(Speaker(), "[S1] Een ja. [pause:1s] Twee.", None, 7, None, Sampling(), 1.5)
+    samples = sum(map(len, faster))
+    assert samples / 200 == pytest.approx(2 * 0.6 / 1.5 + 1, abs=0.03)
+    (first, second), (quick, late) = recital.cues, faster.cues
+    assert (quick.start_s, quick.end_s) == pytest.approx((first.start_s / 1.5, first.end_s / 1.5))
+    assert late.start_s == pytest.approx((second.start_s - 1) / 1.5 + 1)
+    assert faster.frames == 60
+    with pytest.raises(UserError, match="pace is 5"):
+        Recital(Speaker(), "[S1] Een.", None, 7, None, Sampling(), 5)
+
+
 def test_the_limit_is_that_of_all_pieces_together():
     recital, pieces, speaker = recite("[S1] Een. [pause:500ms] Twee. [pause:1s] Drie.", max_seconds=0.9)
     assert [frames for _, _, frames, _ in speaker.asked] == [45, 15]

@@ -53,6 +53,9 @@ def speak(
     top_k: int = 50,
     top_p: float = 0.95,
     max_seconds: Annotated[float | None, typer.Option(help="Cut the speech here at the latest.")] = None,
+    pace: Annotated[
+        float, typer.Option(help="How much faster than the model speaks, 0.25 to 4, at the same pitch.")
+    ] = 1.0,
     stream: Annotated[
         bool, typer.Option("--stream", help="Write while speaking; `-o -` is raw 16-bit PCM for a pipe.")
     ] = False,
@@ -74,7 +77,7 @@ def speak(
             raise UserError(f"Cannot write {path}: the folder {path.parent} does not exist.")
     write_cues = None if subtitles is None else subtitles_of(subtitles)
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
-    settings = (seed, max_seconds, guidance, temperature, top_k, top_p)
+    settings = (seed, max_seconds, guidance, temperature, top_k, top_p, pace)
     recital = load(model, codec, precision).stream(said, voices, *settings)
     seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
     if write_cues is not None and subtitles is not None:

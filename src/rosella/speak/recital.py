@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from rosella import dialogue
+from rosella.audio.tempo import Tempo
 from rosella.codec.streaming import StreamDecoder
 from rosella.errors import UserError
 from rosella.speak import voices
@@ -72,10 +73,12 @@ class Recital:
         seed: int,
         max_seconds: float | None,
         sampling: Sampling,
+        pace: float = 1.0,
     ) -> None:
         """Raises UserError for what the speaker cannot say; see `Speaker.stream`."""
         self._speaker, self._seed, self._sampling = speaker, seed, sampling
         self._rate, self.sample_rate = speaker.codec.frame_rate, speaker.codec.sample_rate
+        self._pace, self._tempo = pace, Tempo(pace, self.sample_rate)
         self._left = None if max_seconds is None else max(1, math.floor(_positive(max_seconds) * self._rate))
         self.said = Past.of(voice, speaker.codec)
         """What another speech may go on from, as its voice: of each piece that was said to its end."""
@@ -90,6 +93,14 @@ class Recital:
         self._pieces = self._read(text)
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        for wave in self._spoken():
+            if len(heard := self._tempo.push(wave)):
+                yield heard
+        if len(rest := self._tempo.finish()):
+            yield rest
+
+    def _spoken(self) -> Iterator[np.ndarray]:
+        """All of it at the model's own pace, in which a pause has the length that is left of it in the end."""
         for number, piece in enumerate(self._pieces):
             yield from self._silence(piece.pause_before)
             if self._left == 0:
@@ -116,7 +127,7 @@ class Recital:
     def _turns(self) -> list[list[Cue]]:
         for heard in self._heard[self._followed :]:
             followed = self._speaker.follow(dialogue.encode(heard.piece.text), heard.codes)
-            self._words += heard.words(followed, self._rate)
+            self._words += heard.words(followed, self._rate * self._pace)
             self._followed += 1
         return self._words
 
@@ -167,7 +178,7 @@ class Recital:
         self.stopped &= bool(made.stopped[0])
         if self._left is not None:
             self._left = max(self._left - len(made.codes[0]), 0)
-        start_s = begun / self.sample_rate
+        start_s = begun / self.sample_rate / self._pace
         self._heard.append(Heard(piece, start_s, made.codes[0], np.concatenate(loud)))
 
     def _begin(self, piece: Piece, before: Said, seed: int) -> UnderWay:
@@ -207,7 +218,7 @@ class Recital:
         return read + size <= config.encoder.max_position_embeddings and size / SLOW * self._rate <= free
 
     def _silence(self, seconds: float) -> Iterator[np.ndarray]:
-        samples = round(seconds * self.sample_rate)
+        samples = round(seconds * self._pace * self.sample_rate)
         self._samples += samples
         if samples:
             yield np.zeros(samples, np.float32)

@@ -122,19 +122,19 @@ class Speaker:
         temperature: float | None = None,
         top_k: int = 50,
         top_p: float = 0.95,
+        pace: float = 1.0,
     ) -> Recital:
         """Speak a script of any length, which comes in pieces float32 [samples] while it is made.
 
         Of a text that the model can say at once, the pieces joined are what `speak` makes of it (to 1e-4). Nothing is made
         unless it is asked for. Arguments and errors are those of `speak`; `max_seconds` limits the speech of a whole script,
-        without its pauses.
+        without its pauses. With a `pace` of 1.5 it is that much faster, 0.25 to 4, at the same pitch; pauses stay as long.
 
         A text that is still being written comes as fragments of any size, asked for as late as can be: who has none yet,
         waits. What follows an earlier speech has its `said` as voice.
         """
-        return Recital(
-            self, text, voice, seed, max_seconds, self._sampling(guidance, temperature, top_k, top_p)
-        )
+        sampling = self._sampling(guidance, temperature, top_k, top_p)
+        return Recital(self, text, voice, seed, max_seconds, sampling, pace)
 
     def begin(
         self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
