@@ -181,3 +181,15 @@ def test_only_a_few_tensors_are_in_memory_at_once(tmp_path, to):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.3 * (tmp_path / "home" / WEIGHTS).stat().st_size
+
+
+@pytest.mark.parametrize("to", ["nari", "reference", "transformers"])
+def test_a_card_goes_with_its_model(home, tmp_path, to):
+    (home / "README.md").write_text(
+        "---\nlicense: cc0-1.0\n---\n# Frisian\n\n| 3.00 | CC0-1.0 | all agreed |\n"
+    )
+    convert(home, tmp_path / "new", to, with_codec=False)
+    card = (tmp_path / "new" / "README.md").read_text()
+    assert "license: cc0-1.0" in card and "| 3.00 | CC0-1.0 | all agreed |" in card
+    assert f"From rosella to {to} by Rosella" in card
+    assert open_home(tmp_path / "new").kind == to

@@ -305,7 +305,8 @@ def test_without_a_codec_it_reads_texts_and_says_what_it_lacks(tmp_path, codec, 
     save_model(tmp_path / "ours", model(CONFIG), replace(CONFIG, codec="nowhere/at-hand"))
     convert(tmp_path / "ours", tmp_path / "plain", "transformers", with_codec=False)
     assert not (tmp_path / "plain" / "codec").exists()
-    assert "nowhere/at-hand" in (tmp_path / "plain" / "README.md").read_text()
+    card = (tmp_path / "plain" / "README.md").read_text()
+    assert "nowhere/at-hand" in card and "library_name: transformers" in card
     processor, dia = opened(tmp_path / "plain")
     _, whole, same = tiny
     inputs = processor(text=TEXTS)

@@ -403,6 +403,23 @@ def test_facts_hold_where_the_source_says_nothing(corpus, source):
     assert {(r.language, r.licence, r.show) for r in recordings} == {("nl", "CC0", "demo")}
 
 
+def test_what_is_known_of_a_recording_goes_with_the_export(corpus, source):
+    corpus.add(source, licence="CC0", consent="all of them agreed")
+    corpus.run(Models(FakeCodec()))
+    corpus.export()
+    export = Export.open(corpus.directory)
+    spans = export.index(["recording", "start", "end"]).to_pylist()
+    assert export.recordings.keys() == {row["recording"] for row in spans}
+    for id, told in export.recordings.items():
+        spoken = sum(row["end"] - row["start"] for row in spans if row["recording"] == id)
+        assert told == {
+            "seconds": pytest.approx(spoken, abs=1e-3),
+            "language": "nl",
+            "licence": "CC0",
+            "consent": "all of them agreed",
+        }
+
+
 def test_the_example_of_the_documentation(tmp_path, monkeypatch, capsys):
     page = (ROOT / "docs" / "corpus.md").read_text("utf-8")
     example = re.search(r"## From Python\n```python\n(.*?)```", page, re.S)

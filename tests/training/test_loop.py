@@ -67,6 +67,7 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
     assert [r["lr"] for r in records if r["split"] == "train"] == pytest.approx([0.01] * 8)
     assert steps(path / "checkpoints") == [8, 6]
     assert {p.name for p in path.iterdir()} >= {"recipe.yaml", "metrics.jsonl", "checkpoints", "log.txt"}
+    assert (path / "README.md").read_text() == (path / "model" / "README.md").read_text()
     validation = [r["loss"] for r in records if r["split"] == "validation"]
     assert validation[-1] < validation[0]
 

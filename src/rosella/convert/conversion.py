@@ -11,10 +11,11 @@ import numpy as np
 
 from rosella.convert import huggingface
 from rosella.errors import UserError
-from rosella.files import replacing_directory
+from rosella.files import replacing_directory, write_text
 from rosella.model.config import DiaConfig
 from rosella.progress import Progress, unheard
 from rosella.weights import configs, orbax
+from rosella.weights.card import CARD, find_card, passed_on
 from rosella.weights.homes import Home, open_home
 from rosella.weights.models import write_directory
 from rosella.weights.names import Kind, places, tensor_shapes, to_stored
@@ -62,8 +63,17 @@ def convert(
         _write(directory, home, config, kind, dtype, progress)
         if kind is Kind.TRANSFORMERS:
             huggingface.complete(directory, config, codec, with_codec)
+        write_text(directory / CARD, _card(home, config, kind, new.name, with_codec))
     count = sum(math.prod(stored.shape) for stored in home.tensors.stored.values())
     return Converted(home.kind, config, count)
+
+
+def _card(home: Home, config: DiaConfig, kind: Kind, name: str, with_codec: bool) -> str:
+    """Of the source, passed on."""
+    whole = kind is Kind.TRANSFORMERS
+    note = "" if with_codec or not whole else huggingface.WITHOUT_CODEC.format(codec=config.codec)
+    library = "transformers" if whole else "rosella"
+    return passed_on(find_card(home.path), name, (home.kind, kind), library, note)
 
 
 def find_warning(config: DiaConfig, to: str) -> str | None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from rosella import dialogue
 from rosella.codec import Codec, load_codec
-from rosella.files import write_text
 from rosella.model.config import DiaConfig
 from rosella.weights.configs import CONFIG, read_json, write_json
 
@@ -21,14 +20,12 @@ def complete(directory: Path, config: DiaConfig, codec: str | None = None, with_
     `AutoProcessor.from_pretrained(directory, trust_remote_code=True)` and `DiaForConditionalGeneration.from_pretrained`
     then speak as Rosella does, offline and wherever the directory is moved. `codec` replaces the one that `config`
     names. Raises UserError when the codec cannot be loaded or is not the model's. Without a codec the processor reads
-    texts but neither reads nor makes audio, as a README.md then says.
+    texts but neither reads nor makes audio, as `WITHOUT_CODEC` says.
     """
     from rosella.convert.processing_rosella import RosellaProcessor
 
     loaded = load_codec(codec or config.codec) if with_codec else None
-    if loaded is None:
-        write_text(directory / "README.md", _README.format(codec=config.codec))
-    else:
+    if loaded is not None:
         config.require(loaded)
     ids = {name: getattr(config.decoder, name) for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
     settings = {"delay_pattern": list(config.delay_pattern), **ids}
@@ -38,17 +35,15 @@ def complete(directory: Path, config: DiaConfig, codec: str | None = None, with_
     _let_it_speak_as_here(directory, config)
 
 
-_README = """# A speaking model without its codec
-
-Rosella wrote these weights, their tokenizer and their processor for Transformers with `--without-codec`.
+WITHOUT_CODEC = """## Without its codec
+These weights, their tokenizer and their processor were written with `--without-codec`.
 
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     model = DiaForConditionalGeneration.from_pretrained(folder)
     codes = model.generate(**processor(text=["[S1] Hello. [S2] Hi!"]))
 
 The model speaks in codes of `{codec}`. To make sound of them, or to give audio prompts, convert the model again
-without that option on a machine that has the codec.
-"""
+without that option on a machine that has the codec."""
 
 
 def _tokenizer(config: DiaConfig) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import fsspec
@@ -31,6 +32,8 @@ PIPELINE_VERSION = "1"
 ROW_GROUP_CODES = 1 << 18
 EXPORT_FILE = "export.json"
 WEIGHTS_FILE = "weights.parquet"
+UNTOLD: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+"""Of an export that does not say what is known of its recordings."""
 
 _REWRITTEN_ROWS = 1024
 _METADATA_KEY = b"rosella"
@@ -150,8 +153,12 @@ def write_export(
     codec: CodecFacts,
     shards: Sequence[Mapping[str, Any]],
     weights: Mapping[str, Weight],
+    recordings: Mapping[str, Mapping[str, Any]] = UNTOLD,
 ) -> None:
-    """Publish an export: `weights.parquet` (by utterance id), then `export.json` with `shards`."""
+    """Publish an export: `weights.parquet` (by utterance id), then `export.json` with `shards` and `recordings`.
+
+    Of a recording by its id: the `seconds` exported of it, and its `language`, `licence` and `consent` where they are known.
+    """
     directory = Path(directory)
     table = pa.table(
         {
@@ -170,6 +177,7 @@ def write_export(
         "rows": sum(shard["rows"] for shard in shards),
         "codes": sum(shard["codes"] for shard in shards),
         "shards": list(shards),
+        "recordings": dict(recordings),
     }
     write_json(directory / EXPORT_FILE, manifest, indent=1)
 

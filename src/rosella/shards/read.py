@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from rosella.codec.facts import CodecFacts
 from rosella.errors import UserError
 from rosella.shards.files import ShardFiles
-from rosella.shards.format import SCHEMA, WEIGHTS_FILE, read_manifest
+from rosella.shards.format import SCHEMA, UNTOLD, WEIGHTS_FILE, read_manifest
 
 CACHED_ROW_GROUPS = 16
 INDEX_COLUMNS = [name for name in SCHEMA.names if name != "codes"]
@@ -30,6 +30,8 @@ class Export:
         self.directory = directory
         self.codec = CodecFacts(**manifest["codec"])
         self.shards: list[dict[str, Any]] = list(manifest["shards"])
+        self.recordings: Mapping[str, Mapping[str, Any]] = manifest.get("recordings", UNTOLD)
+        """What `write_export` was told of each; exports of older versions say nothing."""
         self._filesystem, self._root = fsspec.core.url_to_fs(directory)
         self._files = ShardFiles(self._filesystem, f"{self._root}/shards")
         self._groups = [

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from rosella import devices
 from rosella.codec import Codec
 from rosella.errors import UserError
+from rosella.files import write_text
 from rosella.inference import programs
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
@@ -24,6 +25,7 @@ from rosella.speak import Speaker
 from rosella.training import batches as data
 from rosella.training import hosts, order
 from rosella.training import state as checkpoints
+from rosella.training.card import describe
 from rosella.training.goodput import Goodput
 from rosella.training.hooks import Best, Evaluate, Hook, Job, Log, Save, Speak
 from rosella.training.mesh import Rows, check_mesh, choose_mesh
@@ -37,6 +39,7 @@ from rosella.training.state import Skeleton
 from rosella.training.step import make_evaluation, make_step
 from rosella.training.trackers import Tracker, Trackers, named
 from rosella.weights import save_model
+from rosella.weights.card import CARD
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def _save_model(job: Job) -> None:
     if job.run.writes():
         with job.run.new_model(job.step) as directory:
             save_model(directory, model, job.config)
+            write_text(directory / CARD, job.run.card.read_text("utf-8"))
     hosts.wait_for_all("the model is written")
 
 
@@ -174,6 +178,8 @@ def _prepare(task: Task) -> tuple[Job, list[Hook], Rows]:
     rows = Rows(choose_mesh(recipe.mesh), recipe.accumulate)
     run.begin(recipe)
     run.remember({id for shard in export.shards for id in shard.get("recordings", ())})
+    if run.writes():
+        write_text(run.card, describe(recipe, export, run.path))
     stream = data.stream(plan, _reader(export, train_split, config, rows))
     identity = order.fingerprint(train_split, buckets)
     state = checkpoints.abstract_state(skeleton.abstract(rows.mesh), make_optimizer(recipe.optimizer))

@@ -10,11 +10,12 @@ from rosella.recipes import RunRecipe
 from rosella.runs import Run
 from rosella.training import hosts
 from rosella.training import state as checkpoints
+from rosella.weights.card import CARD
 
 
 class TrainingRun(Run):
-    """With `samples/`: what the model said while it learnt, `compiled/`: the programs of its steps, and `best`, a link
-    to the checkpoint of `keep_best`.
+    """With `samples/`: what the model said while it learnt, `compiled/`: the programs of its steps, `best`, a link
+    to the checkpoint of `keep_best`, and the model's card.
 
     Several processes share it; what they all say is written once.
     """
@@ -22,6 +23,7 @@ class TrainingRun(Run):
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         self.samples, self.compiled = self.path / "samples", self.path / "compiled"
+        self.card = self.path / CARD
 
     def writes(self) -> bool:
         return hosts.first()

@@ -80,7 +80,9 @@ def keep(spoken: Spoken, run: TrainingRun, step: int) -> None:
     for clip in spoken.clips:
         file = f"{step:08d}-{clip.name}.wav"
         if len(clip.waveform):
-            audio.write(run.samples / file, clip.waveform, clip.sample_rate, provenance.marks(run.model))
+            audio.write(
+                run.samples / file, clip.waveform, clip.sample_rate, provenance.marks(run.path.resolve().name)
+            )
         said = {
             "text": clip.text,
             "heard": clip.heard,

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from rosella.errors import UserError
+from rosella.weights.card import CARD
 from rosella.weights.configs import CONFIG, read_json
 from rosella.weights.tensors import INDEX, PICKLES, WEIGHTS
 
@@ -39,10 +40,12 @@ def _fetch(name: str) -> Path:
     """The hub's snapshot, with pickles only where there is nothing else."""
     from huggingface_hub import snapshot_download
 
-    found = Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
+    found = Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", CARD]))
     if list(found.glob("*.safetensors")):
         return found
-    return Path(snapshot_download(name, allow_patterns=["*.json", *(f"*{suffix}" for suffix in PICKLES)]))
+    return Path(
+        snapshot_download(name, allow_patterns=["*.json", CARD, *(f"*{suffix}" for suffix in PICKLES)])
+    )
 
 
 def config_beside(path: Path) -> Path | None:

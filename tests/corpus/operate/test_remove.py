@@ -19,6 +19,7 @@ from rosella.shards.read import Export
 
 SAID = "xyzzy-geheim"
 NAME = "quuxanna"
+LEAVE = "frobozz agreed"
 
 
 @pytest.fixture
@@ -33,7 +34,10 @@ def source(tmp_path):
     source = small_source(tmp_path / "source")
     save_tone(source.parent / "private.wav", 8.0, seed=7)
     turns = [turn(0.5, 3.0, NAME, SAID, text_clean=SAID.upper()), turn(3.5, 3.55, NAME, f"te kort {SAID}")]
-    lines = [*source.read_text().splitlines(), {"audio": "private.wav", "show": "show-plugh", "turns": turns}]
+    lines = [
+        *source.read_text().splitlines(),
+        {"audio": "private.wav", "show": "show-plugh", "consent": LEAVE, "turns": turns},
+    ]
     return save_manifest(source, lines)
 
 
@@ -96,8 +100,8 @@ def rows_with(corpus, *secrets):
 @pytest.mark.parametrize("name", ["private.wav", NAME])
 def test_nothing_of_what_was_removed_is_in_any_file(filled, tmp_path, name):
     (private,) = find(filled.catalogue, "private.wav").named
-    traces = (SAID, SAID.upper(), NAME, "private.wav", "show-plugh")
-    expected = {".tmp", "report.html", ".npz", ".parquet", ".sqlite"}
+    traces = (SAID, SAID.upper(), NAME, LEAVE, "private.wav", "show-plugh")
+    expected = {".tmp", "export.json", "report.html", ".npz", ".parquet", ".sqlite"}
     before = holding(filled.directory, *traces, private.id)
     assert all(any(one.endswith(kind) for one in before) for kind in expected)
     result = removed(filled, name, tmp_path)

@@ -95,7 +95,7 @@ def export(
     utterances = [utterance for content in contents.values() for utterance in content.utterances]
     sampling, loss = balance.sampling(utterances), balance.loss(utterances)
     weights = {u.id: Weight(sampling[u.id], loss[u.id], splits[u.recording]) for u in utterances}
-    write_export(corpus, codec, shards, weights)
+    write_export(corpus, codec, shards, weights, {id: _told(content) for id, content in contents.items()})
     return _summary(contents, shards, len(written), weights, codec, doubtful)
 
 
@@ -141,6 +141,13 @@ def _content(recording: Recording, utterances: list[Utterance], codec: CodecFact
         facts.append(recording.channel)
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     return _Content(recording, utterances, key)
+
+
+def _told(content: _Content) -> dict[str, Any]:
+    """What those who train on a recording are told of it, besides what is said."""
+    known = {name: getattr(content.recording, name) for name in ("language", "licence", "consent")}
+    seconds = sum(utterance.end - utterance.start for utterance in content.utterances)
+    return {"seconds": round(seconds, 3), **{name: value for name, value in known.items() if value}}
 
 
 def _kept_shards(corpus: Path, codec: CodecFacts, contents: dict[str, _Content]) -> list[dict[str, Any]]:

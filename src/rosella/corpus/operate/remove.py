@@ -24,6 +24,7 @@ from rosella.files import TEMPORARY
 from rosella.runs import RECORDINGS_FILE
 from rosella.shards.format import (
     EXPORT_FILE,
+    UNTOLD,
     drop_recordings,
     read_manifest,
     read_weights,
@@ -96,7 +97,8 @@ def _publish_without(directory: Path, affected: Collection[str], ids: Set[str]) 
         elif left := {id: key for id, key in shard["recordings"].items() if id not in ids}:
             shards.append(_rewritten(directory, shard["file"], left, codec))
     weights = {id: weight for id, weight in read_weights(directory).items() if id[:32] not in ids}
-    write_export(directory, codec, shards, weights)
+    told = {id: facts for id, facts in manifest.get("recordings", UNTOLD).items() if id not in ids}
+    write_export(directory, codec, shards, weights, told)
 
 
 def _rewritten(directory: Path, file: str, left: dict[str, str], codec: CodecFacts) -> dict[str, Any]:
