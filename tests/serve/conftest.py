@@ -1,4 +1,4 @@
-"""What tests of the server share: a studio with a small model, and a server that asks for a key."""
+"""What tests of the server share: ears that hear what they are told, and a studio with a small model behind a real server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,28 @@ import pytest
 from rosella.codec import load_codec
 from rosella.codec.facts import CodecFacts
 from rosella.serve.engine import Engine
+from rosella.serve.settings import Limits
 from rosella.serve.studio import Studio
 from rosella.speak import SavedVoice, Speaker, VoiceShelf
+from serve.hearing import Heard
+from serve.hearing import server as voices_alone
 from serve.small import CONFIG, KEY, LIMITS, serving
 from tiny_dia import model
+
+
+@pytest.fixture
+def ears() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def shelf(tmp_path) -> VoiceShelf:
+    return VoiceShelf(tmp_path / "shelf")
+
+
+@pytest.fixture
+def client(shelf, ears):
+    return voices_alone(shelf, ears, Limits(voices=3, consents=3))
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +40,8 @@ def speaker() -> Speaker:
 
 
 @pytest.fixture
-def shelf(tmp_path, speaker) -> VoiceShelf:
-    """With one voice, anna."""
-    shelf = VoiceShelf(tmp_path / "voices")
+def anna(shelf, speaker) -> SavedVoice:
+    """The one voice on the shelf."""
     codes = np.arange(80, dtype=np.uint16).reshape(10, 8)
     voice = SavedVoice(
         codes=codes,
@@ -36,11 +53,11 @@ def shelf(tmp_path, speaker) -> VoiceShelf:
         version="0",
     )
     shelf.save("anna", voice)
-    return shelf
+    return voice
 
 
 @pytest.fixture
-def studio(speaker, shelf) -> Studio:
+def studio(speaker, shelf, anna) -> Studio:
     """Two may speak at once, two may wait."""
     return Studio(speaker, Engine(lambda: speaker.table(2)), "tiny", shelf, 2, LIMITS)
 

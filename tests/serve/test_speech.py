@@ -105,12 +105,12 @@ def test_a_seed_and_each_name_of_openais_is_a_voice_of_its_own_and_stays_so(serv
     assert said["alloy"] == again != said["echo"]
 
 
-def test_saved_voices_speak_alone_and_beside_each_other(server, shelf):
+def test_saved_voices_speak_alone_and_beside_each_other(server, anna):
     ids = {"S1": "anna", "S2": {"id": "anna"}}
     alone = ask(server, voice="anna", response_format="pcm", input="Ja.", seed=1)
     both = ask(server, voice=None, voices=ids, response_format="pcm", input="Ja.", seed=1)
     free = ask(server, response_format="pcm", input="Ja.", seed=1)
-    room = CONFIG.room(len(shelf.get("anna").codes))
+    room = CONFIG.room(len(anna.codes))
     assert len(alone.content) // 2 <= room * 320 and alone.content != free.content
     assert both.status_code == 200 and both.content != alone.content
 

@@ -39,7 +39,8 @@ _ID = re.compile(r"cons_[0-9a-f]{24}")
 
 Label = Annotated[str, Form(min_length=1, max_length=100)]
 _TAG = Form(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", max_length=35)
-Language, MaybeLanguage = Annotated[str, _TAG], Annotated[str | None, _TAG]
+Language = Annotated[str, _TAG]
+MaybeLanguage = Annotated[str | None, _TAG]
 
 
 class Consent(BaseModel):
