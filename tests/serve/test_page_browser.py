@@ -267,6 +267,9 @@ def test_a_voice_is_recorded_after_its_owner_agreed(shown: Page, fake: Fake) -> 
     assert fake.consents["consent_0"] | {"name": "Bram", "language": "nl"} == fake.consents["consent_0"]
     saved = fake.voices["voice_0"]
     assert (saved["name"], saved["text"], saved["consent"]) == ("Bram", "Ik zeg dit.", "consent_0")
+    shown.press("#voices .record")
+    assert not shown.find(".sample .record").is_enabled()  # another voice needs its own consent
+    shown.press(".cancel")
     shown.speak("Een.", "Twee.")
     assert fake.asked[0].voices == {"S2": {"id": "voice_0"}}
     shown.press("#voices .remove:not([hidden])")
