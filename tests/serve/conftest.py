@@ -1,4 +1,4 @@
-"""What tests of the server share: ears that hear what they are told, and a studio with a small model behind a real server."""
+"""What tests of the server share: ears that hear what they are told, and a small model behind a real server."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def engine(batches):
 
 
 def session(engine) -> Session:
-    return Session(engine, SimpleNamespace(codec=None, config=None))
+    return Session(engine, SimpleNamespace(codec=None, config=None, follow=None))
 
 
 def begin(session, frames: int = 5):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import socket
 import threading
@@ -14,7 +13,6 @@ import httpx2 as httpx
 import numpy as np
 import openai
 import pytest
-import soundfile
 
 from rosella import audio
 from rosella.speak.provenance import SOURCE_TYPE
@@ -35,8 +33,10 @@ def ask(server: str, **fields) -> httpx.Response:
     )
 
 
-def wave_of(data: bytes) -> np.ndarray:
-    return soundfile.read(io.BytesIO(data), dtype="float32")[0]
+def same(one: bytes, other: bytes) -> bool:
+    """Whether both are one speech as 16-bit PCM: pieces of a stream are cut by time, so it is the same to 1e-4."""
+    waves = [np.frombuffer(data, "<i2").astype(int) for data in (one, other)]
+    return len(one) == len(other) and np.abs(waves[0] - waves[1]).max() <= 4
 
 
 def events(text: str) -> list[dict]:
@@ -72,9 +72,7 @@ def test_openais_streaming_helper_hears_it_while_it_is_made(client, server):
         pieces = list(response.iter_bytes(1024))
     assert response.headers["x-digital-source-type"] == SOURCE_TYPE
     assert response.headers["x-sample-rate"] == "16000" and len(pieces) > 3
-    whole = wave_of(ask(server, response_format="flac").content)
-    heard = np.frombuffer(b"".join(pieces), "<i2") / 32767
-    np.testing.assert_allclose(heard, whole, atol=1e-4)
+    assert same(b"".join(pieces), ask(server, response_format="pcm").content)
 
 
 def test_events_carry_the_file_and_end_with_what_there_is_to_know(server):
@@ -83,7 +81,7 @@ def test_events_carry_the_file_and_end_with_what_there_is_to_know(server):
     whole = ask(server, response_format="pcm", seed=3)
     sound = b"".join(base64.b64decode(event["audio"]) for event in deltas)
     assert {event["type"] for event in deltas} == {"speech.audio.delta"} and len(deltas) > 2
-    assert sound == whole.content
+    assert same(sound, whole.content)
     usage = done["usage"]
     assert done["type"] == "speech.audio.done" and done["id"] == response.headers["x-speech-id"]
     assert usage["input_tokens"] == len(TEXT) and usage["output_tokens"] == len(sound) // 2 // 320
@@ -93,16 +91,19 @@ def test_events_carry_the_file_and_end_with_what_there_is_to_know(server):
 
 
 def test_the_speed_is_heard(server):
-    slow, fast = (wave_of(ask(server, speed=speed, input="Ja.").content) for speed in (0.5, 2.0))
-    assert len(slow) / len(fast) == pytest.approx(4, rel=0.1)
+    slow, fast = (
+        len(ask(server, speed=speed, response_format="pcm", seed=2).content) for speed in (0.5, 2.0)
+    )
+    assert slow / fast == pytest.approx(4, rel=0.02)
 
 
 def test_a_seed_and_each_name_of_openais_is_a_voice_of_its_own_and_stays_so(server):
     said = {
-        name: ask(server, voice=name, response_format="pcm", input="Ja.").content for name in ("alloy", "echo")
+        name: ask(server, voice=name, response_format="pcm", input="Ja.").content
+        for name in ("alloy", "echo")
     }
     again = ask(server, voice={"id": "alloy"}, response_format="pcm", input="Ja.").content
-    assert said["alloy"] == again != said["echo"]
+    assert same(said["alloy"], again) and not same(said["alloy"], said["echo"])
 
 
 def test_saved_voices_speak_alone_and_beside_each_other(server, anna):
@@ -111,15 +112,17 @@ def test_saved_voices_speak_alone_and_beside_each_other(server, anna):
     both = ask(server, voice=None, voices=ids, response_format="pcm", input="Ja.", seed=1)
     free = ask(server, response_format="pcm", input="Ja.", seed=1)
     room = CONFIG.room(len(anna.codes))
-    assert len(alone.content) // 2 <= room * 320 and alone.content != free.content
-    assert both.status_code == 200 and both.content != alone.content
+    assert len(alone.content) // 2 <= room * 320 and not same(alone.content, free.content)
+    assert both.status_code == 200 and not same(both.content, alone.content)
 
 
 def test_a_speech_goes_on_in_the_voices_of_another(server):
     first = ask(server, input="Ja.", seed=1)
-    second = ask(server, input="Nee.", seed=1, continue_from=first.headers["x-speech-id"], response_format="pcm")
+    second = ask(
+        server, input="Nee.", seed=1, continue_from=first.headers["x-speech-id"], response_format="pcm"
+    )
     alone = ask(server, input="Nee.", seed=1, response_format="pcm")
-    assert second.status_code == 200 and second.content != alone.content
+    assert second.status_code == 200 and not same(second.content, alone.content)
     lost = ask(server, continue_from="speech_unknown")
     assert lost.status_code == 404 and lost.json()["error"]["param"] == "continue_from"
 
@@ -162,7 +165,14 @@ def test_without_a_key_there_is_nothing_but_health(server, client):
     stranger = openai.OpenAI(base_url=f"{server}/v1", api_key="wrong", max_retries=0)
     with pytest.raises(openai.AuthenticationError, match="API key"):
         stranger.audio.speech.create(model="tts-1", voice="alloy", input="Ja.")
-    for path in ("/", "/static/app.js", "/metrics", "/v1/models", "/v1/audio/voices", "/v1/audio/voice_consents"):
+    for path in (
+        "/",
+        "/static/app.js",
+        "/metrics",
+        "/v1/models",
+        "/v1/audio/voices",
+        "/v1/audio/voice_consents",
+    ):
         assert httpx.get(server + path).status_code == 401, path
     assert httpx.get(f"{server}/health").json()["status"] == "ok"
     assert httpx.get(f"{server}/metrics", auth=("anybody", KEY)).status_code == 200
@@ -268,7 +278,7 @@ def test_a_request_that_never_comes_to_its_end_is_closed(server):
 def test_what_happened_is_counted(server):
     ask(server)
     page = httpx.get(f"{server}/metrics", auth=("", KEY)).text
-    seconds = float(page.split("rosella_audio_seconds_total ")[1].split()[0])
-    assert seconds == pytest.approx(2 * 119 / 50, abs=0.5) or seconds > 1
+    seconds = float(page.split("\nrosella_audio_seconds_total ")[1].split()[0])
+    assert 1 < seconds <= 2 * 119 / 50
     assert "rosella_speaking 0.0" in page and 'rosella_first_audio_seconds_bucket{le="+Inf"} 1.0' in page
     assert 'rosella_requests_total{route="/v1/audio/speech",status="200"} 1.0' in page

@@ -89,6 +89,22 @@ def test_a_short_text_is_said_at_once():
     assert recital.stopped
 
 
+def test_steps_that_another_thread_takes_meanwhile_are_heard_to_the_last():
+    """A generation that goes on by itself, and ends just after one has looked how far it is."""
+
+    class GoingOn(Running):
+        def so_far(self):
+            made = super().so_far()
+            self.advance(4)
+            return made
+
+    speaker = Speaker()
+    begin = speaker.begin
+    speaker.begin = lambda *order: GoingOn((made := begin(*order)).made, made.stopped)
+    _, pieces, _ = recite("[S1] Een. [S2] Twee.", speaker)
+    np.testing.assert_array_equal(np.concatenate(pieces), np.repeat(100.0 + np.arange(30), HOP))
+
+
 def test_each_piece_goes_on_from_the_first_of_its_speakers_and_the_last():
     turns = [
         f"[S{1 + n % 2}] Zin nummer {'een twee drie vier vijf zes'.split()[n]} is dit." for n in range(6)

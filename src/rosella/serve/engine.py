@@ -152,6 +152,7 @@ class Session:
         self._engine, self._speaker = engine, speaker
         self.codec: Codec = speaker.codec
         self.config: DiaConfig = speaker.config
+        self.follow = speaker.follow
         self._seats: list[Seat] = []
         self._cancelled: RosellaError | None = None
 

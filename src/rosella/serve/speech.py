@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from rosella.audio.encoding import FORMATS
 from rosella.errors import RosellaError
+from rosella.serve.bodies import limited
 from rosella.serve.faults import Refusal
 from rosella.serve.models import require_model
 from rosella.serve.rendering import Rendering, fault, server_sent
@@ -53,7 +54,7 @@ class Asked(BaseModel):
     def order(self, text: str | Iterable[str]) -> Order:
         voices = {str(who): name_of(voice) for who, voice in (self.voices or {}).items()}
         voice = None if self.voice is None else name_of(self.voice)
-        return Order(text, voices or voice, self.seed, self.continue_from)
+        return Order(text, voices or voice, self.seed, self.continue_from, self.speed)
 
 
 class SpeechRequest(Asked):
@@ -66,7 +67,7 @@ def name_of(voice: Named) -> str:
 
 
 def router(studio: Studio) -> APIRouter:
-    routes, limits = APIRouter(), studio.limits
+    routes, limits = APIRouter(route_class=limited(studio.limits.body)), studio.limits
 
     @routes.post("/v1/audio/speech")
     async def speak(asked: SpeechRequest, request: Request) -> Response:

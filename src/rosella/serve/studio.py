@@ -40,6 +40,7 @@ class Order:
     voice: str | Mapping[str, str] | None = None
     seed: int | None = None
     continue_from: str | None = None
+    pace: float = 1.0
 
 
 class Speech(Generic[T]):
@@ -88,7 +89,7 @@ class Studio:
 
         def spoken() -> Iterator[T]:
             with session:
-                recital = Recital(session, order.text, voice, seed, None, self.speaker.sampling)
+                recital = Recital(session, order.text, voice, seed, None, self.speaker.sampling, order.pace)
                 yield from make(id, recital)
                 self._remember(id, recital.said)
                 self.metrics.audio.inc(recital.frames / self.speaker.codec.frame_rate)

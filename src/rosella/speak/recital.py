@@ -195,8 +195,12 @@ class Recital:
         decoder, known = StreamDecoder(self._speaker.codec), 0
         first, later = (max(1, round(seconds * self._rate)) for seconds in (FIRST, LATER))
         steps = self._speaker.config.longest_delay + self._speaker.codec.context + first
-        while not running.finished:
+        finished = False
+        while not finished:
             running.advance(steps)
+            finished = (
+                running.finished
+            )  # asked before its codes: another thread may take the last steps meanwhile
             codes, steps = running.so_far().codes[0], later
             wave = decoder.push(codes[known:])
             known = len(codes)
