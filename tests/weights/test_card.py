@@ -17,21 +17,20 @@ def test_a_card_is_read_by_the_hub():
 
 
 def test_what_is_converted_keeps_its_card():
-    card = ModelCard(passed_on(SOURCE, "new", ("rosella", "transformers"), "transformers", "## Without"))
+    card = ModelCard(passed_on(SOURCE, "new", "transformers", "## Converted", "## Without"))
     assert card.data.license == "cc0-1.0" and card.data.library_name == "transformers"
-    assert "| 3.00 | CC0 |" in card.text and card.text.strip().endswith("## Without")
-    assert "From rosella to transformers by Rosella" in card.text
+    assert "| 3.00 | CC0 |" in card.text and card.text.strip().endswith("## Converted\n\n## Without")
 
 
 def test_where_nobody_said_anything_the_card_says_so():
-    card = ModelCard(passed_on(None, "new", ("nari", "rosella"), "rosella"))
+    card = ModelCard(passed_on(None, "new", "rosella"))
     assert card.data.license == "unknown" and card.data.pipeline_tag == "text-to-speech"
     assert "their licences and consents: not said" in card.text
 
 
 @pytest.mark.parametrize("source", ["no head", "---\n: [\n---\nbroken head", "---\n- a list\n---\ntext"])
 def test_cards_of_others_are_passed_on_whatever_they_are(source):
-    card = passed_on(source, "new", ("nari", "rosella"), "rosella")
+    card = passed_on(source, "new", "rosella")
     assert source.splitlines()[-1] in card and ModelCard(card).data.library_name == "rosella"
 
 

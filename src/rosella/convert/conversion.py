@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rosella import __version__
 from rosella.convert import huggingface
 from rosella.errors import UserError
 from rosella.files import replacing_directory, write_text
@@ -71,9 +72,10 @@ def convert(
 def _card(home: Home, config: DiaConfig, kind: Kind, name: str, with_codec: bool) -> str:
     """Of the source, passed on."""
     whole = kind is Kind.TRANSFORMERS
-    note = "" if with_codec or not whole else huggingface.WITHOUT_CODEC.format(codec=config.codec)
-    library = "transformers" if whole else "rosella"
-    return passed_on(find_card(home.path), name, (home.kind, kind), library, note)
+    notes = [f"## Converted\nFrom {home.kind} to {kind} by Rosella {__version__}."]
+    if whole and not with_codec:
+        notes.append(huggingface.WITHOUT_CODEC.format(codec=config.codec))
+    return passed_on(find_card(home.path), name, "transformers" if whole else "rosella", *notes)
 
 
 def find_warning(config: DiaConfig, to: str) -> str | None:

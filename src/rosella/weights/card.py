@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rosella import __version__
-
 CARD = "README.md"
 UNSAID = "not said"
 UNKNOWN = "unknown"
@@ -40,13 +38,12 @@ def body(text: str) -> str:
     return str(_opened(text).text).strip()
 
 
-def passed_on(source: str | None, name: str, kinds: tuple[str, str], library: str, note: str = "") -> str:
-    """The card of a model converted from one kind to another: the source's own, and what was done to it."""
+def passed_on(source: str | None, name: str, library: str, *notes: str) -> str:
+    """The card of a model made of another without training: that one's own, and what was done to it."""
     known = source or headed(
         f"# {name}\n\nIts data, their licences and consents: {UNSAID}.", license=UNKNOWN, **PURPOSE
     )
-    done = f"## Converted\nFrom {kinds[0]} to {kinds[1]} by Rosella {__version__}."
-    return headed("\n\n".join(filter(None, (known.rstrip(), done, note))), library_name=library)
+    return headed("\n\n".join((known.rstrip(), *notes)), library_name=library)
 
 
 def _opened(text: str) -> Any:
