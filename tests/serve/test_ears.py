@@ -76,7 +76,7 @@ def test_silence_and_channels_that_cancel_each_other(client, shelf):
 
 def test_too_many_recordings_at_once_are_sent_away(shelf, ears):
     client, go_on, heard = server(shelf, ears), Event(), ears.write_down
-    ears.write_down = lambda sound, language: go_on.wait(60) and heard(sound, language)
+    ears.write_down = lambda sound, language: go_on.wait(10) and heard(sound, language)
     with ThreadPoolExecutor(WAITING + 1) as pool:
         asked = [pool.submit(consent, client) for _ in range(WAITING + 1)]
         sent_away = next(as_completed(asked)).result()
