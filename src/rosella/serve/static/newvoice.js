@@ -46,6 +46,8 @@ export class NewVoice {
     this.#phrases = await listPhrases();
     const { language } = this.#form.elements;
     language.replaceChildren(...this.#phrases.map((each) => new Option(languageName(each.language), each.language)));
+    const own = this.#phrases.find((each) => navigator.language.startsWith(each.language));
+    if (own) language.value = own.language;
     this.#showPhrase();
   }
 

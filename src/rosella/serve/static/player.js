@@ -1,7 +1,7 @@
 // Plays a track sample after sample without gaps, also while it still grows.
 
 const LEAD = 0.25; // seconds from a piece's arrival to its sound, so that the next one is in time
-const LATE = 0.4; // the same after the sound ran dry
+const LONGEST_LEAD = 4; // it doubles each time that the sound runs dry
 
 export class Player extends EventTarget {
   #context = null;
@@ -11,6 +11,7 @@ export class Player extends EventTarget {
   #next = 0; // the first sample that has no time yet
   #end = Infinity; // the sample to end before
   #growing = false;
+  #lead = LEAD;
   #frame = 0;
 
   /** To be called in answer to a key or a click: browsers let no other code begin a sound. */
@@ -25,6 +26,7 @@ export class Player extends EventTarget {
     this.#silence();
     this.#track = track;
     this.#next = Math.round(from * track.rate);
+    this.#lead = LEAD;
     this.#origin = this.#context.currentTime + LEAD - from;
     this.#end = Math.round(until * track.rate);
     this.#growing = growing;
@@ -39,7 +41,10 @@ export class Player extends EventTarget {
     if (this.#next >= end) return;
     const { currentTime } = this.#context;
     const due = this.#origin + this.#next / this.#track.rate;
-    if (due < currentTime) this.#origin += currentTime + LATE - due;
+    if (due < currentTime) {
+      this.#lead = Math.min(2 * this.#lead, LONGEST_LEAD);
+      this.#origin += currentTime + this.#lead - due;
+    }
     this.#schedule(this.#track.samples.subarray(this.#next, end));
     this.#next = end;
   }
