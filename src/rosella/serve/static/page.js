@@ -6,20 +6,11 @@ import { keepDraft, keepSpeech, keptDraft, keptSpeech } from "./kept.js";
 import { receive } from "./making.js";
 import { NewVoice } from "./newvoice.js";
 import { Player } from "./player.js";
-import { LONGEST, writeScript } from "./script.js";
+import { EMPTY, EXAMPLE, LONGEST, writeScript } from "./script.js";
 import { speak } from "./server.js";
-import { hideFault, say, showFault } from "./status.js";
+import { clock, hideFault, say, showFault } from "./status.js";
 import { Voices } from "./voices.js";
 import { Wave } from "./wave.js";
-
-const EMPTY = [
-  { speaker: "S1", text: "" },
-  { speaker: "S2", text: "" },
-];
-const EXAMPLE = [
-  { speaker: "S1", text: "Goedemorgen! Hoe gaat het met jou?" },
-  { speaker: "S2", text: "(laughs) Heel goed, dank je. [pause:500ms] En met jou?" },
-];
 
 const nothing = () => {};
 const $ = (selector) => document.querySelector(selector);
@@ -167,11 +158,6 @@ function showPosition() {
 function highlight(id) {
   dialogue.highlight(id);
   wave?.highlight(id);
-}
-
-function clock(seconds) {
-  const whole = Math.floor(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 // Showing

@@ -3,6 +3,15 @@
 export const SPEAKERS = ["S1", "S2", "S3", "S4"];
 export const LONGEST = 4096; // characters that one request may hold
 
+export const EMPTY = [
+  { speaker: "S1", text: "" },
+  { speaker: "S2", text: "" },
+];
+export const EXAMPLE = [
+  { speaker: "S1", text: "Goedemorgen! Hoe gaat het met jou?" },
+  { speaker: "S2", text: "(laughs) Heel goed, dank je. [pause:500ms] En met jou?" },
+];
+
 const TAG = /\[(S[1-4])\]/;
 const PAUSE = /\[pause:([0-9]+(?:\.[0-9]+)?)(ms|s)\]/g;
 const PAUSES = "(?:\\s*\\[pause:[0-9.]+m?s\\])*\\s*";

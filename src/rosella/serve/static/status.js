@@ -29,6 +29,12 @@ export function hideFault() {
   box.hidden = true;
 }
 
+/** Seconds as 1:05. */
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
 function countDown(seconds) {
   again.textContent = seconds > 0 ? `Try again (${seconds} s)` : "Try again";
   again.setAttribute("aria-label", "Try again"); // without the seconds, which would be read each time

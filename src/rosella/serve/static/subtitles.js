@@ -2,6 +2,9 @@
 
 const LINE = 42;
 const LINES = 2;
+const MADE_BY =
+  "AI-generated speech. " +
+  "Digital source type: http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
 
 /** SubRip has no notation for speakers and none for escaping. */
 export function srt(cues) {
@@ -12,13 +15,13 @@ export function srt(cues) {
   return blocks.join("\n");
 }
 
-/** WebVTT names who speaks in a voice tag. */
+/** WebVTT names who speaks in a voice tag; a note says who made the speech. */
 export function vtt(cues) {
   const blocks = shown(cues).map(({ start, end, speaker, lines }) => {
     const voice = `<v ${escaped(speaker.split(/\s+/).join(" "))}>`;
     return `${time(start, ".")} --> ${time(end, ".")}\n${voice}${escaped(lines.join("\n"))}\n`;
   });
-  return ["WEBVTT\n", ...blocks].join("\n");
+  return ["WEBVTT\n", `NOTE ${MADE_BY}\n`, ...blocks].join("\n");
 }
 
 /** What is shown at once, from and to which millisecond; a long cue is divided, and its time by characters. */

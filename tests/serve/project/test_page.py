@@ -1,4 +1,4 @@
-"""What a person does with the page, in a real browser; run by name, with `-m browser`."""
+"""What a person does with the page of the server, in a real browser; run by name, with `-m browser`."""
 
 from __future__ import annotations
 
