@@ -21,7 +21,10 @@ from rosella.model.config import DiaConfig
 from rosella.model.transformer import Cache, DecodingWeights, Dia
 
 TEXTS, PROMPTS, SLOTS = 64, 64, 128
-"""Bytes, steps of a prompt and slots of a cache are rounded up to doublings of these, so that few shapes are compiled."""
+"""Bytes, steps of a prompt and slots of a cache are rounded up to these, doubled as often as needed: few are compiled.
+
+Texts and prompts, which are read once, are doubled twice at a time.
+"""
 
 
 class Prompts(NamedTuple):
@@ -133,7 +136,7 @@ class Decoding:
 def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
     """Prompts, codes [frames, C] a row, as the sequences that decoding begins with."""
     decoder, longest = config.decoder, max(map(len, prompts))
-    width = min(doubled(longest + 1, PROMPTS), decoder.max_position_embeddings) if longest else 1
+    width = min(doubled(longest + 1, PROMPTS, 2), decoder.max_position_embeddings) if longest else 1
     shape = (len(prompts), width, decoder.num_channels)
     rows = np.full(shape, decoder.pad_token_id, np.int32)
     dictated = np.full((len(prompts), config.longest_delay + 1, shape[2]), decoder.pad_token_id, np.int32)
@@ -145,9 +148,10 @@ def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
     return Prompts(rows, dictated, frames)
 
 
-def doubled(least: int, size: int) -> int:
-    """The first doubling of `size` that holds so many."""
-    return size << max(-(-least // size) - 1, 0).bit_length()
+def doubled(least: int, size: int, at_once: int = 1) -> int:
+    """The first doubling of `size` that holds so many, where it is doubled so often at once."""
+    times = max(-(-least // size) - 1, 0).bit_length()
+    return size << times + -times % at_once
 
 
 def row_keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:

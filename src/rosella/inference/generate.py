@@ -202,7 +202,7 @@ def codes_of(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np
 
 def pad_text(text_ids: np.ndarray, most: int) -> np.ndarray:
     """Texts [B, S] in one of the few widths that are compiled, at most `most`."""
-    wide = min(doubled(text_ids.shape[1], TEXTS), most)
+    wide = min(doubled(text_ids.shape[1], TEXTS, 2), most)
     return np.pad(text_ids, ((0, 0), (0, wide - text_ids.shape[1])))
 
 

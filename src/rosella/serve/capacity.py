@@ -27,7 +27,7 @@ def places_of(speaker: Speaker, table: Table) -> int:
     At least one: a machine that is slower than speech lets one speak after the other.
     """
     fits, rate, sound = 1, speaker.codec.frame_rate, _sound(speaker)
-    for size in _doublings(1, table.places):
+    for size in _times(2, 1, table.places):
         if (rate * _step(table, size) + size * sound) * MARGIN > 1:
             break
         fits = size
@@ -37,18 +37,18 @@ def places_of(speaker: Speaker, table: Table) -> int:
 def warm(speaker: Speaker, table: Table) -> None:
     """Have every width of text and prompt compiled that a request may bring."""
     config = speaker.config
-    texts = _doublings(TEXTS, config.encoder.max_position_embeddings)
-    prompts = [1, *_doublings(PROMPTS, config.decoder.max_position_embeddings)]
+    texts = _times(4, TEXTS, config.encoder.max_position_embeddings)
+    prompts = [1, *_times(4, PROMPTS, config.decoder.max_position_embeddings)]
     for text, prompt in product(texts, prompts):
         frames = min(prompt - 1, config.room() - 1)
         codes = np.zeros((frames, config.decoder.num_channels), np.int32)
         table.leave(table.join(np.ones(text, np.int32), codes, 1, 0))
 
 
-def _doublings(least: int, most: int) -> Iterator[int]:
+def _times(factor: int, least: int, most: int) -> Iterator[int]:
     while least < most:
         yield least
-        least *= 2
+        least *= factor
     yield most
 
 
