@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import ROOT
+from support import ROOT, rosella
 
 FILE = ROOT / "deploy" / "docker-compose.yml"
 SERVICES = yaml.safe_load(FILE.read_text("utf-8"))["services"]
@@ -70,3 +70,16 @@ def answered(client) -> None:
         except Exception:
             time.sleep(0.1)
     raise AssertionError("it does not answer")
+
+
+def test_the_image_serves_as_nobody_in_particular_with_pinned_versions_and_no_key() -> None:
+    """It cannot be built without a registry of images: what it copies is there, and what it runs is the command's."""
+    lines = (ROOT / "deploy" / "Dockerfile").read_text("utf-8").splitlines()
+    steps = [line.split(maxsplit=1) for line in lines if line and line[0].isupper()]
+    copied = [name for step, rest in steps if step == "COPY" for name in rest.split()[:-1]]
+    assert all((ROOT / name).exists() for name in copied)
+    installs = [rest for step, rest in steps if step == "RUN" and "pip install" in rest]
+    assert len(installs) == 2 and all("--constraint constraints.txt" in rest for rest in installs)
+    order = [step for step, _ in steps]
+    assert order.index("USER") < order.index("ENTRYPOINT") and "API_KEYS" not in dict(steps)["ENV"]
+    assert rosella("serve", "--host", "0.0.0.0").returncode == 2
