@@ -65,8 +65,8 @@ def test_speech_is_written_and_said_how_long(tmp_path, speaker, capsys):
     assert speaker.given == ("mini", None, "int8")
     wave, rate = soundfile.read(tmp_path / "out.wav")
     assert (len(wave), rate) == (8000, 16000) and "0.5 s, cut off" in capsys.readouterr().out
-    text, voice, seed, seconds, guidance, *_, pace = speaker.arguments
-    assert (text, seed, seconds, guidance, pace) == ("[S1] Hallo.", 3, None, 2, 1.5)
+    text, voice, seed, seconds, guidance, *_, pace, takes = speaker.arguments
+    assert (text, seed, seconds, guidance, pace, takes) == ("[S1] Hallo.", 3, None, 2, 1.5, 1)
     assert (voice.sample_rate, voice.text, len(voice.audio)) == (8000, "hoi", 100)
 
 
@@ -87,6 +87,8 @@ def test_each_speaker_may_have_a_voice(tmp_path, speaker):
         (("-o", "nowhere/out.wav"), "the folder nowhere does not exist"),
         (("-o", "out.mp4"), "name it .wav, .flac, .ogg, .opus, .mp3 or .aac"),
         (("-o", "out.mp4", "--stream"), "name it .wav, .flac, .ogg, .opus, .mp3 or .aac"),
+        (("--best-of", 3, "--stream"), "--best-of chooses before anything is heard"),
+        (("--best-of", 3, "-o", "-"), "--best-of chooses before anything is heard"),
         (("--subtitles", "out.txt"), "name subtitles .srt or .vtt"),
         (("--subtitles", "nowhere/out.srt"), "the folder nowhere does not exist"),
     ],
@@ -97,6 +99,14 @@ def test_mistakes_are_one_sentence(speaker, capsys, tmp_path, monkeypatch, argum
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
     assert not speaker.so_far, "nobody waits to be refused"
+
+
+def test_only_what_is_written_at_once_is_chosen_among_takes(tmp_path, speaker, capfdbinary):
+    assert run("Hallo.", "-o", tmp_path / "out.wav", "--best-of", 3) == 0
+    assert speaker.arguments[-1] == 3
+    for streamed in (("-o", tmp_path / "out.wav", "--stream"), ("-o", "-")):
+        assert run("Hallo.", *streamed) == 0
+        assert speaker.arguments[-1] is None
 
 
 def test_silence_is_not_written(speaker, capsys, tmp_path):

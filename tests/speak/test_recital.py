@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,9 +13,17 @@ from rosella.errors import UserError
 from rosella.inference.alignment import Followed
 from rosella.inference.sampling import Sampling
 from rosella.speak import Voice
-from rosella.speak.recital import OTHER, Recital
+from rosella.speak.recital import Recital
+from rosella.speak.takes import OTHER, TRIES
 
 RATE, HOP, BOOKS, DELAY = 50.0, 4, 3, 2
+
+
+@pytest.fixture(autouse=True)
+def slow(monkeypatch):
+    """Speech is heard long before more of it is made, so that there is no time to judge any."""
+    now = count(step=1000)
+    monkeypatch.setattr("rosella.speak.recital.monotonic", lambda: float(next(now)))
 
 
 class Codec:
@@ -236,6 +245,59 @@ def test_a_piece_that_stays_silent_is_gone_on_from_by_nobody():
     ]
     assert not recital.stopped
     assert [cue.text for cue in recital.cues] == ["Een.", "Drie.", "Vier."]
+
+
+class Flawed(Speaker):
+    """Every take but the fifth of all is one that the model did not follow; several may be begun at once."""
+
+    right = (5,)
+
+    def rows(self, ids, prompt, frames, seeds, sampling):
+        made = [self.begin(ids, prompt, frames, seed, sampling) for seed in seeds]
+        return Rows(made)
+
+    def follow(self, ids, codes):
+        self.sure = 0.9 if codes[0, 0] // 100 in self.right else 0.1
+        return super().follow(ids, codes)
+
+
+class Rows(Running):
+    def __init__(self, rows):
+        super().__init__(rows[0].made, True)
+        self.rows = rows
+
+    def so_far(self):
+        known = max(self.known, 0)
+        return SimpleNamespace(codes=[row.made[:known] for row in self.rows], stopped=[True] * len(self.rows))
+
+
+def test_what_has_a_fault_is_made_anew_before_it_is_heard():
+    speaker = Flawed()
+    recital = Recital(speaker, "[S1] Een zin.", None, 7, None, Sampling(), 1.0, speaker.rows, 2)
+    wave = np.concatenate(list(recital))
+    assert [seed for *_, seed in speaker.asked] == [7 + n * OTHER for n in range(6)]
+    np.testing.assert_array_equal(wave, np.repeat(500.0 + np.arange(30), HOP))
+    assert recital.frames == 30
+
+
+def test_of_takes_that_all_have_faults_the_best_is_heard():
+    speaker = Flawed()
+    speaker.right = ()
+    heard = list(Recital(speaker, "[S1] Een zin.", None, 7, None, Sampling(), 1.0, speaker.rows))
+    assert len(speaker.asked) == TRIES
+    np.testing.assert_array_equal(np.concatenate(heard)[::HOP], 100.0 + np.arange(30))
+
+
+def test_a_stream_makes_a_piece_anew_only_where_there_is_time(monkeypatch):
+    """What is heard first is never made twice; the clock goes as fast as the test says."""
+    text = "[S1] Een zin is dit. [pause:2s] En dit is er nog een."
+    for seconds, asked in ((0, 4), (1, 2)):
+        now = count(step=seconds)
+        monkeypatch.setattr("rosella.speak.recital.monotonic", lambda now=now: float(next(now)))
+        speaker = Flawed()
+        speaker.right = (1,)
+        list(Recital(speaker, text, None, 7, None, Sampling()))
+        assert len(speaker.asked) == asked
 
 
 def test_more_than_half_a_minute_is_said_where_it_is_asked_for():

@@ -5,7 +5,9 @@ import pytest
 
 from rosella.errors import UserError
 from rosella.inference import generate as generation
-from rosella.speak import MAX_BATCH, Speaker, Voice
+from rosella.inference.alignment import Followed
+from rosella.speak import MAX_BATCH, Speaker, Voice, takes
+from rosella.speak.takes import OTHER
 from training import tiny
 
 
@@ -55,7 +57,7 @@ VOICE = voice_of(np.ones(40))
 
 def test_the_same_seed_speaks_the_same(speaker):
     first, again, other = (
-        speaker.speak(["een", "[S2] twee drie"], seed=s, max_seconds=0.4) for s in (3, 3, 4)
+        speaker.speak(["een", "[S2] twee drie"], seed=s, max_seconds=0.4, tries=1) for s in (3, 3, 4)
     )
     for one, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.codes, same.codes)
@@ -65,7 +67,7 @@ def test_the_same_seed_speaks_the_same(speaker):
 
 
 def test_a_voice_is_said_before_the_text_and_not_returned(speaker, asked):
-    first, second = speaker.speak(["[S1] een", "[S2] twee"], VOICE, seed=7, max_seconds=0.5)
+    first, second = speaker.speak(["[S1] een", "[S2] twee"], VOICE, seed=7, max_seconds=0.5, tries=1)
     text_ids, lengths, settings = asked[0]
     assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == [
         "\2 hoi \1 een",
@@ -79,13 +81,13 @@ def test_a_voice_is_said_before_the_text_and_not_returned(speaker, asked):
 
 
 def test_clips_at_another_rate_are_resampled(speaker, asked):
-    speaker.speak("een", Voice(np.ones(80, np.float32), 400, "hoi"))
+    speaker.speak("een", Voice(np.ones(80, np.float32), 400, "hoi"), tries=1)
     assert len(asked[0][2]["prompts"][0]) == 10
 
 
 def test_many_texts_are_spoken_in_equal_batches(speaker, asked):
     texts = [f"tekst {number}" for number in range(MAX_BATCH + 5)]
-    assert len(speaker.speak(texts)) == len(texts)
+    assert len(speaker.speak(texts, tries=1)) == len(texts)
     assert [len(lengths) for _, lengths, _ in asked] == [11, 11]
     assert [seed for call in asked for seed in call[2]["seeds"]][: len(texts)] == list(range(len(texts)))
     assert said(asked[1][0][0], asked[1][1][0]) == "\1 tekst 11"
@@ -104,12 +106,33 @@ def test_many_texts_are_spoken_in_equal_batches(speaker, asked):
         ({"texts": "a", "voice": voice_of(np.ones(400))}, r"clip lasts 2\.0 s, and the model holds 1\.2 s"),
         ({"texts": "a", "max_seconds": 3}, r"max-seconds is 3, .* more than 0 and at most 1\.2 s: choose"),
         ({"texts": "a", "max_seconds": -1}, r"max-seconds is -1"),
+        ({"texts": "a", "best_of": 17}, "best-of is 17: choose 1 to 16 takes"),
         ({"texts": "a", "guidance": 0.5}, r"guidance is 0\.5: choose 1"),
     ],
 )  # fmt: skip
 def test_what_the_model_cannot_take_is_one_sentence(speaker, arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         speaker.speak(**arguments)
+
+
+def test_a_text_with_a_fault_is_said_again_and_the_best_is_kept(speaker, asked, monkeypatch):
+    """The second row of the first batch says nothing."""
+    looked = []
+
+    def follow(ids, codes):
+        looked.append(codes[0, 0])
+        places = np.linspace(0, len(ids) - 1, len(codes)).astype(int)
+        return Followed(places, np.full(len(codes), 0.8 - 0.1 * looked[-1]))
+
+    monkeypatch.setattr(speaker, "follow", follow)
+    monkeypatch.setattr(takes, "SHORT", 0.0)
+    speeches = speaker.speak(["een", "twee", "drie"], seed=7, tries=3)
+    assert [call[2]["seeds"] for call in asked] == [[7, 8, 9], [8 + OTHER]]
+    assert [len(speech.codes) for speech in speeches] == [2, 2, 2]
+    asked.clear()
+    (best,) = speaker.speak("een", seed=7, best_of=3)
+    assert [call[2]["seeds"] for call in asked] == [[7, 7 + OTHER, 7 + 2 * OTHER]]
+    assert best.codes[0, 0] == 0, "the first row is the surest"
 
 
 def test_a_codec_of_another_shape_is_refused():
@@ -122,7 +145,7 @@ def test_a_codec_of_another_shape_is_refused():
 def test_a_stream_is_what_is_spoken_at_once(speaker, monkeypatch):
     """In pieces, the first after the delay and the context; an end between two of them is no piece."""
     monkeypatch.setattr(Codec, "context", 3, raising=False)
-    whole = speaker.speak("[S1] ja, eh", max_seconds=0.5, seed=4)[0]
+    whole = speaker.speak("[S1] ja, eh", max_seconds=0.5, seed=4, tries=1)[0]
     pieces = list(speaker.stream("[S1] ja, eh", max_seconds=0.5, seed=4))
     np.testing.assert_array_equal(np.concatenate(pieces), whole.waveform)
     assert all(map(len, pieces))
@@ -137,7 +160,7 @@ def test_a_stream_refuses_before_its_first_piece(speaker):
 
 def test_each_speaker_of_a_dialogue_has_a_voice(speaker, asked):
     given = {"S2": voice_of(np.ones(40)), "S1": Voice(np.ones(20, np.float32), 200, "een")}
-    speaker.speak(["[S1] ja", "[S2] nee [S1] ja"], given)
+    speaker.speak(["[S1] ja", "[S2] nee [S1] ja"], given, tries=1)
     text_ids, lengths, settings = asked[0]
     assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == [
         "\1 een \2 hoi \1 ja",

@@ -56,6 +56,9 @@ def speak(
     pace: Annotated[
         float, typer.Option(help="How much faster than the model speaks, 0.25 to 4, at the same pitch.")
     ] = 1.0,
+    best_of: Annotated[
+        int, typer.Option(help="Say every piece so many times and keep the best; not with --stream.")
+    ] = 1,
     stream: Annotated[
         bool, typer.Option("--stream", help="Write while speaking; `-o -` is raw 16-bit PCM for a pipe.")
     ] = False,
@@ -78,13 +81,21 @@ def speak(
     write_cues = None if subtitles is None else subtitles_of(subtitles)
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p, pace)
-    recital = load(model, codec, precision).stream(said, voices, *settings)
+    takes = takes_of(best_of, stream or out == PIPE)
+    recital = load(model, codec, precision).stream(said, voices, *settings, takes)
     seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
     if write_cues is not None and subtitles is not None:
         write_text(subtitles, write_cues(recital.cues))
     name = f"AI-generated 16-bit mono PCM at {recital.sample_rate} Hz" if out == PIPE else out
     ending = "" if recital.stopped else ", cut off at the length limit"
     print(f"{name}: {seconds:.1f} s{ending}", file=sys.stderr if out == PIPE else sys.stdout)
+
+
+def takes_of(best_of: int, stream: bool) -> int | None:
+    """How many takes of each piece the best is chosen of before it is heard; None for what is heard as it is made."""
+    if stream and best_of != 1:
+        raise UserError("--best-of chooses before anything is heard: leave it out, or --stream and -o -.")
+    return None if stream else best_of
 
 
 def _write(recital: Recital, out: Path, stream: bool, marks: Marks) -> int:

@@ -306,7 +306,7 @@ def _speak_all(
     for clip, indices in batches.items():
         voice = _voice(clip, yardstick.sample_rate) if clip else None
         texts = [yardstick.sentences[index].text for index in indices]
-        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds)
+        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds, tries=1)
         speeches.update(zip(indices, batch, strict=True))
         progress(before + len(speeches))
     return [speeches[index] for index in yardstick.spoken]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from rosella.speak import voices
 from rosella.speak.past import Past, Said
 from rosella.speak.script import Piece, read_script, split
 from rosella.speak.subtitles import Cue
+from rosella.speak.takes import OTHER, SILENT, TRIES, Take, Verdict, judge, pace_of
 from rosella.speak.timing import Heard, powers
 from rosella.speak.writing import pieces_written
 
@@ -31,8 +32,6 @@ LONGEST_SECONDS = 30.0
 """Of what a model says at once, unless more is asked for."""
 FIRST, LATER = 0.1, 0.2
 """Seconds of the pieces that a stream comes in."""
-OTHER = 1_000_003
-"""From one seed of a piece to the next that is tried."""
 SLOW = 12.0
 """Bytes of text that a second of slow speech says: by them a piece is told how long it may be."""
 
@@ -59,6 +58,10 @@ class Speaking(Protocol):
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed: ...
 
 
+Rows = Callable[[np.ndarray, np.ndarray | None, int, Sequence[int], "Sampling"], UnderWay]
+"""Begins several takes of one text at once, a row for each seed."""
+
+
 class Recital:
     """Iterate over it to hear it, once: float32 [samples] each time.
 
@@ -74,10 +77,18 @@ class Recital:
         max_seconds: float | None,
         sampling: Sampling,
         pace: float = 1.0,
+        rows: Rows | None = None,
+        best_of: int = 1,
     ) -> None:
-        """Raises UserError for what the speaker cannot say; see `Speaker.stream`."""
+        """Raises UserError for what the speaker cannot say; see `Speaker.stream`.
+
+        With `rows`, which begins several takes at once, every piece is judged before it is heard, the best of so many.
+        """
         self._speaker, self._seed, self._sampling = speaker, seed, sampling
         self._rate, self.sample_rate = speaker.codec.frame_rate, speaker.codec.sample_rate
+        self._rows, self._best_of = rows, best_of
+        self._first: float | None = None  # when something was first heard
+        self._busy, self._made = 0.0, 0  # seconds for so many frames
         self._pace, self._tempo = pace, Tempo(pace, self.sample_rate)
         self._left = None if max_seconds is None else max(1, math.floor(_positive(max_seconds) * self._rate))
         self.said = Past.of(voice, speaker.codec)
@@ -124,6 +135,11 @@ class Recital:
             for words, text in turns
         ]
 
+    @property
+    def seams(self) -> list[float]:
+        """Where pieces follow others, in seconds."""
+        return [heard.start_s for heard in self._heard[1:]]
+
     def _turns(self) -> list[list[Cue]]:
         for heard in self._heard[self._followed :]:
             followed = self._speaker.follow(dialogue.encode(heard.piece.text), heard.codes)
@@ -156,32 +172,92 @@ class Recital:
         return min(read, math.floor(min(free / self._rate, LONGEST_SECONDS) * SLOW))
 
     def _say(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
-        """One that ends before it says anything is said again, at last as if it were the first."""
-        begun, before = self._samples, self._before(piece)
-        for number, start in enumerate((before, before, self.said.clips)):
-            running = self._begin(piece, start, seed + number * OTHER)
-            waves = self._waves(running)
-            heard = next(waves, None)
-            if heard is not None:
-                break
-        else:
-            self.stopped = False
-            return
-        hop, loud = self._speaker.codec.hop, list[np.ndarray]()
-        for wave in chain([heard], waves):
+        begun, hop = self._samples, self._speaker.codec.hop
+        said, loud = list[np.ndarray](), list[np.ndarray]()
+        known = self._rows is not None or self._has_time(piece)
+        for wave in self._waves(_kept(self._judged(piece, seed) if known else self._live(piece, seed), said)):
+            self._first = self._first or monotonic()
             self._samples += len(wave)
             self.frames += len(wave) // hop
             loud.append(powers(wave, hop))
             yield wave
-        made = running.so_far()
-        self.said = self.said.after(Said(piece.text, made.codes[0]))
-        self.stopped &= bool(made.stopped[0])
+        if not said:
+            return
+        codes = np.concatenate(said)
+        self.said = self.said.after(Said(piece.text, codes))
         if self._left is not None:
-            self._left = max(self._left - len(made.codes[0]), 0)
+            self._left = max(self._left - len(codes), 0)
         start_s = begun / self.sample_rate / self._pace
-        self._heard.append(Heard(piece, start_s, made.codes[0], np.concatenate(loud)))
+        self._heard.append(Heard(piece, start_s, codes, np.concatenate(loud)))
 
-    def _begin(self, piece: Piece, before: Said, seed: int) -> UnderWay:
+    def _live(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
+        """Codes as they are known. What ends before it says anything is said again, at last as if it were the first."""
+        for number, start in enumerate(self._starts(piece)):
+            running, known = self._begin(piece, start, seed + number * OTHER), 0
+            for codes in self._run(running):
+                yield codes
+                known += len(codes)
+            if known:
+                self.stopped &= bool(running.so_far().stopped[0])
+                return
+        self.stopped = False
+
+    def _judged(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
+        """All codes at once: of those that were made until one had no fault, or there was no more time, the best."""
+        best, verdict = Take(np.zeros((0, 0), np.uint16), False), SILENT
+        for number, start in enumerate(self._starts(piece)):
+            first = seed + number * self._best_of * OTHER
+            seeds = range(first, first + self._best_of * OTHER, OTHER)
+            for take in self._takes(piece, start, seeds):
+                found = self._judge(piece, start, take)
+                if found.score > verdict.score:
+                    best, verdict = take, found
+            if not verdict.faults or (self._rows is None and not self._has_time(piece)):
+                break
+        self.stopped &= best.stopped
+        if len(best.codes):
+            yield best.codes
+
+    def _starts(self, piece: Piece) -> tuple[Said, ...]:
+        """What each try of a piece goes on from."""
+        before = self._before(piece)
+        return (*[before] * (TRIES - 1), self.said.clips)
+
+    def _takes(self, piece: Piece, start: Said, seeds: Sequence[int]) -> list[Take]:
+        running = self._begin(piece, start, *seeds)
+        for _ in self._run(running):
+            pass
+        made = running.so_far()
+        return [Take(codes, bool(stopped)) for codes, stopped in zip(made.codes, made.stopped, strict=True)]
+
+    def _judge(self, piece: Piece, start: Said, take: Take) -> Verdict:
+        pace, ids = pace_of(start.text, len(start.codes) / self._rate), dialogue.encode(piece.text)
+        return judge(take, piece.text, pace, self._rate, lambda: self._speaker.follow(ids, take.codes))
+
+    def _has_time(self, piece: Piece) -> bool:
+        """Whether a piece can be made twice before it must be heard, if that goes as fast as so far."""
+        if self._first is None:
+            return False
+        ahead = self._samples / self.sample_rate / self._pace - (monotonic() - self._first)
+        frames = len(dialogue.encode(piece.text)) / SLOW * self._rate
+        return ahead > 2 * frames * self._busy / max(self._made, 1)
+
+    def _run(self, running: UnderWay) -> Iterator[np.ndarray]:
+        """The codes of its first row as they are known; those of pieces that a stream comes in."""
+        first, later = (max(1, round(seconds * self._rate)) for seconds in (FIRST, LATER))
+        steps, known = self._speaker.config.longest_delay + self._speaker.codec.context + first, 0
+        finished = False
+        while not finished:
+            began = monotonic()
+            running.advance(steps)
+            finished = running.finished  # asked before its codes: another thread may take the last steps meanwhile
+            codes, steps = running.so_far().codes[0][known:], later
+            self._busy += monotonic() - began
+            self._made, known = self._made + len(codes), known + len(codes)
+            if len(codes):
+                yield codes
+
+    def _begin(self, piece: Piece, before: Said, *seeds: int) -> UnderWay:
         speaker = self._speaker
         limit = speaker.config.encoder.max_position_embeddings
         alone = dialogue.encode(piece.text, limit)
@@ -189,25 +265,16 @@ class Recital:
         room = voices.room_after(len(before.codes), speaker.config, self._rate)
         most = math.ceil(LONGEST_SECONDS * self._rate) if self._left is None else self._left
         prompt = before.codes if before.text else None
-        return speaker.begin(ids, prompt, min(room, most), seed, self._sampling)
+        if self._rows is None:
+            return speaker.begin(ids, prompt, min(room, most), seeds[0], self._sampling)
+        return self._rows(ids, prompt, min(room, most), seeds, self._sampling)
 
-    def _waves(self, running: UnderWay) -> Iterator[np.ndarray]:
-        decoder, known = StreamDecoder(self._speaker.codec), 0
-        first, later = (max(1, round(seconds * self._rate)) for seconds in (FIRST, LATER))
-        steps = self._speaker.config.longest_delay + self._speaker.codec.context + first
-        finished = False
-        while not finished:
-            running.advance(steps)
-            finished = (
-                running.finished
-            )  # asked before its codes: another thread may take the last steps meanwhile
-            codes, steps = running.so_far().codes[0], later
-            wave = decoder.push(codes[known:])
-            known = len(codes)
-            if len(wave):
+    def _waves(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        decoder = StreamDecoder(self._speaker.codec)
+        for codes in chunks:
+            if len(wave := decoder.push(codes)):
                 yield wave
-        rest = decoder.finish()
-        if len(rest):
+        if len(rest := decoder.finish()):
             yield rest
 
     def _before(self, piece: Piece) -> Said:
@@ -226,6 +293,13 @@ class Recital:
         self._samples += samples
         if samples:
             yield np.zeros(samples, np.float32)
+
+
+def _kept(chunks: Iterable[np.ndarray], into: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same, each also put into a list."""
+    for chunk in chunks:
+        into.append(chunk)
+        yield chunk
 
 
 def _positive(max_seconds: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from rosella.errors import UserError
 from rosella.speak import voices
 from rosella.speak.past import Past
 from rosella.speak.recital import LONGEST_SECONDS, Recital
+from rosella.speak.takes import OTHER, TRIES, Take, Verdict, judge, pace_of
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from rosella.model.transformer import DecodingWeights, Dia
 
 MAX_BATCH = 16
+
+Making = Callable[[Sequence[tuple[int, int]]], list[Take]]
+"""Takes of texts by their numbers, each with how far its seed is from the first."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,13 @@ class Speaker:
         temperature: float | None = None,
         top_k: int = 50,
         top_p: float = 0.95,
+        tries: int = TRIES,
+        best_of: int = 1,
     ) -> list[Speech]:
         """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
+
+        A text in whose speech a fault is seen (`speak.takes`) is said anew, `tries` times in all; of these, and of `best_of`
+        that are made at once, the best is returned. With one try and one take nothing is judged.
 
         `voice` is a clip (`Voice`), a saved one (`SavedVoice`), or one for each speaker: `{"S1": ..., "S2": ...}`.
         A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
@@ -102,15 +111,24 @@ class Speaker:
         of `rosella.inference.sampling.Sampling`. Raises UserError for texts, clips, limits and settings that the model
         cannot take.
         """
-        ids = self._encode([texts] if isinstance(texts, str) else list(texts), voice)
+        _require_count(best_of)
+        tagged = [texts] if isinstance(texts, str) else list(texts)
+        ids = self._encode(tagged, voice)
         prompt = None if voice is None else voices.codes(voice, self.codec)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
         sampling = self._sampling(guidance, temperature, top_k, top_p)
-        speeches: list[Speech] = []
-        for rows in _batches(len(ids)):
-            batch = [ids[row % len(ids)] for row in rows]
-            speeches += self._generate(batch, frames, prompt, [seed + row for row in rows], sampling)
-        return speeches[: len(ids)]
+
+        def made(asked: Sequence[tuple[int, int]]) -> list[Take]:
+            rows = [ids[number] for number, _ in asked], [seed + of for _, of in asked]
+            return self._generate(*rows, frames, prompt, sampling)
+
+        if tries == best_of == 1:
+            takes = made([(number, number) for number in range(len(ids))])
+        else:
+            before = "" if voice is None else voices.transcript(voice)
+            pace = pace_of(before, (0 if prompt is None else len(prompt)) / self.codec.frame_rate)
+            takes = self._best(tagged, pace, made, tries, best_of)
+        return self._decoded(takes)
 
     def stream(
         self,
@@ -123,6 +141,7 @@ class Speaker:
         top_k: int = 50,
         top_p: float = 0.95,
         pace: float = 1.0,
+        best_of: int | None = None,
     ) -> Recital:
         """Speak a script of any length, which comes in pieces float32 [samples] while it is made.
 
@@ -130,26 +149,41 @@ class Speaker:
         unless it is asked for. Arguments and errors are those of `speak`; `max_seconds` limits the speech of a whole script,
         without its pauses. With a `pace` of 1.5 it is that much faster, 0.25 to 4, at the same pitch; pauses stay as long.
 
+        With `best_of`, every piece is made whole and judged before any of it is heard: of so many takes the best, and anew
+        where it has a fault. Without, so are only those for which there is time while others are heard.
+
         A text that is still being written comes as fragments of any size, asked for as late as can be: who has none yet,
         waits. What follows an earlier speech has its `said` as voice.
         """
         sampling = self._sampling(guidance, temperature, top_k, top_p)
-        return Recital(self, text, voice, seed, max_seconds, sampling, pace)
+        rows = None if best_of is None else self._begin_rows
+        count = _require_count(1 if best_of is None else best_of)
+        return Recital(self, text, voice, seed, max_seconds, sampling, pace, rows, count)
 
     def begin(
         self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
     ) -> Running:
         """The generation of one text, byte ids int32 [bytes], of which no step has been taken."""
+        return self._begin_rows(ids, prompt, frames, [seed], sampling)
+
+    def _begin_rows(
+        self,
+        ids: np.ndarray,
+        prompt: np.ndarray | None,
+        frames: int,
+        seeds: Sequence[int],
+        sampling: Sampling,
+    ) -> Running:
         from rosella.inference.generate import Running
 
-        prompts = None if prompt is None else [prompt]
+        prompts = None if prompt is None else [prompt] * len(seeds)
         return Running(
             self.model,
-            *dialogue.pad_batch([ids]),
+            *dialogue.pad_batch([ids] * len(seeds)),
             frames,
             prompts,
             sampling,
-            [seed],
+            seeds,
             weights=self._weights,
             roomy=True,
         )
@@ -193,34 +227,59 @@ class Speaker:
             top_p,
         )
 
+    def _best(self, texts: Sequence[str], pace: float, made: Making, tries: int, best_of: int) -> list[Take]:
+        """The best take of each text; those with a fault are made anew, all together."""
+        best, left = {}, range(len(texts))
+        for attempt in range(tries):
+            seeds = [OTHER * (attempt * best_of + number) for number in range(best_of)]
+            asked = [(number, number + of) for number in left for of in seeds]
+            for (number, _), take in zip(asked, made(asked), strict=True):
+                judged = self._judge(texts[number], pace, take), take
+                best[number] = max(best.get(number, judged), judged, key=lambda one: one[0].score)
+            left = [number for number in left if best[number][0].faults]
+            if not left:
+                break
+        return [best[number][1] for number in range(len(texts))]
+
+    def _judge(self, text: str, pace: float, take: Take) -> Verdict:
+        text, rate = dialogue.tagged(text), self.codec.frame_rate
+        return judge(take, text, pace, rate, lambda: self.follow(dialogue.encode(text), take.codes))
+
     def _generate(
         self,
-        ids: list[np.ndarray],
+        ids: Sequence[np.ndarray],
+        seeds: Sequence[int],
         frames: int,
         prompt: np.ndarray | None,
-        seeds: list[int],
         sampling: Sampling,
-    ) -> list[Speech]:
+    ) -> list[Take]:
         from rosella.inference.generate import generate
 
-        prompts = None if prompt is None else [prompt] * len(ids)
-        texts = dialogue.pad_batch(ids)
-        made = generate(
-            self.model,
-            *texts,
-            max_frames=frames,
-            prompts=prompts,
-            sampling=sampling,
-            seeds=seeds,
-            weights=self._weights,
-        )
-        spoken = [index for index, codes in enumerate(made.codes) if len(codes)]
-        waves = dict(zip(spoken, self.codec.decode([made.codes[index] for index in spoken]), strict=True))
-        silence = np.zeros(0, np.float32)
-        return [
-            Speech(waves.get(index, silence), self.codec.sample_rate, codes, bool(made.stopped[index]))
-            for index, codes in enumerate(made.codes)
-        ]
+        takes: list[Take] = []
+        for rows in _batches(len(ids)):
+            made = generate(
+                self.model,
+                *dialogue.pad_batch([ids[row % len(ids)] for row in rows]),
+                max_frames=frames,
+                prompts=None if prompt is None else [prompt] * len(rows),
+                sampling=sampling,
+                seeds=[seeds[row] if row < len(ids) else seeds[0] + row for row in rows],
+                weights=self._weights,
+            )
+            takes += map(Take, made.codes, map(bool, made.stopped))
+        return takes[: len(ids)]
+
+    def _decoded(self, takes: Sequence[Take]) -> list[Speech]:
+        waves = [np.zeros(0, np.float32)] * len(takes)
+        spoken = [number for number, take in enumerate(takes) if len(take.codes)]
+        for first in range(0, len(spoken), MAX_BATCH):
+            numbers = spoken[first : first + MAX_BATCH]
+            for number, wave in zip(
+                numbers, self.codec.decode([takes[n].codes for n in numbers]), strict=True
+            ):
+                waves[number] = wave
+        pairs = zip(waves, takes, strict=True)
+        return [Speech(wave, self.codec.sample_rate, take.codes, take.stopped) for wave, take in pairs]
 
     def _encode(self, texts: list[str], voice: voices.Voices | None) -> list[np.ndarray]:
         if not texts:
@@ -250,3 +309,9 @@ def _batches(count: int) -> list[range]:
     batches = -(-count // MAX_BATCH)
     size = -(-count // batches)
     return [range(start, start + size) for start in range(0, batches * size, size)]
+
+
+def _require_count(best_of: int) -> int:
+    if not 1 <= best_of <= MAX_BATCH:
+        raise UserError(f"best-of is {best_of}: choose 1 to {MAX_BATCH} takes.")
+    return best_of

@@ -65,7 +65,7 @@ def says(recipe: SampleRecipe, codec: Codec) -> Listen:
 
 def speak_texts(recipe: SampleRecipe, speaker: Speaker) -> Spoken:
     """The recipe's texts, in voices of the model's own."""
-    speeches = speaker.speak(recipe.texts, max_seconds=recipe.max_seconds)
+    speeches = speaker.speak(recipe.texts, max_seconds=recipe.max_seconds, tries=1)
     clips = [
         Clip(str(number), text, speech.waveform, speech.sample_rate, speech.stopped)
         for number, (text, speech) in enumerate(zip(recipe.texts, speeches, strict=True))

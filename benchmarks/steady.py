@@ -1,0 +1,286 @@
+"""How often speech goes wrong, before and after what is said again; and how steady three minutes of two speakers are.
+
+usage: python benchmarks/steady.py [--model mini] [--seed 0] [--part sentences] [--part long] [--best-of 4]
+
+*Sentences*: 64 of words that the embedded model has learnt, half English and half Dutch, in its own voices, 48 in the
+voice of a clip (the podcast's held-out ones), and 32 of one word. Each is said once (before) and as `speak`
+says it by itself (after). Faults are told by the embedded recogniser and by the length of a reference that espeak-ng
+or the podcast gives, of which what is said again knows nothing:
+
+- garbled: half of the words or more are wrong;
+- cut off: of four or more words, the last two are not heard;
+- one word: it is not heard;
+- clip again: half of the clip's own words are heard, and at least two;
+- too fast: said in less than 0.6 of the reference's time;
+- endless: not ended after the time the model is given.
+
+*Long form*: a script of three minutes by two speakers. At each seam between pieces, the jump of level and the spectral
+distance of the half second on either side, beside those of pauses inside pieces; the similarity of each speaker with
+himself and with the other, turn by turn; and the share of turns in the right voice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+
+import numpy as np
+from _machine import row
+
+from mini.espeak import Espeak
+from mini.sentences import grammar_sentence
+from mini.speech import SPEAKING_VOICES
+from rosella import audio, mini
+from rosella.asr.scores import plain_words
+from rosella.corpus.steps.transcribe import Transcriber
+from rosella.evaluate.identity import Voices
+from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave, log_mel
+from rosella.evaluate.reading import read_back, reader
+from rosella.evaluate.sentences import Sentence, VoiceClip, read_sentences
+from rosella.speak import Speaker, Voice, load
+from rosella.speak.subtitles import Cue
+from rosella.speak.takes import TRIES
+
+LANGUAGES = ("en", "nl")
+WORDS = {
+    "en": "yes no maybe listen okay right apple book bread box umbrella flower keys chair clock lemons",
+    "nl": "ja nee misschien luister natuurlijk precies appel boek brood doos paraplu bloem sleutels stoel klok citroenen",
+}
+TURNS = 44
+"""About three minutes of sentences of the grammar."""
+
+
+class Asked(NamedTuple):
+    """What is to be said, and how long that takes somebody else, in seconds."""
+
+    kind: str
+    sentence: Sentence
+    reference_s: float
+
+
+class Heard(NamedTuple):
+    """What was said, at 16 kHz, and what the recogniser heard."""
+
+    asked: Asked
+    wave: Wave
+    stopped: bool
+    words: list[str]
+    edits: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--best-of", type=int, default=1, help="the best of so many too")
+    parser.add_argument("--part", choices=["sentences", "long"], action="append")
+    options = parser.parse_args()
+    speaker, name = load(options.model), Path(options.model).name
+    if "sentences" in (options.part or ["sentences"]):
+        sentences(speaker, name, options.seed, options.best_of)
+    if "long" in (options.part or ["long"]):
+        long_form(speaker, name, options.seed)
+
+
+def sentences(speaker: Speaker, name: str, seed: int, best_of: int) -> None:
+    wanted, recogniser = asked(), reader("mini")
+    ways = {"once": (1, 1), "as it is spoken": (TRIES, 1), f"best of {best_of}": (TRIES, best_of)}
+    for label, way in ways.items():
+        if label == "best of 1":
+            continue
+        began = time.monotonic()
+        heard = said(speaker, wanted, recogniser, seed, *way)
+        print(row(f"steady, {name}, {label}, seconds for all", f"{time.monotonic() - began:.0f}"), flush=True)
+        for kind in dict.fromkeys(each.asked.kind for each in heard):
+            of_kind = [each for each in heard if each.asked.kind == kind]
+            words = sum(len(plain_words(each.asked.sentence.text)) for each in of_kind)
+            wrong = sum(each.edits for each in of_kind) / words
+            print(row(f"steady, {name}, {label}, {kind}: words wrong", f"{wrong:.1%} of {words}"))
+        for fault, found in FAULTS.items():
+            told = [told for each in heard if (told := found(each)) is not None]
+            print(row(f"steady, {name}, {label}, {fault}", share(told)), flush=True)
+
+
+def asked() -> list[Asked]:
+    espeak, chance = Espeak(), random.Random(16)
+    texts: list[tuple[str, str, str]] = []
+    for number in range(64):
+        language = LANGUAGES[number % 2]
+        texts.append(("own voice", language, grammar_sentence(language, chance, held_out=True)))
+    for language, words in WORDS.items():
+        texts += [("one word", language, f"{word.capitalize()}.") for word in words.split()]
+    made = [
+        Asked(
+            kind,
+            Sentence(str(number), f"[S1] {text}", Path(), language=language),
+            len(espeak.say(text, SPEAKING_VOICES[language])) / SAMPLE_RATE,
+        )
+        for number, (kind, language, text) in enumerate(texts)
+    ]
+    held_out = read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")
+    return made + [
+        Asked("clip's voice", each, len(audio.decode(each.audio, SAMPLE_RATE)) / SAMPLE_RATE) for each in held_out
+    ]
+
+
+def said(
+    speaker: Speaker, wanted: Sequence[Asked], recogniser: Transcriber, seed: int, tries: int, best_of: int
+) -> list[Heard]:
+    """All of it, each voice's sentences together; what is short apart from what is long."""
+    groups: dict[tuple[bool, VoiceClip | None], list[int]] = {}
+    for index, each in enumerate(wanted):
+        groups.setdefault((each.kind == "one word", each.sentence.voice), []).append(index)
+    made = {}
+    for (_, clip), indices in groups.items():
+        texts = [wanted[index].sentence.text for index in indices]
+        spoken = speaker.speak(texts, clip and voice_of(clip), seed, tries=tries, best_of=best_of)
+        made.update(zip(indices, spoken, strict=True))
+    speeches = [made[index] for index in range(len(wanted))]
+    silence = np.zeros(SAMPLE_RATE // 10, np.float32)
+    waves = [audio.resample(each.waveform, each.sample_rate, SAMPLE_RATE) for each in speeches]
+    waves = [wave if len(wave) else silence for wave in waves]
+    reading = read_back(recogniser, [each.sentence for each in wanted], waves)
+    return [
+        Heard(each, wave, speech.stopped, plain_words(text), errors.edits)
+        for each, wave, speech, text, errors in zip(
+            wanted, waves, speeches, reading.heard, reading.errors, strict=True
+        )
+    ]
+
+
+def garbled(each: Heard) -> bool | None:
+    return each.edits >= len(wanted_words(each)) / 2 if each.asked.kind != "one word" else None
+
+
+def cut_off(each: Heard) -> bool | None:
+    words = wanted_words(each)
+    return not set(words[-2:]) & set(each.words) if len(words) >= 4 else None
+
+
+def unheard(each: Heard) -> bool | None:
+    return wanted_words(each)[0] not in each.words if each.asked.kind == "one word" else None
+
+
+def clip_again(each: Heard) -> bool | None:
+    if (clip := each.asked.sentence.voice) is None:
+        return None
+    own = set(plain_words(clip.text)) - set(wanted_words(each))
+    return len(own & set(each.words)) >= max(2, len(own) / 2)
+
+
+def too_fast(each: Heard) -> bool:
+    return len(each.wave) / SAMPLE_RATE < 0.6 * each.asked.reference_s
+
+
+def endless(each: Heard) -> bool:
+    return not each.stopped
+
+
+FAULTS = {
+    "garbled": garbled,
+    "cut off": cut_off,
+    "one word not heard": unheard,
+    "clip again": clip_again,
+    "too fast": too_fast,
+    "endless": endless,
+}
+
+
+def wanted_words(each: Heard) -> list[str]:
+    return plain_words(each.asked.sentence.text)
+
+
+def long_form(speaker: Speaker, name: str, seed: int) -> None:
+    """Host and guest of the podcast take turns for three minutes."""
+    held_out = read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")
+    clips = [next(s.voice for s in held_out if s.speaker == who and s.voice) for who in ("host", "guest")]
+    shown = {tag: voice_of(clip) for tag, clip in zip(("S1", "S2"), clips, strict=True)}
+    chance = random.Random(3)
+    text = " ".join(f"[S{1 + n % 2}] {grammar_sentence('en', chance)}" for n in range(TURNS))
+    recital = speaker.stream(text, shown, seed, best_of=1)
+    wave = audio.resample(np.concatenate(list(recital)), recital.sample_rate, SAMPLE_RATE)
+    tell = Voices()
+    voices = {
+        tag: embedding
+        for tag, voice in shown.items()
+        if (embedding := tell.embedding(voice.audio)) is not None
+    }
+    turns = [wave[round(cue.start_s * SAMPLE_RATE) : round(cue.end_s * SAMPLE_RATE)] for cue in recital.cues]
+    right = [tell.nearest(turn, voices) == cue.speaker for cue, turn in zip(recital.cues, turns, strict=True)]
+    label = f"steady, {name}, {len(wave) / SAMPLE_RATE:.0f} s of two speakers"
+    print(row(f"{label}, turns in the right voice", share(right)))
+    by_diarizer = tell.turns_right(text, wave, voices)
+    print(
+        row(
+            f"{label}, turns right by the diarizer",
+            "none heard" if by_diarizer is None else f"{by_diarizer:.1%}",
+        )
+    )
+    found = [tell.embedding(turn) for turn in turns]
+    for what, values in likeness(recital.cues, found).items():
+        print(row(f"{label}, similarity {what}", spread(values)))
+    for what, values in jumps(recital.cues, turns, recital.seams).items():
+        print(row(f"{label}, {what}", spread(values)))
+
+
+def likeness(cues: Sequence[Cue], found: Sequence[np.ndarray | None]) -> dict[str, list[float]]:
+    """Cosines of each turn with the mean of its speaker's other turns, and with that of the other speaker's."""
+    known = [(cue.speaker, each) for cue, each in zip(cues, found, strict=True) if each is not None]
+    values: dict[str, list[float]] = {"to himself": [], "to the other": []}
+    for number, (speaker, own) in enumerate(known):
+        same = [e for n, (who, e) in enumerate(known) if who == speaker and n != number]
+        other = [e for who, e in known if who != speaker]
+        for what, others in (("to himself", same), ("to the other", other)):
+            if others:
+                mean = np.mean(others, axis=0)
+                values[what].append(float(own @ mean / np.linalg.norm(mean)))
+    return values
+
+
+def jumps(cues: Sequence[Cue], turns: Sequence[Wave], seams: Sequence[float]) -> dict[str, list[float]]:
+    """From one turn to the next, at seams and within pieces: the jump of level in dB and the distance of mel spectra."""
+    values: dict[str, list[float]] = {}
+    for before, after, last, first in zip(cues, cues[1:], turns, turns[1:], strict=False):
+        where = (
+            "at seams" if any(before.end_s <= seam <= after.start_s for seam in seams) else "within pieces"
+        )
+        if min(len(last), len(first)) < SAMPLE_RATE // 10:
+            continue
+        tail, head = last[-SAMPLE_RATE // 2 :], first[: SAMPLE_RATE // 2]
+        levels = [audio.speech_level(part, SAMPLE_RATE) for part in (tail, head)]
+        if -math.inf in levels:
+            continue
+        spectra = [log_mel(part).mean(axis=0) for part in (tail, head)]
+        distance = float(np.sqrt(np.mean((spectra[0] - spectra[1] - (levels[0] - levels[1])) ** 2)))
+        values.setdefault(f"jump of level {where}, dB", []).append(abs(levels[0] - levels[1]))
+        values.setdefault(f"distance of spectra {where}, dB", []).append(distance)
+    return values
+
+
+def voice_of(clip: VoiceClip) -> Voice:
+    return Voice(audio.decode(clip.audio, SAMPLE_RATE, clip.start, clip.end), SAMPLE_RATE, clip.text)
+
+
+def share(told: Sequence[bool]) -> str:
+    """With the 95 % interval of Wilson 1927."""
+    count, size, z = sum(told), len(told), 1.96
+    middle = (count + z * z / 2) / (size + z * z)
+    half = z / (size + z * z) * math.sqrt(count * (size - count) / size + z * z / 4)
+    return f"{count / size:.1%} ({max(0.0, middle - half):.1%} to {min(1.0, middle + half):.1%}), {count} of {size}"
+
+
+def spread(values: Sequence[float]) -> str:
+    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
+    return f"median {middle:.2f}, 10 to 90 % {low:.2f} to {high:.2f} ({len(values)})"
+
+
+if __name__ == "__main__":
+    main()
