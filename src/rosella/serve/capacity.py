@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rosella.codec.streaming import StreamDecoder
+from rosella.inference.alignment import STEPS
 from rosella.inference.decoding import PROMPTS, TEXTS
 from rosella.inference.table import CHUNK, Table
 from rosella.speak.recital import LATER
@@ -35,7 +36,7 @@ def places_of(speaker: Speaker, table: Table) -> int:
 
 
 def warm(speaker: Speaker, table: Table) -> None:
-    """Have every width of text and prompt compiled that a request may bring."""
+    """Have every width of text and prompt compiled that a request may bring, and of speech that is read along."""
     config = speaker.config
     texts = _times(4, TEXTS, config.encoder.max_position_embeddings)
     prompts = [1, *_times(4, PROMPTS, config.decoder.max_position_embeddings)]
@@ -43,6 +44,9 @@ def warm(speaker: Speaker, table: Table) -> None:
         frames = min(prompt - 1, config.room() - 1)
         codes = np.zeros((frames, config.decoder.num_channels), np.int32)
         table.leave(table.join(np.ones(text, np.int32), codes, 1, 0))
+    for frames in _doublings(STEPS, config.decoder.max_position_embeddings):
+        codes = np.zeros((frames, config.decoder.num_channels), np.uint16)
+        speaker.follow(np.ones(1, np.int32), codes)
 
 
 def _times(factor: int, least: int, most: int) -> Iterator[int]:

@@ -88,7 +88,7 @@ class Recital:
         self._rate, self.sample_rate = speaker.codec.frame_rate, speaker.codec.sample_rate
         self._rows, self._best_of = rows, best_of
         self._first: float | None = None  # when something was first heard
-        self._busy, self._made = 0.0, 0  # seconds for so many frames
+        self._busy, self._made = 0.0, 0  # seconds that so many frames took, and their judging
         self._pace, self._tempo = pace, Tempo(pace, self.sample_rate)
         self._left = None if max_seconds is None else max(1, math.floor(_positive(max_seconds) * self._rate))
         self.said = Past.of(voice, speaker.codec)
@@ -232,7 +232,10 @@ class Recital:
 
     def _judge(self, piece: Piece, start: Said, take: Take) -> Verdict:
         pace, ids = pace_of(start.text, len(start.codes) / self._rate), dialogue.encode(piece.text)
-        return judge(take, piece.text, pace, self._rate, lambda: self._speaker.follow(ids, take.codes))
+        began = monotonic()
+        verdict = judge(take, piece.text, pace, self._rate, lambda: self._speaker.follow(ids, take.codes))
+        self._busy += monotonic() - began
+        return verdict
 
     def _has_time(self, piece: Piece) -> bool:
         """Whether a piece can be made twice before it must be heard, if that goes as fast as so far."""
