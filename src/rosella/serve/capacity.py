@@ -44,7 +44,7 @@ def warm(speaker: Speaker, table: Table) -> None:
         frames = min(prompt - 1, config.room() - 1)
         codes = np.zeros((frames, config.decoder.num_channels), np.int32)
         table.leave(table.join(np.ones(text, np.int32), codes, 1, 0))
-    for frames in _doublings(STEPS, config.decoder.max_position_embeddings):
+    for frames in _times(2, STEPS, config.decoder.max_position_embeddings):
         codes = np.zeros((frames, config.decoder.num_channels), np.uint16)
         speaker.follow(np.ones(1, np.int32), codes)
 
