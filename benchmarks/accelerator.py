@@ -124,9 +124,9 @@ def workload(
 def speak(name: str, rows: str, guided: str) -> str:
     from flax import nnx
 
-    from rosella.inference.decoding import SLOTS, doubled
     from rosella.inference.generate import generate
-    from rosella.inference.sampling import Sampling
+    from rosella.inference.layout import SLOTS, doubled
+    from rosella.inference.settings import Sampling
     from rosella.model.config import preset
     from rosella.model.transformer import Dia
 

@@ -46,7 +46,7 @@ def ours(name: str, rows: int, guided: bool) -> dict[str, float]:
     from flax import nnx
 
     from rosella.inference.generate import generate
-    from rosella.inference.sampling import Sampling
+    from rosella.inference.settings import Sampling
     from rosella.model.transformer import Dia
 
     config = config_of(name)
@@ -94,7 +94,7 @@ def step_bytes(name: str, rows: int, guided: bool) -> float:
     """Bytes a float32 step must read: the decoder's matrices, and the cache of all branches."""
     from flax import nnx
 
-    from rosella.inference.decoding import SLOTS, doubled
+    from rosella.inference.layout import SLOTS, doubled
     from rosella.model.transformer import Dia
 
     config = config_of(name)

@@ -127,7 +127,8 @@ def asked() -> list[Asked]:
     ]
     held_out = read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")
     return made + [
-        Asked("clip's voice", each, len(audio.decode(each.audio, SAMPLE_RATE)) / SAMPLE_RATE) for each in held_out
+        Asked("clip's voice", each, len(audio.decode(each.audio, SAMPLE_RATE)) / SAMPLE_RATE)
+        for each in held_out
     ]
 
 

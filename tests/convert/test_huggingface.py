@@ -18,7 +18,7 @@ from rosella.convert.conversion import convert
 from rosella.convert.huggingface import complete
 from rosella.errors import UserError
 from rosella.inference.generate import generate
-from rosella.inference.sampling import Sampling
+from rosella.inference.settings import Sampling
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
 from rosella.speak import Voice, load
 from rosella.weights import load_model, save_model

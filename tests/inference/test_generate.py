@@ -14,7 +14,7 @@ from rosella.errors import UserError
 from rosella.inference import generate as module
 from rosella.inference import sampling
 from rosella.inference.generate import Running, generate, prepared
-from rosella.inference.sampling import Sampling
+from rosella.inference.settings import Sampling
 from rosella.model.transformer import Dia
 from tiny_dia import ATTEND, CONFIG, batch, model
 

@@ -7,6 +7,7 @@ import pytest
 
 from rosella.errors import UserError
 from rosella.inference import sampling
+from rosella.inference.settings import Sampling
 
 HIDE = -np.inf
 
@@ -85,4 +86,4 @@ def test_no_hidden_id_is_drawn_whatever_the_random_number(monkeypatch):
 )
 def test_settings_out_of_range_are_refused(setting, part):
     with pytest.raises(UserError, match=part):
-        sampling.Sampling(**setting)
+        Sampling(**setting)

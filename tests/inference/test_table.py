@@ -11,7 +11,7 @@ from rosella import dialogue
 from rosella.errors import UserError
 from rosella.inference import table as module
 from rosella.inference.generate import Running
-from rosella.inference.sampling import Sampling
+from rosella.inference.settings import Sampling
 from rosella.inference.table import Table
 from tiny_dia import model, shaped
 

@@ -11,7 +11,7 @@ import pytest
 from rosella import dialogue
 from rosella.errors import UserError
 from rosella.inference.alignment import Followed
-from rosella.inference.sampling import Sampling
+from rosella.inference.settings import Sampling
 from rosella.speak import Voice
 from rosella.speak.recital import Recital
 from rosella.speak.takes import OTHER, TRIES

@@ -15,24 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rosella.inference.sampling import Filters, Numbers, choose
+from rosella.inference.layout import Prompts
+from rosella.inference.sampling import choose
+from rosella.inference.settings import Filters, Numbers
 from rosella.model.attention import turns_weights
-from rosella.model.config import DiaConfig
 from rosella.model.transformer import Cache, DecodingWeights, Dia
-
-TEXTS, PROMPTS, SLOTS = 64, 64, 128
-"""Bytes, steps of a prompt and slots of a cache are rounded up to these, doubled as often as needed: few are compiled.
-
-Texts and prompts, which are read once, are doubled twice at a time.
-"""
-
-
-class Prompts(NamedTuple):
-    """What a generation goes on from, as sequences that are padded at their end."""
-
-    rows: np.ndarray  # int32 [B, R, C], each row's begin and delayed prompt
-    dictated: np.ndarray  # int32 [B, steps, C], what a prompt's delay fixes in the first steps, else padding
-    frames: np.ndarray  # int32 [B], frames of the prompt
 
 
 class Request(NamedTuple):
@@ -131,27 +118,6 @@ class Decoding:
     def _doubled(self, x: jax.Array | np.ndarray) -> jax.Array:
         """Each row once more for the unconditional half, where there is guidance."""
         return jnp.concatenate([x, x]) if self._filters.guided else jnp.asarray(x)
-
-
-def lay_out(prompts: Sequence[np.ndarray], config: DiaConfig) -> Prompts:
-    """Prompts, codes [frames, C] a row, as the sequences that decoding begins with."""
-    decoder, longest = config.decoder, max(map(len, prompts))
-    width = min(doubled(longest + 1, PROMPTS, 2), decoder.max_position_embeddings) if longest else 1
-    shape = (len(prompts), width, decoder.num_channels)
-    rows = np.full(shape, decoder.pad_token_id, np.int32)
-    dictated = np.full((len(prompts), config.longest_delay + 1, shape[2]), decoder.pad_token_id, np.int32)
-    for number, prompt in enumerate(prompts):
-        sequence = config.delayed(prompt, end=False)
-        rows[number, : len(prompt) + 1] = sequence[: len(prompt) + 1]
-        dictated[number, :-1] = sequence[len(prompt) + 1 :]
-    frames = np.array([len(prompt) for prompt in prompts], np.int32)
-    return Prompts(rows, dictated, frames)
-
-
-def doubled(least: int, size: int, at_once: int = 1) -> int:
-    """The first doubling of `size` that holds so many, where it is doubled so often at once."""
-    times = max(-(-least // size) - 1, 0).bit_length()
-    return size << times + -times % at_once
 
 
 def row_keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:

@@ -9,7 +9,6 @@ Axes: B rows, S text bytes, C codebooks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,31 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella import delay
-from rosella.errors import UserError
-from rosella.inference.decoding import (
-    SLOTS,
-    TEXTS,
-    Decoding,
-    Request,
-    State,
-    doubled,
-    lay_out,
-    program,
-    row_keys,
-)
-from rosella.inference.sampling import Filters, Sampling
-from rosella.model.config import DiaConfig
+from rosella.inference.decoding import Decoding, Request, State, program, row_keys
+from rosella.inference.layout import SLOTS, Generation, codes_of, doubled, lay_out, pad_text, require_room
+from rosella.inference.settings import Filters, Sampling
 from rosella.model.transformer import DecodingWeights, Dia
-
-
-@dataclass(frozen=True)
-class Generation:
-    """What was generated for each row, without its prompt."""
-
-    codes: list[np.ndarray]  # uint16 [frames, C]
-    stopped: np.ndarray  # bool [B], the row ended by itself
-    tokens: np.ndarray  # int32 [B, steps, C], the sequences as written: delayed, ends and padding included
 
 
 def generate(
@@ -191,33 +169,3 @@ def _advance(
     decoding = Decoding(nnx.merge(graph, params), weights, filters)
     state, written, taken = decoding.advance(request, state, written, taken, until)
     return state, written, taken, jnp.any(decoding.unfinished(request, state))
-
-
-def codes_of(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np.ndarray:
-    """The frames uint16 [frames, C] that are whole in sequence rows int32 [steps, C] written behind a prompt."""
-    sequence = np.concatenate([config.delayed(prompt, end=False)[: len(prompt) + 1], generated])
-    codes, _ = delay.undo(sequence, config.delay_pattern, config.decoder.eos_token_id)
-    return codes[len(prompt) :].astype(np.uint16)
-
-
-def pad_text(text_ids: np.ndarray, most: int) -> np.ndarray:
-    """Texts [B, S] in one of the few widths that are compiled, at most `most`."""
-    wide = min(doubled(text_ids.shape[1], TEXTS, 2), most)
-    return np.pad(text_ids, ((0, 0), (0, wide - text_ids.shape[1])))
-
-
-def require_room(
-    config: DiaConfig, text_bytes: int, limits: np.ndarray, prompts: Sequence[np.ndarray]
-) -> None:
-    """Raises UserError where the model cannot read the texts, or hold so many frames after these prompts."""
-    if text_bytes > config.encoder.max_position_embeddings:
-        raise UserError(
-            f"The text has {text_bytes} bytes and the model reads at most "
-            f"{config.encoder.max_position_embeddings}; shorten or split it."
-        )
-    for limit, frames in zip(limits, map(len, prompts), strict=True):
-        if not 1 <= limit <= config.room(frames):
-            raise UserError(
-                f"{limit} frames were asked for and the model has room for 1 to {config.room(frames)} after "
-                f"{frames} of prompt; ask for fewer, or shorten the prompt."
-            )

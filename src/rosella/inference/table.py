@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella.inference.decoding import Decoding, Request, State, lay_out, program, row_keys
-from rosella.inference.generate import Generation, codes_of, pad_text, prepared, require_room
-from rosella.inference.sampling import Filters, Sampling
+from rosella.inference.decoding import Decoding, Request, State, program, row_keys
+from rosella.inference.generate import prepared
+from rosella.inference.layout import Generation, codes_of, lay_out, pad_text, require_room
+from rosella.inference.settings import Filters, Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import DecodingWeights, Dia
 

@@ -13,7 +13,7 @@ from flax import nnx
 
 from rosella import dialogue
 from rosella.inference.generate import generate
-from rosella.inference.sampling import Sampling
+from rosella.inference.settings import Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import DecoderLayers, Dia
 from rosella.parity import trace

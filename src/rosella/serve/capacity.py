@@ -11,7 +11,7 @@ import numpy as np
 
 from rosella.codec.streaming import StreamDecoder
 from rosella.inference.alignment import STEPS
-from rosella.inference.decoding import PROMPTS, TEXTS
+from rosella.inference.layout import PROMPTS, TEXTS
 from rosella.inference.table import CHUNK, Table
 from rosella.speak.recital import LATER
 

@@ -17,8 +17,8 @@ from rosella.errors import RosellaError, UserError
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.alignment import Followed
-    from rosella.inference.generate import Generation
-    from rosella.inference.sampling import Sampling
+    from rosella.inference.layout import Generation
+    from rosella.inference.settings import Sampling
     from rosella.inference.table import Seat
     from rosella.model.config import DiaConfig
     from rosella.speak import Speaker

@@ -24,8 +24,8 @@ from rosella.speak.writing import pieces_written
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.alignment import Followed
-    from rosella.inference.generate import Generation
-    from rosella.inference.sampling import Sampling
+    from rosella.inference.layout import Generation
+    from rosella.inference.settings import Sampling
     from rosella.model.config import DiaConfig
 
 LONGEST_SECONDS = 30.0
@@ -253,7 +253,9 @@ class Recital:
         while not finished:
             began = monotonic()
             running.advance(steps)
-            finished = running.finished  # asked before its codes: another thread may take the last steps meanwhile
+            finished = (
+                running.finished
+            )  # asked before its codes: another thread may take the last steps meanwhile
             codes, steps = running.so_far().codes[0][known:], later
             self._busy += monotonic() - began
             self._made, known = self._made + len(codes), known + len(codes)

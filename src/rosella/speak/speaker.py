@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rosella.inference.alignment import Followed
     from rosella.inference.generate import Running
     from rosella.inference.precision import Precision
-    from rosella.inference.sampling import Sampling
+    from rosella.inference.settings import Sampling
     from rosella.inference.table import Table
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import DecodingWeights, Dia
@@ -108,7 +108,7 @@ class Speaker:
         `voice` is a clip (`Voice`), a saved one (`SavedVoice`), or one for each speaker: `{"S1": ..., "S2": ...}`.
         A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
         the model holds), `guidance` and `temperature` default to the model's own; they and the others are those
-        of `rosella.inference.sampling.Sampling`. Raises UserError for texts, clips, limits and settings that the model
+        of `rosella.inference.settings.Sampling`. Raises UserError for texts, clips, limits and settings that the model
         cannot take.
         """
         _require_count(best_of)
@@ -191,7 +191,7 @@ class Speaker:
     @property
     def sampling(self) -> Sampling:
         """The model's own settings."""
-        from rosella.inference.sampling import Sampling
+        from rosella.inference.settings import Sampling
 
         return Sampling(self.config.guidance, self.config.temperature)
 
@@ -217,7 +217,7 @@ class Speaker:
         self, guidance: float | None, temperature: float | None, top_k: int, top_p: float
     ) -> Sampling:
         """What was not said is the model's own."""
-        from rosella.inference.sampling import Sampling
+        from rosella.inference.settings import Sampling
 
         config = self.config
         return Sampling(

@@ -11,10 +11,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from flax import nnx
 
 from rosella.model.config import DiaConfig
-from rosella.model.transformer import Dia
 
 ParameterPath = tuple[str, ...]
 """Where one of our parameters stands: `("decoder", "layers", "mlp", "down")`."""
@@ -104,6 +102,10 @@ def pattern(rule: Rule, named: Kind) -> str:
 @lru_cache(maxsize=8)
 def parameter_shapes(config: DiaConfig) -> dict[ParameterPath, tuple[int, ...]]:
     """The shape of each of our parameters."""
+    from flax import nnx
+
+    from rosella.model.transformer import Dia
+
     model = nnx.eval_shape(lambda: Dia(config, nnx.Rngs(0)))
     flat: Any = nnx.to_flat_state(nnx.state(model, nnx.Param))
     return {path: leaf.shape for path, leaf in flat}
