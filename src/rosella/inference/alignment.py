@@ -17,7 +17,8 @@ import numpy as np
 from flax import nnx
 
 from rosella import dialogue
-from rosella.inference.decoding import doubled, program
+from rosella.inference.decoding import program
+from rosella.inference.layout import doubled
 from rosella.model.attention import Attention
 from rosella.model.masking import Mask
 from rosella.model.transformer import DecodingWeights, Dia
