@@ -39,7 +39,7 @@ def run(
     keys: Sequence[str],
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; speeches under way are then heard to their end. Arguments are those of the command."""
-    with _listening(host, port) as listening, kept(programs_folder()):
+    with listen(host, port) as listening, kept(programs_folder()):
         print(f"Loading {model} and compiling what it needs (once for this machine) ...", flush=True)
         speaker = load(model, codec)
         places = places or capacity.places_of(speaker, speaker.table(MOST))
@@ -60,7 +60,7 @@ def run(
         print("Stopped.", flush=True)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Taken before anything is loaded, so that an address in use is said at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -87,7 +87,8 @@ def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
                 self._late = self.loop.call_later(limits.opening, self._close_late)
 
         def _coming(self) -> bool:
-            return self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+            mine = self.transport.get_protocol() is self  # or it has become a WebSocket's
+            return mine and self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
 
         def _close_late(self) -> None:
             if self._coming():
