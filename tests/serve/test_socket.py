@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 
-import numpy as np
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from serve.small import KEY
@@ -22,8 +22,9 @@ def socket(server):
 
 
 def send(socket, *messages) -> None:
-    for message in messages:
-        socket.send(json.dumps(message))
+    with suppress(ConnectionClosed):  # after the first of them that was wrong
+        for message in messages:
+            socket.send(json.dumps(message))
 
 
 def heard(socket) -> list[dict]:
@@ -41,7 +42,8 @@ def test_a_sentence_is_heard_before_the_text_has_ended(socket, server):
     *deltas, done = heard(socket)
     sound = b"".join(base64.b64decode(event["audio"]) for event in [first, *deltas])
     assert done["type"] == "speech.audio.done" and done["usage"]["input_tokens"] == 75
-    assert len(done["cues"]) == 2 and np.abs(np.frombuffer(sound, "<i2")).max() > 0
+    assert done["cues"][0]["text"].startswith("Ja") and done["cues"][-1]["text"].endswith("achteraan.")
+    assert len(sound) // 2 / 16_000 >= done["cues"][-1]["end"]
 
 
 def test_a_text_that_is_sent_whole_is_the_speech_of_the_other_route(socket, server):
