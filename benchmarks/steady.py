@@ -9,7 +9,8 @@ or the podcast gives, of which what is said again knows nothing:
 
 - garbled: half of the words or more are wrong;
 - cut off: of four or more words, the last two are not heard;
-- one word: it is not heard;
+- too much: one and a half times as many words are heard;
+- one word: it is not heard, or three words are or more;
 - clip again: half of the clip's own words are heard, and at least two;
 - too fast: said in less than 0.6 of the reference's time;
 - endless: not ended after the time the model is given.
@@ -166,8 +167,16 @@ def cut_off(each: Heard) -> bool | None:
     return not set(words[-2:]) & set(each.words) if len(words) >= 4 else None
 
 
+def too_much(each: Heard) -> bool | None:
+    return len(each.words) >= 1.5 * len(wanted_words(each)) if each.asked.kind != "one word" else None
+
+
 def unheard(each: Heard) -> bool | None:
     return wanted_words(each)[0] not in each.words if each.asked.kind == "one word" else None
+
+
+def noise(each: Heard) -> bool | None:
+    return len(each.words) >= 3 if each.asked.kind == "one word" else None
 
 
 def clip_again(each: Heard) -> bool | None:
@@ -188,7 +197,9 @@ def endless(each: Heard) -> bool:
 FAULTS = {
     "garbled": garbled,
     "cut off": cut_off,
+    "too much": too_much,
     "one word not heard": unheard,
+    "one word, three heard": noise,
     "clip again": clip_again,
     "too fast": too_fast,
     "endless": endless,

@@ -192,8 +192,8 @@ class Recital:
 
     def _live(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
         """Codes as they are known. What ends before it says anything is said again, at last as if it were the first."""
-        for number, start in enumerate(self._starts(piece)):
-            running, known = self._begin(piece, start, seed + number * OTHER), 0
+        for number in range(TRIES):
+            running, known = self._begin(piece, self._start(piece, number), seed + number * OTHER), 0
             for codes in self._run(running):
                 yield codes
                 known += len(codes)
@@ -205,7 +205,8 @@ class Recital:
     def _judged(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
         """All codes at once: of those that were made until one had no fault, or there was no more time, the best."""
         best, verdict = Take(np.zeros((0, 0), np.uint16), False), SILENT
-        for number, start in enumerate(self._starts(piece)):
+        for number in range(TRIES):
+            start = self._start(piece, number if verdict is SILENT else 0)
             first = seed + number * self._best_of * OTHER
             seeds = range(first, first + self._best_of * OTHER, OTHER)
             for take in self._takes(piece, start, seeds):
@@ -218,10 +219,9 @@ class Recital:
         if len(best.codes):
             yield best.codes
 
-    def _starts(self, piece: Piece) -> tuple[Said, ...]:
-        """What each try of a piece goes on from."""
-        before = self._before(piece)
-        return (*[before] * (TRIES - 1), self.said.clips)
+    def _start(self, piece: Piece, silent: int) -> Said:
+        """What a piece goes on from once it has stayed silent so often."""
+        return self.said.clips if silent == TRIES - 1 else self._before(piece)
 
     def _takes(self, piece: Piece, start: Said, seeds: Sequence[int]) -> list[Take]:
         running = self._begin(piece, start, *seeds)
