@@ -9,8 +9,9 @@ import numpy as np
 
 from rosella import audio, dialogue, mini
 from rosella.inference import alignment
-from rosella.inference.alignment import STRIDE, follow, read_along
+from rosella.inference.alignment import follow
 from rosella.inference.generate import prepared
+from rosella.inference.reading import STRIDE, read_along
 from tiny_dia import ATTEND, model, shaped
 
 

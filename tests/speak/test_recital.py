@@ -10,7 +10,7 @@ import pytest
 
 from rosella import dialogue
 from rosella.errors import UserError
-from rosella.inference.alignment import Followed
+from rosella.inference.reading import Followed
 from rosella.inference.settings import Sampling
 from rosella.speak import Voice
 from rosella.speak.recital import Recital

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from rosella.errors import UserError
-from rosella.inference import generate as generation
-from rosella.inference.alignment import Followed
+from rosella.inference.layout import Generation
+from rosella.inference.reading import Followed
 from rosella.speak import MAX_BATCH, Speaker, Voice, takes
 from rosella.speak.takes import OTHER
 from training import tiny
@@ -30,17 +32,19 @@ def speaker():
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What `generate` is called with, answered by two frames a row; the second row has none."""
+def asked(speaker, monkeypatch):
+    """What generations are asked for, answered by two frames a row; the second row has none."""
     calls = []
 
-    def generate(model, text_ids, lengths, **settings):
+    def running(text_ids, lengths, max_frames, prompts, sampling, seeds):
+        settings = {"max_frames": max_frames, "prompts": prompts, "sampling": sampling, "seeds": seeds}
         calls.append((text_ids, lengths, settings))
         codes = [np.full((2 * (row != 1), 3), row % 16, np.uint16) for row in range(len(lengths))]
         tokens = np.zeros((len(lengths), 2, 3), np.int32)
-        return generation.Generation(codes, np.arange(len(lengths)) != 1, tokens)
+        made = Generation(codes, np.arange(len(lengths)) != 1, tokens)
+        return SimpleNamespace(advance=lambda steps: None, so_far=lambda: made)
 
-    monkeypatch.setattr(generation, "generate", generate)
+    monkeypatch.setattr(speaker, "_running", running)
     return calls
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rosella.inference.alignment import Followed
+from rosella.inference.reading import Followed
 from rosella.speak.takes import Take, judge, pace_of
 
 TEXT = "[S1] Dit is een zin van dertig bytes."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rosella.inference.alignment import Followed
+from rosella.inference.reading import Followed
 from rosella.speak.script import read_script, split
 from rosella.speak.timing import Heard, powers
 

@@ -70,6 +70,10 @@ def speak(
         Literal["float32", "bfloat16", "int8"],
         typer.Option(help="Of the products; int8: the decoder's weights in a quarter of the memory."),
     ] = "float32",
+    backend: Annotated[
+        Literal["jax", "torch"],
+        typer.Option(help="Who computes; torch reads a Transformers folder, or mini."),
+    ] = "jax",
 ) -> None:
     """Speak a dialogue of any length, in the voices of clips or saved ones if they are given."""
     from rosella.cli.voice import find_voices
@@ -82,7 +86,7 @@ def speak(
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p, pace)
     takes = takes_of(best_of, stream or out == PIPE)
-    recital = load(model, codec, precision).stream(said, voices, *settings, takes)
+    recital = load(model, codec, precision, backend).stream(said, voices, *settings, takes)
     seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
     if write_cues is not None and subtitles is not None:
         write_text(subtitles, write_cues(recital.cues))

@@ -16,8 +16,8 @@ from rosella.errors import RosellaError, UserError
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.inference.alignment import Followed
     from rosella.inference.layout import Generation
+    from rosella.inference.reading import Followed
     from rosella.inference.settings import Sampling
     from rosella.inference.table import Seat
     from rosella.model.config import DiaConfig

@@ -23,8 +23,8 @@ from rosella.speak.writing import pieces_written
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.inference.alignment import Followed
     from rosella.inference.layout import Generation
+    from rosella.inference.reading import Followed
     from rosella.inference.settings import Sampling
     from rosella.model.config import DiaConfig
 

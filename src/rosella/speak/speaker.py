@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -16,20 +16,21 @@ from rosella.codec import load_codec
 from rosella.errors import UserError
 from rosella.speak import voices
 from rosella.speak.past import Past
-from rosella.speak.recital import LONGEST_SECONDS, Recital
+from rosella.speak.recital import LONGEST_SECONDS, Recital, UnderWay
 from rosella.speak.takes import OTHER, TRIES, Take, Verdict, judge, pace_of
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.inference.alignment import Followed
-    from rosella.inference.generate import Running
     from rosella.inference.precision import Precision
+    from rosella.inference.reading import Followed
     from rosella.inference.settings import Sampling
     from rosella.inference.table import Table
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import DecodingWeights, Dia
+    from rosella.pytorch.generate import Model
 
 MAX_BATCH = 16
+Backend = Literal["jax", "torch"]
 
 Making = Callable[[Sequence[tuple[int, int]]], list[Take]]
 """Takes of texts by their numbers, each with how far its seed is from the first."""
@@ -49,13 +50,21 @@ class Speech:
 
 
 def load(
-    name_or_path: str | Path = "mini", codec: str | None = None, precision: Precision = "float32"
+    name_or_path: str | Path = "mini",
+    codec: str | None = None,
+    precision: Precision = "float32",
+    backend: Backend = "jax",
 ) -> Speaker:
     """A speaker from the embedded model (`mini`), a model directory or a hub name.
 
     `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names. Products are computed
-    in `precision`, float32 or bfloat16; with int8 the decoder's weights are held in eight bits.
+    in `precision`, float32 or bfloat16; with int8 the decoder's weights are held in eight bits. `backend` computes: jax, or
+    torch, which reads models in the layout of Transformers and imports no JAX.
     """
+    if backend not in get_args(Backend):
+        raise UserError(f"The backend {backend!r} is unknown: choose {' or '.join(get_args(Backend))}.")
+    if backend == "torch":
+        return _load_torch(name_or_path, codec, precision)
     from rosella.inference.precision import ready
     from rosella.weights import load_model
 
@@ -63,6 +72,14 @@ def load(
     model, config = load_model(name_or_path)
     model, weights = ready(model, precision)
     return Speaker(model, config, codec_of(name_or_path, config, codec, beside), weights)
+
+
+def _load_torch(name_or_path: str | Path, codec: str | None, precision: Precision) -> Speaker:
+    from rosella.pytorch import load_model
+
+    device = devices.device()
+    model, config = load_model(name_or_path, precision, device)
+    return Speaker(model, config, codec_of(name_or_path, config, codec, str(device)))
 
 
 def codec_of(
@@ -79,11 +96,12 @@ class Speaker:
     """A model and its codec, ready to speak."""
 
     def __init__(
-        self, model: Dia, config: DiaConfig, codec: Codec, weights: DecodingWeights | None = None
+        self, model: Dia | Model, config: DiaConfig, codec: Codec, weights: DecodingWeights | None = None
     ) -> None:
-        """`weights` are the model's own, where they are `prepared`."""
+        """`weights` are those of a model in JAX, where they are `prepared`."""
         config.require(codec)
-        self.model, self.config, self.codec = model, config, codec
+        self.model: Any = model
+        self.config, self.codec = config, codec
         if weights is not None:
             self._weights = weights
 
@@ -162,7 +180,7 @@ class Speaker:
 
     def begin(
         self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
-    ) -> Running:
+    ) -> UnderWay:
         """The generation of one text, byte ids int32 [bytes], of which no step has been taken."""
         return self._begin_rows(ids, prompt, frames, [seed], sampling)
 
@@ -173,20 +191,10 @@ class Speaker:
         frames: int,
         seeds: Sequence[int],
         sampling: Sampling,
-    ) -> Running:
-        from rosella.inference.generate import Running
-
+    ) -> UnderWay:
         prompts = None if prompt is None else [prompt] * len(seeds)
-        return Running(
-            self.model,
-            *dialogue.pad_batch([ids] * len(seeds)),
-            frames,
-            prompts,
-            sampling,
-            seeds,
-            weights=self._weights,
-            roomy=True,
-        )
+        rows = dialogue.pad_batch([ids] * len(seeds))
+        return self._running(*rows, frames, prompts, sampling, seeds, roomy=True)
 
     @property
     def sampling(self) -> Sampling:
@@ -199,19 +207,43 @@ class Speaker:
         """An empty table for so many speeches at once, with the model's own settings."""
         from rosella.inference.table import Table
 
-        return Table(self.model, self.sampling, places, self._weights)
+        return Table(self._dia, self.sampling, places, self._weights)
 
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
         """Where in a text, byte ids int32 [bytes], each frame of codes [frames, codebooks] is that says it."""
+        if self._of_torch:
+            return self.model.follow(ids, codes)
         from rosella.inference.alignment import follow
 
-        return follow(self.model, ids, codes, self._weights)
+        return follow(self._dia, ids, codes, self._weights)
+
+    @cached_property
+    def _running(self) -> Callable[..., UnderWay]:
+        """What begins generations, with the arguments of `inference.generate.Running` behind the model."""
+        if self._of_torch:
+            return self.model.begin
+        from rosella.inference.generate import Running
+
+        return partial(Running, self._dia, weights=self._weights)
 
     @cached_property
     def _weights(self) -> DecodingWeights:
         from rosella.inference.generate import prepared
 
-        return prepared(self.model)
+        return prepared(self._dia)
+
+    @property
+    def _dia(self) -> Dia:
+        if self._of_torch:
+            raise UserError(
+                "Many speeches in one batch are computed by JAX alone: load the model without a backend."
+            )
+        return self.model
+
+    @property
+    def _of_torch(self) -> bool:
+        """Asked of the model itself, lest either framework be imported for it."""
+        return hasattr(self.model, "follow")
 
     def _sampling(
         self, guidance: float | None, temperature: float | None, top_k: int, top_p: float
@@ -253,19 +285,17 @@ class Speaker:
         prompt: np.ndarray | None,
         sampling: Sampling,
     ) -> list[Take]:
-        from rosella.inference.generate import generate
-
         takes: list[Take] = []
         for rows in _batches(len(ids)):
-            made = generate(
-                self.model,
+            running = self._running(
                 *dialogue.pad_batch([ids[row % len(ids)] for row in rows]),
-                max_frames=frames,
-                prompts=None if prompt is None else [prompt] * len(rows),
-                sampling=sampling,
-                seeds=[seeds[row] if row < len(ids) else seeds[0] + row for row in rows],
-                weights=self._weights,
+                frames,
+                None if prompt is None else [prompt] * len(rows),
+                sampling,
+                [seeds[row] if row < len(ids) else seeds[0] + row for row in rows],
             )
+            running.advance(self.config.steps(frames))
+            made = running.so_far()
             takes += map(Take, made.codes, map(bool, made.stopped))
         return takes[: len(ids)]
 

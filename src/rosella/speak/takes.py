@@ -16,7 +16,7 @@ import numpy as np
 from rosella import dialogue
 
 if TYPE_CHECKING:
-    from rosella.inference.alignment import Followed
+    from rosella.inference.reading import Followed
 
 TRIES = 3
 """So often a text is said, as long as every take of it has a fault."""

@@ -14,7 +14,7 @@ from rosella.speak.script import Piece
 from rosella.speak.subtitles import Cue
 
 if TYPE_CHECKING:
-    from rosella.inference.alignment import Followed
+    from rosella.inference.reading import Followed
 
 SURE = 0.3
 """Where less of what the model looks at is on its path through the text, it was not followed."""

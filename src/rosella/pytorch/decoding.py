@@ -1,0 +1,186 @@
+"""Steps of Transformers' Dia over a static cache, written over in place, so that a device may record them as a graph.
+
+Axes: B rows, S text bytes, T steps, C codebooks, V ids, D model width, N query heads, K key heads, H head width, M slots.
+With guidance there are 2 B rows of a cache, the unconditional half behind the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import DiaForConditionalGeneration
+from transformers.models.dia.modeling_dia import apply_rotary_pos_emb
+
+from rosella.inference.settings import Filters, Numbers
+from rosella.model.config import DiaConfig
+from rosella.pytorch.sampling import choose
+
+
+class Layer(NamedTuple):
+    """What a layer of the decoder keeps."""
+
+    keys: Tensor  # [rows, K, M, H]
+    values: Tensor
+    text_keys: Tensor  # [B, K, S, H]
+    text_values: Tensor
+    silence: Tensor  # [1, 1, D], what rows beyond B read of their text of zeros
+
+
+class State(NamedTuple):
+    """What a generation keeps, all of it written over in place."""
+
+    layers: tuple[Layer, ...]
+    text_bias: Tensor  # [B, 1, 1, S]
+    filled: Tensor  # int64 [rows], the slots that hold steps
+    step: Tensor  # int64 [], generated so far
+    tokens: Tensor  # int64 [B, C], the last row of the sequence
+    ends: Tensor  # int64 [B], the frame in which a row ends
+    stopped: Tensor  # bool [B], the row chose that end itself
+    written: Tensor  # int64 [steps, B, C]
+    frames: Tensor  # int64 [B], of the prompt
+    dictated: Tensor  # int64 [B, steps, C], what a prompt's delay fixes in the first steps, else padding
+    random: Tensor  # float32 [steps, B, C]
+    numbers: Numbers
+
+
+class Text(NamedTuple):
+    """Encoded texts [B, S, D], and as a bias [B, 1, 1, S] what of them is seen."""
+
+    states: Tensor
+    bias: Tensor
+
+
+class Decoding:
+    """What a model computes, step by step."""
+
+    def __init__(self, model: DiaForConditionalGeneration, config: DiaConfig) -> None:
+        self._model, self.config = model, config
+        inner: Any = model.model
+        self._encoder, self._decoder = inner.encoder, inner.decoder
+        self._delays = torch.tensor(config.delay_pattern, device=model.device)
+
+    @property
+    def layers(self) -> Any:
+        """The decoder's."""
+        return self._decoder.layers
+
+    def encode(self, ids: Tensor, lengths: Tensor) -> Text:
+        """Texts int64 [B, S], padded at their end; with a key for the padding where a model was trained to see it."""
+        mask = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+        states = self._encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        hidden = torch.finfo(states.dtype).min
+        bias = torch.where(mask, 0.0, hidden)
+        if self.config.trained_text_length is not None:
+            padding = self.config.trained_text_length - lengths[:, None]
+            share = torch.where(padding > 0, padding.clamp(min=1).log(), hidden)
+            bias = torch.cat([bias, share], 1)
+            states = torch.cat([states, self._nothing().expand(len(ids), 1, -1)], 1)
+        return Text(states, bias[:, None, None].to(states.dtype))
+
+    def read(self, text: Text) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Per layer the keys and values of texts, and what a text of zeros says to whoever asks.
+
+        Keys of a text carry no position and all states of zeros are equal: one stands for all.
+        """
+        nothing, found = self._nothing(), list[tuple[Tensor, Tensor, Tensor]]()
+        for layer in self._decoder.layers:
+            reader, size = layer.cross_attention, layer.cross_attention.head_dim
+            of_zeros, of_text = (
+                (_heads(reader.k_proj(each), size), _heads(reader.v_proj(each), size))
+                for each in (nothing, text.states)
+            )
+            asked = nothing.new_zeros(1, reader.num_heads, 1, size)
+            found.append((*of_text, reader.o_proj(_attend(asked, *of_zeros, mask=None))))
+        return found
+
+    def decode(self, tokens: Tensor, state: State, width: int) -> Tensor:
+        """Decoder states [rows, T, D] of the next T steps [rows, T, C]; the cache has `width` slots filled at most."""
+        at = state.filled[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
+        seen = (torch.arange(width, device=tokens.device) <= at[..., None])[:, None]
+        decoder, texts = self._decoder, len(state.text_bias)
+        x = decoder.embeddings(tokens)
+        angles = decoder.rotary_emb(x, at)
+        for layer, kept in zip(decoder.layers, state.layers, strict=True):
+            x = x + _hear(layer.self_attention, layer.pre_sa_norm(x), angles, at, seen, kept)
+            read = _read(layer.cross_attention, layer.pre_ca_norm(x[:texts]), kept, state.text_bias)
+            x = x + torch.cat([read, kept.silence.expand(len(x) - texts, *read.shape[1:])])
+            x = x + layer.mlp(layer.pre_mlp_norm(x))
+        state.filled.add_(tokens.shape[1])
+        return decoder.norm(x)
+
+    def step(self, state: State, width: int, filters: Filters) -> None:
+        """The next row of every sequence."""
+        tokens = torch.cat([state.tokens] * (1 + filters.guided))[:, None]
+        decoder = self.config.decoder
+        logits = self._model.logits_dense(self.decode(tokens, state, width)).float()
+        logits = logits.view(len(tokens), decoder.num_channels, decoder.vocab_size)
+        random = state.random.index_select(0, state.step.view(1))[0]
+        self._advance(state, choose(logits, random, state.numbers, filters, decoder.eos_token_id))
+
+    def unfinished(self, state: State) -> bool:
+        """Whether a codebook of a row is still to be generated."""
+        return bool((state.step + state.frames - self._delays.max() < state.ends).any())
+
+    def _advance(self, state: State, chosen: Tensor) -> None:
+        """Writes the chosen ids where the delay pattern dictates no others: begin and prompt, end and padding."""
+        decoder, at = self.config.decoder, state.step.view(1)
+        frames = (state.frames + state.step)[:, None] - self._delays
+        ended = (chosen[:, 0] == decoder.eos_token_id) & (frames[:, 0] <= state.ends)
+        state.ends.copy_(torch.where(ended, frames[:, 0], state.ends))
+        state.stopped.logical_or_(ended)
+        tokens = torch.where(frames == state.ends[:, None], decoder.eos_token_id, chosen)
+        tokens = torch.where(frames > state.ends[:, None], decoder.pad_token_id, tokens)
+        dictated = state.dictated.index_select(1, at.clamp(max=state.dictated.shape[1] - 1))[:, 0]
+        state.tokens.copy_(torch.where(dictated == decoder.pad_token_id, tokens, dictated))
+        state.written.index_copy_(0, at, state.tokens[None])
+        state.step.add_(1)
+
+    def _nothing(self) -> Tensor:
+        """The encoder's state [1, 1, D] of a lone zero."""
+        return self._encoder(input_ids=self._delays.new_zeros(1, 1)).last_hidden_state
+
+
+def _hear(
+    attention: Any, x: Tensor, angles: tuple[Tensor, Tensor], at: Tensor, seen: Tensor, kept: Layer
+) -> Tensor:
+    """What steps [rows, T, D] read of themselves and of those before them, which the cache then holds."""
+    projections = attention.q_proj, attention.k_proj, attention.v_proj
+    queries, keys, values = (_heads(project(x), attention.head_dim) for project in projections)
+    queries, keys = apply_rotary_pos_emb(queries, keys, *angles)
+    slots, width = at[:, None, :, None].expand_as(keys), seen.shape[-1]
+    kept.keys.scatter_(2, slots, keys)
+    kept.values.scatter_(2, slots, values)
+    return attention.o_proj(_attend(queries, kept.keys[:, :, :width], kept.values[:, :, :width], seen))
+
+
+def _read(attention: Any, x: Tensor, kept: Layer, bias: Tensor) -> Tensor:
+    """What steps [B, T, D] read of their texts."""
+    queries = _heads(attention.q_proj(x), attention.head_dim)
+    return attention.o_proj(_attend(queries, kept.text_keys, kept.text_values, bias))
+
+
+def looked(asked: Tensor, kept: Layer, bias: Tensor) -> Tensor:
+    """What the sharpest head of a layer looks at [T, S], that asks its text [1, T, N H]."""
+    keys = kept.text_keys
+    queries = _heads(asked, keys.shape[-1])
+    shared = queries.shape[1] // keys.shape[1]
+    looks = (queries @ keys.repeat_interleave(shared, 1).transpose(2, 3) + bias).softmax(-1)[0]
+    return looks[looks.amax(2).sum(1).argmax()]
+
+
+def _heads(x: Tensor, size: int) -> Tensor:
+    return x.unflatten(-1, (-1, size)).transpose(1, 2)
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention without scaling [B, T, N H]; the queries of one key head stand side by side, so that none is copied."""
+    batch, heads, steps, size = queries.shape
+    groups = heads // keys.shape[1]
+    if mask is not None and mask.shape[2] > 1:
+        mask = mask.repeat(1, 1, groups, 1)
+    side_by_side = queries.reshape(batch, keys.shape[1], groups * steps, size)
+    read = scaled_dot_product_attention(side_by_side, keys, values, mask, scale=1.0)
+    return read.reshape(batch, heads, steps, size).transpose(1, 2).flatten(2)
