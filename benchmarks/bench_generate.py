@@ -1,8 +1,8 @@
 """Generation beside Transformers' and beside its floor: frames a second on random weights.
 
-Of the mini model and of one of 54 M parameters, with guidance and without; each system in a process of its own, in turn.
-The floor is the time to read what each step must read (weights once, keys and values of both branches) at the rate at which
-this machine reads memory.
+Of the mini model and of one of 54 M parameters, with guidance and without, in JAX and in PyTorch, and in each
+precision; each system in a process of its own, in turn. The floor is the time to read what each float32 step must read
+(weights once, keys and values of both branches) at the rate at which this machine reads memory.
 """
 
 from __future__ import annotations
@@ -11,27 +11,40 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from _machine import row
 from bench_model import config_of
 
+from rosella import threads
+
 ROUNDS = 2
+PRECISIONS = ("float32", "bfloat16", "int8")
 FRAMES, BYTES = 200, 64
 
 
 def main() -> None:
     for name, rows, guided in (("mini", 1, True), ("mini", 8, True), ("54M", 1, True), ("54M", 1, False)):
-        runs = {
-            side: [measure(side, name, rows, guided) for _ in range(ROUNDS)] for side in ("ours", "theirs")
-        }
-        ours, theirs = (max(runs[side], key=lambda run: run["speed"]) for side in ("ours", "theirs"))
+        ours, torch, theirs = in_turn(("ours", "torch", "theirs"), name, rows, guided)
         guidance = "guided" if guided else "without guidance"
         result = (
-            f"{ours['speed']:.0f} frames/s, {ours['share']:.0%} of the floor, "
+            f"{ours['speed']:.0f} frames/s, {ours['share']:.0%} of the floor, in PyTorch {torch['speed']:.0f}, "
             f"Transformers {theirs['speed']:.0f}: {ours['speed'] / theirs['speed']:.1f} x"
         )
         print(row(f"generation, {name}, rows {rows}, {guidance}, float32", result), flush=True)
+    for name in ("mini", "54M"):
+        for side, made in zip(PRECISIONS, in_turn(PRECISIONS, name, 1, True), strict=True):
+            result = f"{made['speed']:.0f} frames/s, {made['megabytes']:.0f} MB of the decoder's weights"
+            print(row(f"generation, {name}, rows 1, guided, {side}", result), flush=True)
+
+
+def in_turn(sides: Sequence[str], name: str, rows: int, guided: bool) -> list[dict[str, float]]:
+    """The best run of each."""
+    runs = [[measure(side, name, rows, guided) for side in sides] for _ in range(ROUNDS)]
+    return [max(each, key=lambda run: run["speed"]) for each in zip(*runs, strict=True)]
 
 
 def measure(side: str, name: str, rows: int, guided: bool) -> dict[str, float]:
@@ -42,27 +55,49 @@ def measure(side: str, name: str, rows: int, guided: bool) -> dict[str, float]:
     )
 
 
-def ours(name: str, rows: int, guided: bool) -> dict[str, float]:
+def ours(name: str, rows: int, guided: bool, precision: Any = "float32") -> dict[str, float]:
+    import jax
     from flax import nnx
 
     from rosella.inference.generate import generate
+    from rosella.inference.precision import ready
     from rosella.inference.settings import Sampling
     from rosella.model.transformer import Dia
 
     config = config_of(name)
-    model = Dia(config, nnx.Rngs(0))
+    model, weights = ready(Dia(config, nnx.Rngs(0)), precision)
     text, lengths = np.full((rows, BYTES), 97, np.int32), np.full(rows, BYTES)
     sampling = Sampling(guidance=3.0 if guided else 1.0, top_p=1.0)
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
-        made = generate(model, text, lengths, max_frames=FRAMES, sampling=sampling)
+        made = generate(model, text, lengths, max_frames=FRAMES, sampling=sampling, weights=weights)
         seconds.append(time.perf_counter() - start)
         assert all(len(codes) == FRAMES for codes in made.codes), (
             "a row ended early: the floor does not apply"
         )
     floor = (FRAMES + config.longest_delay) * step_bytes(name, rows, guided) / read_rate()
-    return {"speed": rows * FRAMES / min(seconds[1:]), "share": floor / min(seconds[1:])}
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(weights)) / 1e6
+    return {"speed": rows * FRAMES / min(seconds[1:]), "share": floor / min(seconds[1:]), "megabytes": held}
+
+
+def torch(name: str, rows: int, guided: bool) -> dict[str, float]:
+    from transformers import DiaConfig, DiaForConditionalGeneration
+
+    from rosella.inference.settings import Sampling
+    from rosella.pytorch.generate import Model
+
+    config = config_of(name)
+    model = Model(DiaForConditionalGeneration(DiaConfig.from_dict(config.to_dict())).eval(), config)
+    text, lengths = np.full((rows, BYTES), 97, np.int32), np.full(rows, BYTES)
+    sampling = Sampling(guidance=3.0 if guided else 1.0, top_p=1.0)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        running = model.begin(text, lengths, FRAMES, sampling=sampling)
+        running.advance()
+        seconds.append((time.perf_counter() - start) * (FRAMES + config.longest_delay) / running.step)
+    return {"speed": rows * FRAMES / min(seconds[1:])}
 
 
 def theirs(name: str, rows: int, guided: bool) -> dict[str, float]:
@@ -133,6 +168,9 @@ def read_rate(megabytes: int = 256) -> float:
 if __name__ == "__main__":
     if sys.argv[1:]:
         side, name, rows, guided = sys.argv[1:]
-        print(json.dumps({"ours": ours, "theirs": theirs}[side](name, int(rows), guided == "1")))
+        threads.wait_asleep()
+        held = {precision: partial(ours, precision=precision) for precision in PRECISIONS}
+        run = {"ours": ours, "torch": torch, "theirs": theirs, **held}[side]
+        print(json.dumps(run(name, int(rows), guided == "1")))
     else:
         main()

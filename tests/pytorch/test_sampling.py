@@ -10,7 +10,7 @@ from rosella.pytorch import sampling as theirs
 
 EOS, RANDOM = 12, np.random.default_rng(0)
 LOGITS = RANDOM.normal(0, 3, (4, 3, 16)).astype(np.float32)
-LOGITS[0, 1, 3:7] = LOGITS[0, 1].max()  # equals, of which the lower ids are kept
+LOGITS[0, 1, 3:11] = LOGITS[0, 1].max()  # equals, of which the lower ids are kept
 LOGITS[1, 0, EOS] = 20
 
 
