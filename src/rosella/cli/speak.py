@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -86,13 +87,23 @@ def speak(
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p, pace)
     takes = takes_of(best_of, stream or out == PIPE)
-    recital = load(model, codec, precision, backend).stream(said, voices, *settings, takes)
-    seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
-    if write_cues is not None and subtitles is not None:
-        write_text(subtitles, write_cues(recital.cues))
+    with _compiled(backend):
+        recital = load(model, codec, precision, backend).stream(said, voices, *settings, takes)
+        seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
+        if write_cues is not None and subtitles is not None:
+            write_text(subtitles, write_cues(recital.cues))
     name = f"AI-generated 16-bit mono PCM at {recital.sample_rate} Hz" if out == PIPE else out
     ending = "" if recital.stopped else ", cut off at the length limit"
     print(f"{name}: {seconds:.1f} s{ending}", file=sys.stderr if out == PIPE else sys.stdout)
+
+
+def _compiled(backend: str) -> AbstractContextManager[None]:
+    """What JAX compiles is kept for the next time."""
+    if backend != "jax":
+        return nullcontext()
+    from rosella.inference.programs import kept, programs_folder
+
+    return kept(programs_folder())
 
 
 def takes_of(best_of: int, stream: bool) -> int | None:

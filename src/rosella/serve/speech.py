@@ -129,23 +129,23 @@ async def _events(speech: Speech[dict[str, Any]]) -> AsyncIterator[bytes]:
         yield server_sent(fault(error))
 
 
-async def while_heard(request: Request, work: Coroutine[Any, Any, T], seconds: float) -> T | None:
-    """What the work gives, or None where the client left before; Refusal after so many seconds."""
+async def while_heard(
+    request: Request, work: Coroutine[Any, Any, Speech[T]], seconds: float
+) -> Speech[T] | None:
+    """The speech, or None where the client left before it began; Refusal after so many seconds."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait((task, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        if not gone.done():
+        if not task.done() and not gone.done():
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"Nothing was heard within {seconds:g} s: try again later."
             )
-        return None
+        return task.result() if task.done() else None
     finally:
         gone.cancel()
-        task.cancel()
-        with suppress(asyncio.CancelledError, Refusal):
-            await task
+        if task.cancel():
+            with suppress(asyncio.CancelledError, Refusal):
+                (await task).close()  # it began at the last moment
 
 
 async def _disconnected(request: Request) -> None:
