@@ -27,7 +27,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +47,7 @@ from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave, log_mel
 from rosella.evaluate.reading import read_back, reader
 from rosella.evaluate.sentences import Sentence, VoiceClip, read_sentences
 from rosella.speak import Speaker, Voice, load
+from rosella.speak.recital import Recital
 from rosella.speak.subtitles import Cue
 from rosella.speak.takes import TRIES
 
@@ -55,7 +56,8 @@ WORDS = {
     "en": "yes no maybe listen okay right apple book bread box umbrella flower keys chair clock lemons",
     "nl": "ja nee misschien luister natuurlijk precies appel boek brood doos paraplu bloem sleutels stoel klok citroenen",
 }
-TURNS = 44
+TAGS = ("S1", "S2")
+TURNS = 60
 """About three minutes of sentences of the grammar."""
 
 
@@ -211,36 +213,40 @@ def wanted_words(each: Heard) -> list[str]:
 
 
 def long_form(speaker: Speaker, name: str, seed: int) -> None:
-    """Host and guest of the podcast take turns for three minutes."""
+    """In voices of the model's own, told by the first turn of each, and in those of the podcast's host and guest."""
     held_out = read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")
     clips = [next(s.voice for s in held_out if s.speaker == who and s.voice) for who in ("host", "guest")]
-    shown = {tag: voice_of(clip) for tag, clip in zip(("S1", "S2"), clips, strict=True)}
+    shown = {tag: voice_of(clip) for tag, clip in zip(TAGS, clips, strict=True)}
     chance = random.Random(3)
-    text = " ".join(f"[S{1 + n % 2}] {grammar_sentence('en', chance)}" for n in range(TURNS))
-    recital = speaker.stream(text, shown, seed, best_of=1)
-    wave = audio.resample(np.concatenate(list(recital)), recital.sample_rate, SAMPLE_RATE)
-    tell = Voices()
-    voices = {
-        tag: embedding
-        for tag, voice in shown.items()
-        if (embedding := tell.embedding(voice.audio)) is not None
-    }
-    turns = [wave[round(cue.start_s * SAMPLE_RATE) : round(cue.end_s * SAMPLE_RATE)] for cue in recital.cues]
-    right = [tell.nearest(turn, voices) == cue.speaker for cue, turn in zip(recital.cues, turns, strict=True)]
-    label = f"steady, {name}, {len(wave) / SAMPLE_RATE:.0f} s of two speakers"
-    print(row(f"{label}, turns in the right voice", share(right)))
-    by_diarizer = tell.turns_right(text, wave, voices)
+    text = " ".join(f"[{TAGS[n % 2]}] {grammar_sentence('en', chance)}" for n in range(TURNS))
+    for label, voices in (("own voices", None), ("voices of clips", shown)):
+        recital = speaker.stream(text, voices, seed, best_of=1)
+        wave = audio.resample(np.concatenate(list(recital)), recital.sample_rate, SAMPLE_RATE)
+        heard = f"steady, {name}, two speakers in {label}"
+        print(row(heard, f"{TURNS} turns in {len(wave) / SAMPLE_RATE:.0f} s"))
+        report(heard, text, recital, wave, shown if voices else {})
+
+
+def report(label: str, text: str, recital: Recital, wave: Wave, shown: Mapping[str, Voice]) -> None:
+    tell, cues = Voices(), recital.cues
+    turns = [wave[round(cue.start_s * SAMPLE_RATE) : round(cue.end_s * SAMPLE_RATE)] for cue in cues]
+    references = {tag: voice.audio for tag, voice in shown.items()} or dict(zip(TAGS, turns, strict=False))
+    known = {tag: found for tag, each in references.items() if (found := tell.embedding(each)) is not None}
+    first = 0 if shown else len(TAGS)
+    pairs = list(zip(cues, turns, strict=True))[first:]
     print(
         row(
-            f"{label}, turns right by the diarizer",
-            "none heard" if by_diarizer is None else f"{by_diarizer:.1%}",
+            f"{label}, turns in the right voice",
+            share([tell.nearest(t, known) == c.speaker for c, t in pairs]),
         )
     )
+    right = tell.turns_right(text, wave, known)
+    print(row(f"{label}, turns right by the diarizer", "none heard" if right is None else f"{right:.1%}"))
     found = [tell.embedding(turn) for turn in turns]
-    for what, values in likeness(recital.cues, found).items():
+    for what, values in likeness(cues, found).items():
         print(row(f"{label}, similarity {what}", spread(values)))
-    for what, values in jumps(recital.cues, turns, recital.seams).items():
-        print(row(f"{label}, {what}", spread(values)))
+    for what, values in jumps(cues, turns, recital.seams).items():
+        print(row(f"{label}, {what}", spread(values)), flush=True)
 
 
 def likeness(cues: Sequence[Cue], found: Sequence[np.ndarray | None]) -> dict[str, list[float]]:

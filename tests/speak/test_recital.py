@@ -280,6 +280,15 @@ def test_what_has_a_fault_is_made_anew_before_it_is_heard():
     assert recital.frames == 30
 
 
+def test_what_has_a_fault_is_made_anew_from_less_of_what_came_before():
+    """The voice is kept, and what may have gone wrong in the last piece is not."""
+    speaker = Flawed(read=1000, frames=4000)
+    speaker.right = (1, 2, 4)
+    text = "[S1] Een zin. [pause:1s] Nog een. [pause:1s] En drie."
+    list(Recital(speaker, text, None, 7, None, Sampling(), 1.0, speaker.rows))
+    assert [before[::30] for _, before, *_ in speaker.asked] == [[], [100], [100, 200], [100]]
+
+
 def test_of_takes_that_all_have_faults_the_best_is_heard():
     speaker = Flawed()
     speaker.right = ()

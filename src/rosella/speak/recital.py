@@ -206,7 +206,7 @@ class Recital:
         """All codes at once: of those that were made until one had no fault, or there was no more time, the best."""
         best, verdict = Take(np.zeros((0, 0), np.uint16), False), SILENT
         for number in range(TRIES):
-            start = self._start(piece, number if verdict is SILENT else 0)
+            start = self._start(piece, number) if verdict is SILENT else self._before(piece, sparing=1)
             first = seed + number * self._best_of * OTHER
             seeds = range(first, first + self._best_of * OTHER, OTHER)
             for take in self._takes(piece, start, seeds):
@@ -282,10 +282,10 @@ class Recital:
         if len(rest := decoder.finish()):
             yield rest
 
-    def _before(self, piece: Piece) -> Said:
-        """What the piece goes on from: the best of its past that leaves room for it."""
+    def _before(self, piece: Piece, sparing: int = 0) -> Said:
+        """What the piece goes on from: the best of its past that leaves room for it, leaving out so many of the choices."""
         *choices, least = self.said.before(piece.text)
-        return next((before for before in choices if self._fits(before, piece)), least)
+        return next((before for before in choices[sparing:] if self._fits(before, piece)), least)
 
     def _fits(self, before: Said, piece: Piece) -> bool:
         size, config = len(dialogue.encode(piece.text)), self._speaker.config
