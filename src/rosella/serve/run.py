@@ -22,6 +22,7 @@ from rosella.serve.engine import Engine
 from rosella.serve.settings import Limits
 from rosella.serve.studio import Studio
 from rosella.speak import VoiceShelf, load
+from rosella.speak.provenance import model_name
 
 MOST = 64
 """Places beyond which no more are tried."""
@@ -47,7 +48,7 @@ def run(
         studio = Studio(
             speaker,
             Engine(lambda: speaker.table(places)),
-            Path(model).name,
+            model_name(model),
             VoiceShelf(voices),
             places,
             limits,
