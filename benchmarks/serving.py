@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from _machine import row
 
-SECONDS = 60
+SECONDS = 45
 STALL = 0.1
 QUEUE = 16
 FOLDER = Path(__file__).parent

@@ -94,7 +94,7 @@ def test_a_short_text_is_said_at_once():
     recital, pieces, speaker = recite("[S1] Een. [S2] Twee.")
     assert speaker.asked == [("[S1] Een. [S2] Twee.", [], 600, 7)]
     np.testing.assert_array_equal(np.concatenate(pieces), np.repeat(100.0 + np.arange(30), HOP))
-    assert [len(piece) for piece in pieces[:3]] == [5 * HOP, 10 * HOP, 10 * HOP]
+    assert [len(piece) for piece in pieces[:3]] == [5 * HOP, 5 * HOP, 10 * HOP]
     assert recital.stopped
 
 

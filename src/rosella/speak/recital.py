@@ -248,17 +248,16 @@ class Recital:
     def _run(self, running: UnderWay) -> Iterator[np.ndarray]:
         """The codes of its first row as they are known; those of pieces that a stream comes in."""
         first, later = (max(1, round(seconds * self._rate)) for seconds in (FIRST, LATER))
-        steps, known = self._speaker.config.longest_delay + self._speaker.codec.context + first, 0
-        finished = False
+        context = self._speaker.codec.context
+        steps, known, finished = self._speaker.config.longest_delay + context + first, 0, False
         while not finished:
             began = monotonic()
             running.advance(steps)
-            finished = (
-                running.finished
-            )  # asked before its codes: another thread may take the last steps meanwhile
-            codes, steps = running.so_far().codes[0][known:], later
+            finished = running.finished  # asked first: another thread may take the last steps meanwhile
+            codes = running.so_far().codes[0][known:]
             self._busy += monotonic() - began
             self._made, known = self._made + len(codes), known + len(codes)
+            steps = min(later, max(known - context, first))  # no longer than what is heard meanwhile
             if len(codes):
                 yield codes
 
