@@ -42,7 +42,7 @@ class Listener(FastHttpUser):
     def _hear(self, answer, asked: float) -> dict[str, float]:
         """Seconds until the first sound, of sound in all, and by which a player would have run dry the longest."""
         first, seconds, dry = None, 0.0, 0.0
-        while piece := answer.stream.read(3200):
+        while piece := answer.stream.read(640):
             now = monotonic()
             first = first or now
             dry = max(dry, now - first - seconds)

@@ -44,9 +44,26 @@ def test_who_finds_the_queue_full_is_refused_at_once_and_told_when_to_come_again
     assert refusal.status == HTTPStatus.TOO_MANY_REQUESTS and int(refusal.headers["Retry-After"]) >= 1
 
 
+def test_who_would_wait_too_long_is_refused_at_once():
+    async def scene() -> None:
+        admission = Admission(1, 100, 3)
+        ticket = await admission.enter()
+        waiting = [
+            asyncio.create_task(admission.enter()) for _ in range(3)
+        ]  # a speech takes a second, as it looks
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal):
+            await asyncio.wait_for(admission.enter(), 1)
+        for task in waiting:
+            admission.leave(ticket)
+            ticket = await task
+
+    asyncio.run(scene())
+
+
 def test_who_waited_too_long_is_refused_and_holds_no_place():
     async def scene() -> None:
-        admission = Admission(1, 1, 0.01)
+        admission = Admission(1, 1, 1)  # as long as a speech takes, as it looks
         ticket = await admission.enter()
         with pytest.raises(Refusal):
             await admission.enter()

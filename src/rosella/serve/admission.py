@@ -20,7 +20,10 @@ class Ticket:
 
 
 class Admission:
-    """At most `places` speak and `queue` wait, at most `patience` s each; used from one event loop."""
+    """At most `places` speak and `queue` wait; who would wait longer than `patience` s is refused too, at once.
+
+    Used from one event loop.
+    """
 
     def __init__(self, places: int, queue: int, patience: float) -> None:
         self._places, self._queue, self._patience = places, queue, patience
@@ -36,7 +39,7 @@ class Admission:
         """Wait for a place, in the order in which one came; Refusal 429 where there will be none soon."""
         if self.speaking < self._places and not self._turns:
             self.speaking += 1
-        elif len(self._turns) < self._queue:
+        elif len(self._turns) < self._queue and self._wait_s() <= self._patience:
             await self._wait()
         else:
             raise self.busy()
@@ -46,6 +49,10 @@ class Admission:
         """Give the place to whoever has waited longest."""
         self._usual += 0.2 * (monotonic() - ticket.since - self._usual)
         self._pass_on()
+
+    def _wait_s(self) -> float:
+        """Seconds after which one who comes now may speak, as it looks."""
+        return self._usual * (self.waiting + 1) / self._places
 
     async def _wait(self) -> None:
         turn = asyncio.get_running_loop().create_future()
@@ -72,7 +79,7 @@ class Admission:
 
     def busy(self) -> Refusal:
         """What is said to who comes when there are too many, with the seconds after which another may come."""
-        seconds = max(1, math.ceil(self._usual * (self.waiting + 1) / self._places))
+        seconds = max(1, math.ceil(self._wait_s()))
         return Refusal(
             HTTPStatus.TOO_MANY_REQUESTS,
             f"All {self._places} places are taken and {self.waiting} wait: try again in {seconds} s.",

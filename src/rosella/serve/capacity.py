@@ -36,7 +36,10 @@ def places_of(speaker: Speaker, table: Table) -> int:
 
 
 def warm(speaker: Speaker, table: Table) -> None:
-    """Have every width of text and prompt compiled that a request may bring, and of speech that is read along."""
+    """Have all compiled that requests may need: every width of text and prompt and of speech that is read along, and places.
+
+    Of these, as many as there are come and go one by one.
+    """
     config = speaker.config
     texts = _times(4, TEXTS, config.encoder.max_position_embeddings)
     prompts = [1, *_times(4, PROMPTS, config.decoder.max_position_embeddings)]
@@ -44,6 +47,11 @@ def warm(speaker: Speaker, table: Table) -> None:
         frames = min(prompt - 1, config.room() - 1)
         codes = np.zeros((frames, config.decoder.num_channels), np.int32)
         table.leave(table.join(np.ones(text, np.int32), codes, 1, 0))
+    for number in range(table.places):
+        table.join(np.ones(TEXTS, np.int32), None, config.room(), number)
+    while table.seats:
+        table.leave(table.seats[0])
+        table.advance()
     for frames in _times(2, STEPS, config.decoder.max_position_embeddings):
         codes = np.zeros((frames, config.decoder.num_channels), np.uint16)
         speaker.follow(np.ones(1, np.int32), codes)
