@@ -14,7 +14,7 @@ from rosella.training.samples import Clip, Spoken, keep, says
 
 
 class Speaker:
-    def speak(self, texts, max_seconds=None):
+    def speak(self, texts, max_seconds=None, tries=3):
         wave = np.full(160, 0.1, np.float32)
         return [Speech(wave, 16_000, np.zeros((1, 1)), text == "een") for text in texts]
 

@@ -17,7 +17,6 @@ from rosella.errors import RosellaError, UserError
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.layout import Generation
-    from rosella.inference.reading import Followed
     from rosella.inference.settings import Sampling
     from rosella.inference.table import Seat
     from rosella.model.config import DiaConfig
@@ -149,7 +148,7 @@ class Session:
     """
 
     def __init__(self, engine: Engine, speaker: Speaker) -> None:
-        self._engine, self._speaker = engine, speaker
+        self._engine = engine
         self.codec: Codec = speaker.codec
         self.config: DiaConfig = speaker.config
         self.follow = speaker.follow
@@ -166,10 +165,6 @@ class Session:
         seat, failures = engine.ask(lambda batch: (batch.join(ids, prompt, frames, seed), engine.failures))
         self._seats.append(seat)
         return Generating(self, seat, failures)
-
-    def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
-        """As `Speaker.follow`, beside the batch."""
-        return self._speaker.follow(ids, codes)
 
     def cancel(self, reason: RosellaError) -> None:
         """Whoever waits for more of it is told the reason."""
