@@ -2,7 +2,7 @@
 
 For each number of listeners: seconds of speech a second, when the first sound was heard, and the share of streams that a
 player would never have had to wait for more than 0.1 s. At ten times what the server lets speak and wait, how soon who is
-too many is refused. And the server's memory before and after. Everything stays on this machine's loopback.
+too many is refused. And the server's memory after each. Everything stays on this machine's loopback.
 """
 
 from __future__ import annotations
@@ -28,12 +28,9 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     with serving() as (process, address, places):
-        before = memory(process.pid)
         for listeners in (1, 4, 16, 10 * (places + QUEUE)):
-            lines = listen(address, listeners)
-            print(row(f"serving mini, {listeners} listeners, {places} places", judged(lines)), flush=True)
-        after = memory(process.pid)
-        print(row("serving mini, memory", f"{before} MiB before, {after} MiB after"), flush=True)
+            result = f"{judged(listen(address, listeners))}; {memory(process.pid)} MiB"
+            print(row(f"serving mini, {listeners} listeners, {places} places", result), flush=True)
 
 
 @contextmanager

@@ -272,6 +272,22 @@ def test_a_listener_who_leaves_frees_his_place(server, studio, monkeypatch):
     step.release(100)
 
 
+def test_a_listener_who_does_not_read_holds_no_place(server, studio):
+    """What is made for him waits until he does, to the last sample."""
+    text = " ".join(["[S1] Ja, dit is nog een zin om te zeggen."] * 12)
+    with httpx.stream(
+        "POST",
+        f"{server}/v1/audio/speech",
+        json={"input": text, "response_format": "pcm"},
+        headers={"Authorization": f"Bearer {KEY}"},
+        timeout=60,
+    ) as answer:
+        assert quiet(studio, 60)
+        assert ask(server).status_code == 200
+        sound = answer.read()
+    assert len(sound) > 10 * 32_000
+
+
 def test_a_request_that_never_comes_to_its_end_is_closed(server):
     host, port = urlsplit(server).netloc.split(":")
     for begun in (b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"GET /health HTTP/1.1\r\nHost"):
