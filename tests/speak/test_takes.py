@@ -11,11 +11,13 @@ from rosella.speak.takes import Take, judge, pace_of
 TEXT = "[S1] Dit is een zin van dertig bytes."
 
 
-def judged(seconds: float, stopped: bool = True, read: float = 1.0, sure: float = 0.6):
+def judged(
+    seconds: float, stopped: bool = True, read: float = 1.0, sure: float = 0.6, most: int | None = None
+):
     frames = round(seconds * 50)
     places = np.linspace(0, round(34 * read) - 1, frames).astype(int)
     followed = Followed(places, np.full(frames, sure, np.float32))
-    return judge(Take(np.zeros((frames, 2), np.uint16), stopped), TEXT, 15.0, 50.0, lambda: followed)
+    return judge(Take(np.zeros((frames, 2), np.uint16), stopped), TEXT, 15.0, 50.0, lambda: followed, most)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,8 @@ def judged(seconds: float, stopped: bool = True, read: float = 1.0, sure: float 
         (judged(2.4, read=0.6), {"cut off"}),
         (judged(2.4, sure=0.2), {"lost"}),
         (judged(0.1, read=0.1, sure=0.2), {"short", "cut off", "lost"}),
+        (judged(1.2, stopped=False, read=0.4, most=60), set()),
+        (judged(1.2, stopped=False, read=0.4, most=61), {"endless", "short", "cut off"}),
     ],
 )
 def test_faults_are_told_by_name(take, faults):

@@ -233,7 +233,9 @@ class Recital:
     def _judge(self, piece: Piece, start: Said, take: Take) -> Verdict:
         pace, ids = pace_of(start.text, len(start.codes) / self._rate), dialogue.encode(piece.text)
         began = monotonic()
-        verdict = judge(take, piece.text, pace, self._rate, lambda: self._speaker.follow(ids, take.codes))
+        verdict = judge(
+            take, piece.text, pace, self._rate, lambda: self._speaker.follow(ids, take.codes), self._left
+        )
         self._busy += monotonic() - began
         return verdict
 

@@ -17,7 +17,7 @@ from rosella.errors import UserError
 from rosella.speak import voices
 from rosella.speak.past import Past
 from rosella.speak.recital import LONGEST_SECONDS, Recital, UnderWay
-from rosella.speak.takes import OTHER, TRIES, Take, Verdict, judge, pace_of
+from rosella.speak.takes import TRIES, Take, Verdict, best_takes, judge, pace_of
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 16
 Backend = Literal["jax", "torch"]
-
-Making = Callable[[Sequence[tuple[int, int]]], list[Take]]
-"""Takes of texts by their numbers, each with how far its seed is from the first."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,12 @@ class Speaker:
         else:
             before = "" if voice is None else voices.transcript(voice)
             pace = pace_of(before, (0 if prompt is None else len(prompt)) / self.codec.frame_rate)
-            takes = self._best(tagged, pace, made, tries, best_of)
+            most = None if max_seconds is None else frames
+
+            def judged(number: int, take: Take) -> Verdict:
+                return self._judge(tagged[number], pace, take, most)
+
+            takes = best_takes(len(ids), made, judged, tries, best_of)
         return self._decoded(takes)
 
     def stream(
@@ -259,23 +261,9 @@ class Speaker:
             top_p,
         )
 
-    def _best(self, texts: Sequence[str], pace: float, made: Making, tries: int, best_of: int) -> list[Take]:
-        """The best take of each text; those with a fault are made anew, all together."""
-        best, left = {}, range(len(texts))
-        for attempt in range(tries):
-            seeds = [OTHER * (attempt * best_of + number) for number in range(best_of)]
-            asked = [(number, number + of) for number in left for of in seeds]
-            for (number, _), take in zip(asked, made(asked), strict=True):
-                judged = self._judge(texts[number], pace, take), take
-                best[number] = max(best.get(number, judged), judged, key=lambda one: one[0].score)
-            left = [number for number in left if best[number][0].faults]
-            if not left:
-                break
-        return [best[number][1] for number in range(len(texts))]
-
-    def _judge(self, text: str, pace: float, take: Take) -> Verdict:
+    def _judge(self, text: str, pace: float, take: Take, most: int | None) -> Verdict:
         text, rate = dialogue.tagged(text), self.codec.frame_rate
-        return judge(take, text, pace, rate, lambda: self.follow(dialogue.encode(text), take.codes))
+        return judge(take, text, pace, rate, lambda: self.follow(dialogue.encode(text), take.codes), most)
 
     def _generate(
         self,

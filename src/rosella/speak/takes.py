@@ -7,7 +7,7 @@ the 38 with half of their words wrong or more, and none of the others; of 32 sin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,6 +51,11 @@ class Verdict:
     score: float
 
 
+Making = Callable[[Sequence[tuple[int, int]]], list[Take]]
+"""Takes of texts by their numbers, each with how far its seed is from the first."""
+Judging = Callable[[int, Take], Verdict]
+"""What is to be said of a take of a text by its number."""
+
 SILENT = Verdict(frozenset({"silent"}), -math.inf)
 
 
@@ -61,8 +66,18 @@ def pace_of(text: str, seconds: float) -> float:
     return min(max(_size(text) / max(seconds - EDGES, EDGES), SLOWEST), FASTEST)
 
 
-def judge(take: Take, text: str, pace: float, frame_rate: float, follow: Callable[[], Followed]) -> Verdict:
-    """Of a text with its tags; `follow` reads the take along with it, and is asked only where something was said."""
+def judge(
+    take: Take,
+    text: str,
+    pace: float,
+    frame_rate: float,
+    follow: Callable[[], Followed],
+    most: int | None = None,
+) -> Verdict:
+    """Of a text with its tags; `follow` reads the take along with it, and is asked only where something was said.
+
+    Where no more than `most` frames were wanted, to end there is no fault.
+    """
     if not len(take.codes):
         return SILENT
     followed, size = follow(), _size(text)
@@ -75,9 +90,26 @@ def judge(take: Take, text: str, pace: float, frame_rate: float, follow: Callabl
         "cut off": read < READ,
         "lost": sure < FOLLOWED,
     }
+    if most is not None and len(take.codes) >= most:
+        signs |= dict.fromkeys(("endless", "short", "cut off"), False)
     return Verdict(
         frozenset(name for name, seen in signs.items() if seen), sure * read - abs(math.log(length))
     )
+
+
+def best_takes(texts: int, made: Making, judged: Judging, tries: int, best_of: int) -> list[Take]:
+    """The best take of each of so many texts; those with a fault are made anew, all together."""
+    best, left = {}, range(texts)
+    for attempt in range(tries):
+        seeds = [OTHER * (attempt * best_of + number) for number in range(best_of)]
+        asked = [(number, number + of) for number in left for of in seeds]
+        for (number, _), take in zip(asked, made(asked), strict=True):
+            found = judged(number, take), take
+            best[number] = max(best.get(number, found), found, key=lambda one: one[0].score)
+        left = [number for number in left if best[number][0].faults]
+        if not left:
+            break
+    return [best[number][1] for number in range(texts)]
 
 
 def _size(text: str) -> int:
