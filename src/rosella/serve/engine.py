@@ -97,11 +97,6 @@ class Engine:
         if not ready():
             raise Failed() if self.failures > failures else Cancelled(STOPPING)
 
-    def changed(self) -> None:
-        """Have those who wait look again."""
-        with self._changed:
-            self._changed.notify_all()
-
     def close(self) -> None:
         """Take no more steps; who still waits for some is told so."""
         with self._changed:
@@ -118,7 +113,8 @@ class Engine:
             except Exception:
                 logger.exception("The batch failed with %d who sat there", len(self._batch.seats))
                 self._batch, self.failures = self._make(), self.failures + 1
-            self.changed()
+            with self._changed:
+                self._changed.notify_all()
 
     def _next(self) -> list[list[tuple[Callable[[Batch], Any], Future[Any]]]]:
         """What is to be done before the next steps, once there is something to do; nothing at the end."""
@@ -170,7 +166,6 @@ class Session:
         """Whoever waits for more of it is told the reason."""
         self._cancelled = reason
         self._free()
-        self._engine.changed()
 
     def wait(self, seat: Seat, step: int, failures: int) -> None:
         """Until a seat has come to that step, or to its end."""
