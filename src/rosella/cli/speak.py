@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
 PIPE = Path("-")
 
+Precision = Annotated[
+    Literal["float32", "bfloat16", "int8"],
+    typer.Option(help="Of the products; int8: the decoder's weights in a quarter of the memory."),
+]
+Backend = Annotated[
+    Literal["jax", "torch"],
+    typer.Option(help="Who computes; torch reads a Transformers folder, or mini."),
+]
+VoiceTexts = Annotated[
+    list[str] | None,
+    typer.Option(help="Exactly what is said in the clip, or S2='...' (default: what a recogniser hears)."),
+]
+
 
 def register(app: typer.Typer) -> None:
     app.command("speak")(speak)
@@ -39,12 +52,7 @@ def speak(
         list[str] | None,
         typer.Option(help="A saved voice or a clip; for several speakers S1=anna, again with S2=clip.wav."),
     ] = None,
-    voice_text: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Exactly what is said in the clip, or S2='...' (default: what a recogniser hears)."
-        ),
-    ] = None,
+    voice_text: VoiceTexts = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     guidance: Annotated[
         float | None,
@@ -67,14 +75,8 @@ def speak(
     subtitles: Annotated[
         Path | None, typer.Option(help="Write who says what when: a .srt or .vtt file.")
     ] = None,
-    precision: Annotated[
-        Literal["float32", "bfloat16", "int8"],
-        typer.Option(help="Of the products; int8: the decoder's weights in a quarter of the memory."),
-    ] = "float32",
-    backend: Annotated[
-        Literal["jax", "torch"],
-        typer.Option(help="Who computes; torch reads a Transformers folder, or mini."),
-    ] = "jax",
+    precision: Precision = "float32",
+    backend: Backend = "jax",
 ) -> None:
     """Speak a dialogue of any length, in the voices of clips or saved ones if they are given."""
     from rosella.cli.voice import find_voices
