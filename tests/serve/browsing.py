@@ -39,9 +39,10 @@ FLAGS = """
 """
 
 
-def chromium(downloads: Path) -> Chrome:
-    """Debian's, with a microphone that beeps."""
+def chromium(downloads: Path, waits: bool = True) -> Chrome:
+    """Debian's, with a microphone that beeps. One that `waits` says that a page is open when all of it is loaded."""
     options = ChromeOptions()
+    options.page_load_strategy = "normal" if waits else "none"
     options.binary_location = "/usr/bin/chromium"
     for flag in FLAGS.split():
         options.add_argument(flag)

@@ -16,9 +16,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from rosella.audio.encoding import Encoder
-from rosella.serve import faults
-from rosella.serve.faults import Refusal
+from rosella.serve import speech
 from rosella.speak.script import read_script, split
+from rosella.web.faults import Refusal, install
 
 RATE = 16_000
 PIECE = RATE // 5
@@ -77,7 +77,7 @@ class Fake:
 def app(fake: Fake) -> FastAPI:
     """All routes that the page uses, but for its own."""
     application = FastAPI()
-    faults.install(application)
+    install(application, speech.PURPOSE)
     application.include_router(_speech(fake))
     application.include_router(_voices(fake))
     return application

@@ -10,11 +10,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from rosella.evaluate.reading import Dictation
-from rosella.serve import faults, voices
+from rosella.serve import speech, voices
 from rosella.serve.consents import PHRASES
 from rosella.serve.ears import Ears
 from rosella.serve.settings import Limits
 from rosella.speak import VoiceShelf
+from rosella.web.faults import install
 from serve.sounds import RATE, tone, wav
 
 URL, CONSENTS = "/v1/audio/voices", "/v1/audio/voice_consents"
@@ -59,7 +60,7 @@ class Heard(Ears):
 def server(shelf: VoiceShelf, ears: Ears, limits: Limits = Limits()) -> TestClient:
     """A client of the routes of voices and consents alone."""
     app = FastAPI()
-    faults.install(app)
+    install(app, speech.PURPOSE)
     app.include_router(voices.router(SPEAKER, shelf, ears, limits))
     return TestClient(app)
 

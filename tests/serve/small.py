@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from rosella.serve.app import create_app
 from rosella.serve.ears import Ears
-from rosella.serve.run import server_of
 from rosella.serve.settings import Limits
 from rosella.serve.studio import Studio
+from rosella.web.listening import server_of
 from tiny_dia import shaped
 
 CONFIG = shaped(codebooks=8, entries=256, delays=tuple(range(8)), steps=128, layers=1)
@@ -24,7 +24,7 @@ LIMITS = Limits(queue=2, patience=20, deadline=60, opening=2, silence=2)
 @contextlib.contextmanager
 def serving(studio: Studio, keys: list[str]) -> Iterator[str]:
     listening = socket.create_server(("127.0.0.1", 0))
-    server = server_of(create_app(studio, Ears(), keys), studio.limits)
+    server = server_of(create_app(studio, Ears(), keys), studio.limits.opening, studio.limits.drain)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

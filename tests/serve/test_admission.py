@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from rosella.serve.admission import Admission
-from rosella.serve.faults import Refusal
+from rosella.web.faults import Refusal
 
 
 def test_who_comes_while_all_speak_waits_in_the_order_of_coming():

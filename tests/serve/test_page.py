@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from http import HTTPStatus
 from pathlib import Path
@@ -11,15 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rosella.serve import page
+from rosella.web.pages import SHARED
 from serve import fake_speech
 from serve.fake_speech import Fake
-
-VENDORED = {
-    "vendor/wavesurfer.js": "1bca765cc75bc4af079ecd1b2edd659b155e5d1715e75a29d68272d9f141f951",
-    "vendor/regions.js": "14780f7d3f7cabfc4fb9a37ddf81c4fcc1045cfdb0b93c4a8c4c6acd52d03a7f",
-    "vendor/LICENSE": "0fc992dc27cc34dde78bfeb024b4cadff6320f0dcbee2f1228efaeb533ca1364",
-}
-"""wavesurfer.js 7.12.12 as npm has it: dist/wavesurfer.esm.js, dist/plugins/regions.esm.js, LICENSE."""
 
 
 @pytest.fixture
@@ -35,15 +28,18 @@ def test_a_browser_may_load_nothing_but_our_files(client: TestClient) -> None:
     nonces = [re.search(r'data-nonce="([\w-]{20,})"', answer.text)[1] for answer in answers]  # type: ignore[index]
     assert nonces[0] != nonces[1]
     assert policies[0] == (
-        f"default-src 'self'; style-src 'self' 'nonce-{nonces[0]}'; media-src blob:; img-src 'self' data:; "
+        f"default-src 'self'; style-src 'self' 'nonce-{nonces[0]}'; media-src 'self' blob:; img-src 'self' data:; "
         "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     assert answers[0].headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", sorted(page.STATIC.rglob("*.*")), ids=lambda path: path.name)
-def test_every_file_is_served_and_asked_for_again(client: TestClient, path: Path) -> None:
-    address = f"/static/{path.relative_to(page.STATIC).as_posix()}"
+FILES = {path.relative_to(root): path for root in (page.STATIC, SHARED) for path in root.rglob("*.*")}
+
+
+@pytest.mark.parametrize("name", sorted(FILES), ids=str)
+def test_every_file_is_served_and_asked_for_again(client: TestClient, name: Path) -> None:
+    address, path = f"/static/{name.as_posix()}", FILES[name]
     answer = client.get(address)
     assert (answer.status_code, answer.content) == (HTTPStatus.OK, path.read_bytes())
     assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == (
@@ -66,19 +62,9 @@ def test_no_other_file_can_be_had(client: TestClient, path: str) -> None:
 
 def test_the_page_names_only_files_that_are_there() -> None:
     index = (page.STATIC / "index.html").read_text("utf-8")
-    named = {page.STATIC / name for name in re.findall(r'(?:src|href)="/static/([^"]+)"', index)}
+    named = set(re.findall(r'(?:src|href)="/static/([^"]+)"', index))
     for module in page.STATIC.glob("*.js"):
-        named |= {
-            module.parent / name for name in re.findall(r'from "\./([^"]+)"', module.read_text("utf-8"))
-        }
-    unnamed = set(page.STATIC.glob("*.*")) - named
-    assert [path for path in named if not path.is_file()] == []
-    assert unnamed == {page.STATIC / "index.html"}
-
-
-def test_what_others_wrote_is_as_they_wrote_it() -> None:
-    found = {
-        path.relative_to(page.STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (page.STATIC / "vendor").iterdir()
-    }
-    assert found == VENDORED
+        named |= set(re.findall(r'from "\./([^"]+)"', module.read_text("utf-8")))
+    there = {path.as_posix() for path in FILES}
+    assert named - there == set()
+    assert there - named == {"index.html"}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 
 import httpx2 as httpx
 import pytest
 
-from rosella.errors import UserError
 from rosella.serve.app import create_app
 from rosella.serve.ears import Ears
-from rosella.serve.run import listen, server_of
+from rosella.web.listening import listen, server_of
 from serve.test_speech import ask, same
 from support import rosella
 
@@ -20,7 +18,7 @@ from support import rosella
 def test_a_stopped_server_says_what_it_has_begun_to_the_end(studio, monkeypatch):
     """It closes its door at once, and its engine at last."""
     listening = listen("127.0.0.1", 0)
-    server = server_of(create_app(studio, Ears(), []), studio.limits)
+    server = server_of(create_app(studio, Ears(), []), studio.limits.opening, studio.limits.drain)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:
@@ -47,14 +45,6 @@ def test_a_stopped_server_says_what_it_has_begun_to_the_end(studio, monkeypatch)
     assert same(heard[0], whole) and not studio.engine.alive
     with pytest.raises(httpx.ConnectError):
         ask(address)
-
-
-def test_an_address_that_is_taken_is_said_at_once():
-    with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
-        pytest.raises(UserError, match="choose another --port"),
-    ):
-        listen("127.0.0.1", taken.getsockname()[1])
 
 
 def test_others_may_only_come_with_a_key():

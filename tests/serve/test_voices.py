@@ -9,8 +9,8 @@ import pytest
 
 from rosella.serve import voices
 from rosella.serve.consents import PHRASES
-from rosella.serve.faults import Refusal
 from rosella.speak import Voice, make_voice
+from rosella.web.faults import Refusal
 from serve.hearing import CONSENTS, URL, Codec, consent, fault, voice
 from serve.sounds import RATE, tone, wav
 

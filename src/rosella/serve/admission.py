@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
 
-from rosella.serve.faults import Refusal
+from rosella.web.faults import Refusal
 
 
 @dataclass

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
 
-from rosella.serve import faults, models, page, socket, speech, voices
-from rosella.serve.faults import Refusal
+from rosella.serve import models, page, socket, speech, voices
 from rosella.serve.guard import Guard
 from rosella.serve.metrics import Counted
 from rosella.serve.studio import Studio
+from rosella.web.faults import Refusal, install
 
 if TYPE_CHECKING:
     from rosella.serve.ears import Ears
@@ -30,7 +30,7 @@ def create_app(studio: Studio, ears: Ears, keys: Sequence[str]) -> ASGIApp:
         studio.close()
 
     app = FastAPI(title="Rosella", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    faults.install(app)
+    install(app, speech.PURPOSE)
     for routes in (
         speech.router(studio),
         socket.router(studio),

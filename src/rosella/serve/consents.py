@@ -22,8 +22,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from rosella.files import write_bytes
 from rosella.serve.ears import RATE, Ears, received
-from rosella.serve.faults import Refusal
 from rosella.serve.settings import Limits
+from rosella.web.faults import Refusal
 
 PHRASES = {
     "en": "This is my own voice. Yes, I want people to hear me say things that I did not say.",

@@ -18,8 +18,8 @@ from fastapi import UploadFile
 
 from rosella import audio
 from rosella.errors import UserError
-from rosella.serve.faults import Refusal
 from rosella.speak.voices import LONGEST, require_length
+from rosella.web.faults import Refusal
 
 if TYPE_CHECKING:
     from rosella.evaluate.identity import Voices

@@ -7,13 +7,13 @@ import binascii
 import hmac
 from collections.abc import Sequence
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rosella.serve.faults import Refusal
+from rosella.web.faults import Refusal
+from rosella.web.origin import FORBIDDEN, from_elsewhere
 
 OPEN = ("/health",)
 """What is answered without a key."""
@@ -37,10 +37,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
-        if _from_elsewhere(headers):
-            return Refusal(
-                HTTPStatus.FORBIDDEN, "Pages of other hosts may not speak here: open this server's own page."
-            )
+        if from_elsewhere(headers):
+            return Refusal(HTTPStatus.FORBIDDEN, FORBIDDEN)
         if self._keys and scope["path"] not in OPEN and not self._known(headers.get("authorization", "")):
             return Refusal(
                 HTTPStatus.UNAUTHORIZED,
@@ -57,12 +55,6 @@ class Guard:
         elif scheme.lower() != "bearer":
             return False
         return any(hmac.compare_digest(key, given.strip().encode()) for key in self._keys)
-
-
-def _from_elsewhere(headers: Headers) -> bool:
-    """Whether a browser says that a page of another host asks."""
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
 
 
 def _password(given: str) -> str:

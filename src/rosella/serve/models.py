@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from rosella.serve.faults import Refusal
+from rosella.web.faults import Refusal
 
 ALIASES = ("", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "rosella")
 """What programs written for OpenAI's models ask for."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from rosella.audio.encoding import Encoder, Marks
 from rosella.errors import RosellaError, UserError
-from rosella.serve.faults import Refusal
 from rosella.speak.recital import Recital
 from rosella.speak.subtitles import Cue
+from rosella.web.faults import Refusal
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,11 @@
-"""The server as a process: what it loads and compiles, and the connections that it keeps."""
+"""The server as a process: what it loads and compiles."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import h11
-import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from rosella.errors import UserError
 from rosella.inference.programs import kept, programs_folder
 from rosella.serve import capacity
 from rosella.serve.app import create_app
@@ -23,6 +15,7 @@ from rosella.serve.settings import Limits
 from rosella.serve.studio import Studio
 from rosella.speak import VoiceShelf, load
 from rosella.speak.provenance import model_name
+from rosella.web.listening import listen, server_of
 
 MOST = 64
 """Places beyond which no more are tried."""
@@ -57,51 +50,5 @@ def run(
         address = f"http://{host}:{listening.getsockname()[1]}"
         print(f"{studio.name} speaks at {address}, {places} at a time.", flush=True)
         with suppress(KeyboardInterrupt):  # raised once all is said
-            server_of(app, limits).run(sockets=[listening])
+            server_of(app, limits.opening, limits.drain, limits.body).run(sockets=[listening])
         print("Stopped.", flush=True)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Taken before anything is loaded, so that an address in use is said at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UserError(
-            f"Cannot listen at {host}:{port} ({error.strerror}): choose another --port or --host."
-        ) from error
-
-
-def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
-    """A server that keeps no connection whose request, once begun, does not come to its end."""
-
-    class Prompt(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._late = self.loop.call_later(limits.opening, self._close_late)
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if not self._coming():
-                self._late.cancel()
-            elif self._late.cancelled():
-                self._late = self.loop.call_later(limits.opening, self._close_late)
-
-        def _coming(self) -> bool:
-            mine = self.transport.get_protocol() is self  # or it has become a WebSocket's
-            return mine and self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
-
-        def _close_late(self) -> None:
-            if self._coming():
-                self.transport.close()
-
-    config = uvicorn.Config(
-        app,
-        http=Prompt,
-        ws_max_size=limits.body,
-        log_level="warning",
-        timeout_keep_alive=int(limits.opening),
-        timeout_graceful_shutdown=limits.drain,
-        server_header=False,
-    )
-    return uvicorn.Server(config)

@@ -16,12 +16,12 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from rosella.errors import RosellaError, UserError
-from rosella.serve.faults import Refusal
 from rosella.serve.models import require_model
 from rosella.serve.rendering import Rendering, fault
 from rosella.serve.speech import Asked
 from rosella.serve.studio import Studio
 from rosella.speak import provenance
+from rosella.web.faults import Refusal
 
 
 class Start(Asked):

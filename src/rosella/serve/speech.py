@@ -16,16 +16,19 @@ from starlette.types import Receive, Scope, Send
 
 from rosella.audio.encoding import FORMATS
 from rosella.errors import RosellaError
-from rosella.serve.bodies import limited
-from rosella.serve.faults import Refusal
 from rosella.serve.models import require_model
 from rosella.serve.rendering import Rendering, fault, server_sent
 from rosella.serve.studio import Order, Speech, Studio
 from rosella.speak import provenance
+from rosella.web.bodies import limited
+from rosella.web.faults import Refusal
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+PURPOSE = "speech is made at /v1/audio/speech"
+"""What the server is for."""
 
 CLOSED = 499
 """What is logged of a request whose client left before it was answered."""

@@ -15,11 +15,11 @@ from rosella.errors import RosellaError
 from rosella.serve.admission import Admission
 from rosella.serve.delivery import Delivery
 from rosella.serve.engine import Cancelled, Engine, Session
-from rosella.serve.faults import Refusal, refusing
 from rosella.serve.metrics import Metrics
 from rosella.serve.settings import Limits
 from rosella.serve.voices import find
 from rosella.speak.recital import Recital
+from rosella.web.faults import Refusal, refusing
 
 if TYPE_CHECKING:
     from rosella.speak import Speaker, VoiceShelf

@@ -13,14 +13,14 @@ from fastapi import APIRouter, Form, UploadFile
 
 from rosella.errors import UserError
 from rosella.serve import consents
-from rosella.serve.bodies import limited
 from rosella.serve.consents import Consent, ConsentShelf, listed
 from rosella.serve.ears import Ears, Sound, received
-from rosella.serve.faults import Refusal, refusing
 from rosella.serve.settings import Limits
 from rosella.speak import SavedVoice, VoiceShelf, make_voice
 from rosella.speak.recital import Speaking
 from rosella.speak.voices import bytes_after, is_name, room_after
+from rosella.web.bodies import limited
+from rosella.web.faults import Refusal, refusing
 
 BUILT_IN = (
     "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar",

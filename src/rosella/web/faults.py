@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -48,9 +49,13 @@ def refusing(param: str, code: str | None = None) -> Generator[None]:
         raise Refusal(HTTPStatus.BAD_REQUEST, str(error), param=param, code=code) from error
 
 
-def install(app: FastAPI) -> None:
-    """Have an app answer in one shape whatever ends a request: refusals, bad fields, unknown addresses, its own faults."""
-    for kind, refusal in _REFUSALS.items():
+def install(app: FastAPI, purpose: str) -> None:
+    """Have an app answer in one shape whatever ends a request: refusals, bad fields, unknown addresses, its own faults.
+
+    `purpose` is what there is instead of an unknown address, as the second half of a sentence.
+    """
+    refusals: dict[Any, Any] = {**_REFUSALS, HTTPException: partial(_of_http, purpose)}
+    for kind, refusal in refusals.items():
         app.add_exception_handler(kind, lambda request, error, made=refusal: _answer(made(request, error)))
 
 
@@ -58,17 +63,14 @@ def _answer(refusal: Refusal) -> JSONResponse:
     return JSONResponse(refusal.body, refusal.status, refusal.headers)
 
 
-def _of_http(request: Request, error: HTTPException) -> Refusal:
+def _of_http(purpose: str, request: Request, error: HTTPException) -> Refusal:
     """The framework's own errors: no such address or method, a body that cannot be read."""
     if isinstance(error.__cause__, Refusal):  # raised while a body was read
         return error.__cause__
     status, headers, code = HTTPStatus(error.status_code), error.headers, None
     sentence = f"{str(error.detail).rstrip('.')}: correct the request."
     if status == HTTPStatus.NOT_FOUND:
-        sentence, code = (
-            "There is nothing at this address: speech is made at /v1/audio/speech.",
-            "unknown_url",
-        )
+        sentence, code = f"There is nothing at this address: {purpose}.", "unknown_url"
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (headers or {}).get("Allow", "another method")
         sentence, code = f"This address takes no {request.method}: use {allowed}.", "method_not_allowed"
@@ -105,7 +107,6 @@ def _of_disk(_: Request, error: NoSpace) -> Refusal:
 _REFUSALS: dict[Any, Any] = {
     Refusal: lambda _, error: error,
     RequestValidationError: _of_fields,
-    HTTPException: _of_http,
     NoSpace: _of_disk,
     Exception: _of_server,
 }

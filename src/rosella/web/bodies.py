@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
-from rosella.serve.faults import Refusal
+from rosella.web.faults import Refusal
 
 
 def limited(most: int) -> type[APIRoute]:

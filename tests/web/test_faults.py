@@ -10,7 +10,7 @@ from fastapi import Body, FastAPI, Form, UploadFile
 from fastapi.testclient import TestClient
 
 from rosella.errors import NoSpace, UserError
-from rosella.serve.faults import Refusal, install, refusing
+from rosella.web.faults import Refusal, install, refusing
 
 JSON = {"Content-Type": "application/json"}
 
@@ -36,7 +36,7 @@ def test_a_refusal_says_whose_fault_it_is_in_the_shape_that_clients_read(
 @pytest.fixture(scope="module")
 def client():
     app = FastAPI()
-    install(app)
+    install(app, "busy is at /busy")
 
     @app.post("/busy")
     def busy() -> None:

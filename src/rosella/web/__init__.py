@@ -1,0 +1,1 @@
+"""What every page over HTTP needs: its files, refusals, limits of what is sent, who asks from elsewhere, listening."""
