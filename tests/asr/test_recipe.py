@@ -40,3 +40,21 @@ def test_it_trains_a_small_whisper(name, tones, tiny, tmp_path):
     made = Recogniser.load(tmp_path / "run" / "model", "cpu")
     assert not made.model.generation_config.suppress_tokens, "or it could write neither tags nor events"
     assert made.kinds == ("verbatim",) and made.languages["vl"] == made.languages["nl"]
+
+
+def test_a_recogniser_goes_on_from_what_it_was(tones, tiny, tmp_path):
+    tiny.change(prompts={"verbatim": "<|startoflm|>", "clean": "<|transcribe|>"}, languages={"vl": "nl"})
+    tiny.save(tmp_path / "trained")
+    changes = [
+        f"model.weights={tmp_path / 'trained'}",
+        f"examples=[{tones}]",
+        "steps=2",
+        "optimizer.warmup=1",
+    ]
+    changes += ["batch_size=4", "micro_batch=2", "precision=float32"]
+    recipe = load_recipe(AsrRecipe, ROOT / "recipes" / "asr-corrected.yaml", changes)
+    with AsrRun.locked(tmp_path / "run") as run:
+        assert train(recipe, run).finished
+    made = Recogniser.load(tmp_path / "run" / "model", "cpu")
+    assert made.settings.prompts == tiny.settings.prompts
+    assert made.languages["vl"] == made.languages["nl"]

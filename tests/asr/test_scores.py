@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rosella.asr.scores import Pair, by_speaker, loops, plain_words, score, stutters, words
+from rosella.asr.scores import Pair, by_speaker, loops, score, stutters
+from rosella.corpus.words import plain_words, words
 
 
 def summary(reference: str, hypothesis: str, language: str = "nl") -> dict:

@@ -40,9 +40,9 @@ from mini.speech import (
 )
 from rosella import audio
 from rosella.asr.examples import Example, Split, write_examples
-from rosella.asr.scores import plain_words
 from rosella.codec import load_codec
 from rosella.corpus.disfluencies import DOUBLED
+from rosella.corpus.words import plain_words
 
 LANGUAGES = ("en", "nl", "de")
 WORDS = 500  # per language

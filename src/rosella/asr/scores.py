@@ -6,7 +6,6 @@ counts are summed over examples before a rate is made of them, so that long exam
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ import numpy as np
 
 from rosella import dialogue
 from rosella.corpus.disfluencies import DOUBLED, events, fillers
+from rosella.corpus.words import MARK, plain_words, words
 
 REPEATS = 4
 """So many copies in a row of up to `LONGEST_REPEAT` words are a loop, unless the reference has it too."""
 
 LONGEST_REPEAT = 6
-_TOKEN = re.compile(r"\[S\d\]|\([^()]*\)|[\w'’-]+")
-_MARK = re.compile(r"\[S\d\]|\([^()]*\)")
 
 
 @dataclass(frozen=True)
@@ -116,20 +114,6 @@ def score(pairs: Iterable[Pair]) -> Scores:
     return scores
 
 
-def words(text: str) -> list[str]:
-    """Tags, events and words of a text, lower-cased but for the tags, without punctuation."""
-    return [
-        token if token in dialogue.TAGS else token.casefold()
-        for token in _TOKEN.findall(text)
-        if token.strip("-'’")
-    ]
-
-
-def plain_words(text: str) -> list[str]:
-    """The words alone, without tags and events."""
-    return words(_MARK.sub(" ", text))
-
-
 def word_errors(pair: Pair) -> Errors:
     """Word errors of one pair, tags and events included."""
     reference, hypothesis = words(pair.reference), words(pair.hypothesis)
@@ -176,7 +160,7 @@ def stutters(said: Sequence[str]) -> list[bool]:
     """Which words are broken off (`wa-`), or said again at once without being ones that are doubled on purpose."""
     following = [*said[1:], ""]
     return [
-        word.endswith("-") or (word == after and word not in DOUBLED and not _MARK.fullmatch(word))
+        word.endswith("-") or (word == after and word not in DOUBLED and not MARK.fullmatch(word))
         for word, after in zip(said, following, strict=False)
     ]
 

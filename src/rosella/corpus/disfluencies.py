@@ -28,6 +28,15 @@ FILLERS = {
 }
 """Fillers by language, in lower case; `fillers` answers for the others and for varieties."""
 
+EVENTS = tuple(
+    f"({name})"
+    for name in (
+        "laughs|chuckles|coughs|sighs|gasps|sniffs|sneezes|inhales|exhales|groans|mumbles|hums|humming|sings|"
+        "singing|screams|whistles|claps|applause|burps|beep|clears throat"
+    ).split("|")
+)
+"""What is heard besides words, as a verbatim transcript has it."""
+
 VARIETIES = {"vl": "nl"}
 """Varieties that share the fillers of another language."""
 

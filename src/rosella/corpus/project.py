@@ -12,7 +12,7 @@ from typing import Self
 from rosella.audio import is_url
 from rosella.corpus.catalogue.removal import Removed, check_not_removed
 from rosella.corpus.catalogue.status import Status
-from rosella.corpus.catalogue.store import Catalogue
+from rosella.corpus.catalogue.store import Catalogue, Corrected
 from rosella.corpus.codes import CodesCache, cached_codes, remember_codec, remembered_codec, version
 from rosella.corpus.engines import local
 from rosella.corpus.engines.job import anything_due
@@ -167,13 +167,17 @@ class Corpus:
         return export(self.directory, self.catalogue, codec, progress, conditions, balance)
 
     def _add(self, entry: Entry, facts: dict[str, str | None], result: Added) -> None:
+        path = entry.place
         try:
             place = self._place(entry)
-        except Removed as removed:
-            result.failed.append((entry.place, str(removed)))
-            return
+            path = shown(place)
+            self._take(entry, place, facts, result)
+        except (Removed, Corrected) as refused:
+            result.failed.append((path, str(refused)))
+
+    def _take(self, entry: Entry, place: str, facts: dict[str, str | None], result: Added) -> None:
         path = shown(place)
-        source, recording = source_of(path), None
+        source = source_of(path)
         try:
             check_not_removed(self.catalogue, unread(path, facts).id, path)
             if path != place:
@@ -183,9 +187,8 @@ class Corpus:
             check_not_removed(self.catalogue, recording.id, path)
             turns = set_end(entry.turns, recording.duration)
             check_turns(turns, recording.duration)
-        except Removed as removed:
-            result.failed.append((path, str(removed)))
-            return
+        except Removed:
+            raise
         except UserError as error:
             self.catalogue.add_failed(unread(path, facts), source, entry.turns, str(error))
             result.failed.append((path, str(error)))

@@ -53,6 +53,15 @@ class AheadStage(Stage, Protocol):
     def expect(self, recording: Recording | None) -> None: ...
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What people have settled in a recording: spans (seconds) not to be cut again, what is said there, what is left out."""
+
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    utterances: list[Utterance] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
 class Known(Protocol):
     """What a stage may ask about a recording: the catalogue."""
 
@@ -62,4 +71,8 @@ class Known(Protocol):
 
     def utterances(self, recording: str) -> list[Utterance]:
         """In order of time."""
+        ...
+
+    def kept(self, recording: str) -> Kept:
+        """What people have corrected or judged."""
         ...

@@ -8,9 +8,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rosella.asr.scores import Errors, Pair, plain_words, word_errors
+from rosella.asr.scores import Errors, Pair, word_errors
 from rosella.corpus.recogniser import Clip, Transcript, Transcription
 from rosella.corpus.steps.transcribe import REPETITIVE, SILENT, Transcriber
+from rosella.corpus.words import plain_words
 from rosella.evaluate.intelligibility import SAMPLE_RATE, Wave
 from rosella.records import LEAST_SURE
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rosella.evaluate.sentences import Sentence
 
 NORMALISER = "words alone: no case, punctuation, speaker tags or events; numbers as they are written"
-"""What is done to both texts before their words are compared (`asr.scores.plain_words`)."""
+"""What is done to both texts before their words are compared (`corpus.words.plain_words`)."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import rosella
-from rosella.asr.scores import Pair, plain_words, score
+from rosella.asr.scores import Pair, score
 from rosella.corpus.project import Corpus
+from rosella.corpus.words import plain_words
 from rosella.evaluate.speaking import ModelEvaluation, Yardstick
 from rosella.records import content_id
 from rosella.runs import read_metrics

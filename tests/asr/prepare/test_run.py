@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from asr.prepare.sources import EAF, TEXTGRID_SHORT, save_cgn
-from corpus.fakes import save_manifest, save_tone, turn
+from corpus.fakes import FakeCodec, save_manifest, save_tone, turn
+from corpus.steps.test_steps import Hears, Writes
 from rosella.asr.examples import read_examples
 from rosella.asr.prepare.run import Preparation, assign_splits, prepare
 from rosella.cli import main
+from rosella.corpus import Corpus, Models
+from rosella.corpus.catalogue.corrections import Change, read, save
 from rosella.corpus.steps.segment import Cutting
 from rosella.errors import UserError
 from rosella.progress import unseen
@@ -162,3 +166,55 @@ def test_channels_that_cancel_each_other_are_refused(tmp_path):
     save_manifest(tmp_path / "manifest.jsonl", [{"audio": "a.wav", "turns": [turn(0.5, 5.0, "a", "hoi")]}])
     with pytest.raises(UserError, match="its channels cancel each other: save one of them"):
         run(tmp_path / "manifest.jsonl", tmp_path / "out")
+
+
+@pytest.fixture
+def corpus_directory(tmp_path):
+    """Three utterances: from a manifest, accepted by a person, and as a recogniser wrote it."""
+    with Corpus.open(tmp_path / "corpus", create=True) as corpus:
+        corpus.add(save_manifest(tmp_path / "m.jsonl", [_said(tmp_path / "a.wav")]))
+        corpus.add(save_tone(tmp_path / "b.wav", 10.0, seed=1))
+        texts = ["[S1] eh een", "[S1] eh twee", "[S1] drie"]
+        corpus.run(Models(FakeCodec(), diarizer=Hears(), transcriber=Writes(texts)))
+        (recording,) = [r for r in corpus.catalogue.done("scan", "") if r.path.endswith("b.wav")]
+        first, second, _ = corpus.catalogue.utterances(recording.id)
+        for clip, verdict, text in ((first.id, "accepted", "eh één"), (second.id, None, "eh tweede")):
+            state = read(corpus.catalogue, clip).state
+            state = replace(state, verdict=verdict, turns=(replace(state.turns[0], text=text),))
+            save(corpus.catalogue, "anna", [Change(clip, 0, state, "edit")], clip[33:])
+    return tmp_path / "corpus"
+
+
+def _said(path):
+    save_tone(path, 6.0)
+    return {
+        "audio": path.name,
+        "language": "nl",
+        "turns": [turn(0.5, 2.5, "anna", "eh hoi"), turn(2.6, 4, "ben")],
+    }
+
+
+def test_a_corpus_gives_what_came_with_it_or_from_people_cut_as_it_is_there(corpus_directory, tmp_path):
+    report = run(corpus_directory, tmp_path / "out")
+    given, corrected = sorted(read_examples(tmp_path / "out"), key=lambda e: e.text)
+    assert (corrected.text, corrected.text_clean, corrected.language) == ("[S1] eh één", "[S1] één", "nl")
+    assert (given.text, given.speakers, given.start) == ("[S1] eh hoi [S2] eh hallo", ("anna", "ben"), 0.4)
+    assert (corrected.start, corrected.end) == (0.9, 3.5) and corrected.audio == tmp_path / "b.wav"
+    assert report["format"] == "corpus directory" and report["recordings"]["found"] == 2
+
+
+def test_of_a_corpus_can_be_chosen(corpus_directory, tmp_path, capsys):
+    command = ["asr", "prepare", str(corpus_directory), "--out", str(tmp_path / "out"), "--where"]
+    for condition, texts in (
+        ("transcript_source=edited", {"[S1] eh tweede"}),
+        ("transcript_source!=manifest", {"[S1] eh één", "[S1] eh tweede", "[S1] drie"}),
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            main([*command, condition])
+        assert {e.text for e in read_examples(tmp_path / "out")} == texts
+    report = run(corpus_directory, tmp_path / "out", cutting=Cutting(max_seconds=3.0), clean=False)
+    assert report["reject_reasons"]["longer than 3 s"]["spans"] == 1
+    assert [e.text_clean for e in read_examples(tmp_path / "out")] == [None]
+    with pytest.raises(SystemExit, match="2"):
+        main(["asr", "prepare", str(tmp_path / "m.jsonl"), *command[3:], "show=x"])
+    assert "only from one can --where choose" in capsys.readouterr().err

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import unescape
 from pathlib import Path
 
 from rosella.asr.prepare.notation import Tally
 from rosella.errors import UserError
-from rosella.records import Turn
-
-_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)\w+;")
+from rosella.records import Turn, Utterance
 
 
 @dataclass(frozen=True)
@@ -21,27 +16,14 @@ class Annotated:
     """A recording and its annotation. `name` is unique in the source and stays when the source moves.
 
     `read` gives the audio file and the turns as the source writes them, in any order, overlaps included; it counts
-    in the tally what it did by rule, and raises a UserError for an annotation that cannot be read.
+    in the tally what it did by rule, and raises a UserError for an annotation that cannot be read. Where utterances are
+    `cut` already, in verbatim notation, they are taken as they are, and there are no turns.
     """
 
     name: str
     language: str | None
     read: Callable[[Tally], tuple[Path, list[Turn]]]
-
-
-def parse_xml(content: bytes) -> ElementTree.Element:
-    """The root of an XML document. Named characters such as `&euml;` are known without the document's DTD."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    text = (
-        text[text.find("?>") + 2 :] if text.startswith("<?xml") else text
-    )  # it is decoded: no encoding holds
-    try:
-        return ElementTree.fromstring(_ENTITY.sub(lambda match: unescape(match[0]), text))
-    except ElementTree.ParseError as error:
-        raise UserError(f"annotation is not valid XML ({error})") from None
+    cut: tuple[Utterance, ...] = ()
 
 
 def seconds(text: str | None) -> float:

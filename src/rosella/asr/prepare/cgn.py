@@ -19,8 +19,9 @@ from itertools import groupby
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from rosella.asr.prepare.annotated import Annotated, parse_xml, seconds
+from rosella.asr.prepare.annotated import Annotated, seconds
 from rosella.asr.prepare.notation import Tally
+from rosella.corpus.sources.markup import parse_xml
 from rosella.errors import UserError
 from rosella.records import Turn
 

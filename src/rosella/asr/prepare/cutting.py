@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rosella import dialogue
-from rosella.corpus.steps.segment import Cutting, span, to_utterance
+from rosella.corpus.steps.segment import Cutting, span
+from rosella.corpus.tagging import to_utterance
 from rosella.records import END_TOLERANCE, OVERLAP_TOLERANCE, Reject, Segment, Turn, Utterance
 
 _SENTENCE_ENDS = (".", "?", "!", "…")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rosella.asr.prepare import cgn, elan, textgrid
+from rosella.asr.prepare import cgn, corpus, elan, textgrid
 from rosella.asr.prepare.annotated import Annotated
 from rosella.asr.prepare.notation import CGN, PLAIN, Notation, Tally
 from rosella.audio import probe
+from rosella.corpus.export.where import Condition
 from rosella.corpus.sources.entries import Entry
 from rosella.corpus.sources.read import read_source
 from rosella.corpus.steps.segment import set_end
@@ -29,10 +30,17 @@ class Format:
     recordings: Callable[[Notation], list[Annotated]]
 
 
-def recognise(source: Path) -> Format:
-    """CGN by its folders, ELAN and Praat by their file names, all else as `corpus add` reads it."""
+def recognise(source: Path, where: Sequence[Condition] = ()) -> Format:
+    """A corpus directory by its catalogue, CGN by its folders, ELAN and Praat by their file names, all else as
+    `corpus add` reads it. Only of a corpus directory can conditions be asked for."""
     if not source.exists():
         raise UserError(f"{source} does not exist: name a corpus folder, an annotation file or a manifest.")
+    if corpus.is_corpus(source):
+        return Format("corpus directory", PLAIN, lambda _: list(corpus.read(source, where)))
+    if where:
+        raise UserError(
+            f"{source} is no corpus directory, and only from one can --where choose: leave it out."
+        )
     if source.is_dir() and (data := cgn.find(source)):
         return Format("Corpus Gesproken Nederlands", CGN, lambda _: list(cgn.read(data)))
     files = sorted(source.rglob("*")) if source.is_dir() else [source]

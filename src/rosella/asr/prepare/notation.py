@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rosella import dialogue
+from rosella.corpus import disfluencies
 from rosella.errors import UserError
 
 Tally = Counter[str]
@@ -34,13 +35,7 @@ class Notation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    events: tuple[str, ...] = tuple(
-        f"({name})"
-        for name in (
-            "laughs|chuckles|coughs|sighs|gasps|sniffs|sneezes|inhales|exhales|groans|mumbles|hums|humming|sings|"
-            "singing|screams|whistles|claps|applause|burps|beep|clears throat"
-        ).split("|")
-    )
+    events: tuple[str, ...] = disfluencies.EVENTS
     labels: dict[str, str] = {
         **dict.fromkeys("laugh laughter laughing lacht lachen gelach".split(), "(laughs)"),
         **{name: f"({name}s)" for name in "chuckle cough sigh gasp sniff sneeze".split()},

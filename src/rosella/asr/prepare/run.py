@@ -16,11 +16,12 @@ from rosella.asr.prepare.notation import Notation, Tally, load_notation
 from rosella.asr.prepare.report import MARKDOWN, Log, markdown, report, rules
 from rosella.audio import probe
 from rosella.corpus.disfluencies import fillers, remove_disfluencies
+from rosella.corpus.export.where import Condition
 from rosella.corpus.steps.segment import Cutting
 from rosella.errors import UserError
 from rosella.files import write_text
 from rosella.progress import Progress, ShowProgress
-from rosella.records import Turn, Utterance, fraction
+from rosella.records import Reject, Turn, Utterance, fraction
 
 HELD_OUT = 0.05
 """Share of the recordings in `validation`, and again in `test`."""
@@ -28,12 +29,16 @@ HELD_OUT = 0.05
 
 @dataclass(frozen=True)
 class Preparation:
-    """How to prepare. `language` is that of recordings whose source names none; `clean` adds clean transcripts by rule."""
+    """How to prepare. `language` is that of recordings whose source names none; `clean` adds clean transcripts by rule.
+
+    `where` chooses utterances of a corpus directory.
+    """
 
     cutting: Cutting = field(default_factory=Cutting)
     language: str | None = None
     clean: bool = True
     notation: Path | None = None
+    where: tuple[Condition, ...] = ()
 
 
 def prepare(source: Path, out: Path, how: Preparation, show: ShowProgress) -> dict[str, Any]:
@@ -41,7 +46,7 @@ def prepare(source: Path, out: Path, how: Preparation, show: ShowProgress) -> di
 
     A recording that cannot be used is left out and named in the report; a UserError when none can.
     """
-    format = recognise(source)
+    format = recognise(source, how.where)
     notation = load_notation(how.notation, format.notation) if how.notation else format.notation
     recordings = format.recordings(notation)
     with show("preparing", len(recordings)) as progress:
@@ -84,24 +89,47 @@ def _cut(
     info = probe(audio)
     if info.channel is not None:
         raise UserError("its channels cancel each other: save one of them as a file of its own")
-    gone = notation.fillers or fillers(language)
-    heard = [_heard(turn, notation, gone if how.clean else None, applied) for turn in turns]
-    wordy = [one for one in heard if one.turn.text or one.fault]
-    applied["turns without words"] += len(heard) - len(wordy)
-    utterances, rejects = cut(recording.name, wordy, info.duration, language, how.cutting)
+    gone = (notation.fillers or fillers(language)) if how.clean else None
+    if recording.cut:
+        utterances, rejects = _fitting(recording.cut, how.cutting.max_seconds, gone)
+    else:
+        heard = [_heard(turn, notation, gone, applied) for turn in turns]
+        wordy = [one for one in heard if one.turn.text or one.fault]
+        applied["turns without words"] += len(heard) - len(wordy)
+        utterances, rejects = cut(recording.name, wordy, info.duration, language, how.cutting)
     log.applied += applied
     log.rejects += [(recording.name, reject) for reject in rejects]
     return audio, utterances
 
 
+def _fitting(
+    utterances: Sequence[Utterance], longest: float, gone: Collection[str] | None
+) -> tuple[list[Utterance], list[Reject]]:
+    """Those that last no longer than `longest` seconds, with clean texts."""
+    fitting: list[Utterance] = []
+    rejects: list[Reject] = []
+    for utterance in utterances:
+        if utterance.end - utterance.start > longest:
+            rejects.append(Reject(utterance.start, utterance.end, f"longer than {longest:g} s"))
+        else:
+            fitting.append(
+                replace(utterance, text_clean=_tidy(utterance.text, utterance.text_clean, gone) or None)
+            )
+    return fitting, rejects
+
+
+def _tidy(said: str, clean: str | None, gone: Collection[str] | None) -> str | None:
+    """The clean text: the source's own, or the verbatim without `gone`."""
+    return clean if clean is not None or gone is None else remove_disfluencies(said, gone)
+
+
 def _heard(turn: Turn, notation: Notation, gone: Collection[str] | None, applied: Tally) -> Heard:
-    """The turn in verbatim notation, with its clean text: the source's own, or the verbatim without `gone`."""
+    """The turn in verbatim notation, with its clean text."""
     try:
         said = notation.verbatim(turn.text, applied)
     except UserError as error:
         return Heard(turn, str(error).rstrip("."))
-    tidy = turn.text_clean if turn.text_clean is not None or gone is None else remove_disfluencies(said, gone)
-    return Heard(replace(turn, text=said, text_clean=tidy))
+    return Heard(replace(turn, text=said, text_clean=_tidy(said, turn.text_clean, gone)))
 
 
 def _example(utterance: Utterance, audio: Path, split: Split) -> Example:

@@ -12,6 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
+# Who reaches a database knows all of its tables.
+from rosella.corpus.catalogue import annotating, people  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from rosella.errors import NoSpace, RosellaError, UserError
 
 UPGRADE_LOCK = 0x526F73656C6C61

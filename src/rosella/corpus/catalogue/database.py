@@ -41,3 +41,13 @@ class Database:
         """A transaction that only reads, for as long as its reader takes: it may be broken off."""
         with explained(self.engine), Session(self.engine) as session, session.begin():
             yield session
+
+    @contextmanager
+    def snapshot(self) -> Generator[Session]:
+        """A transaction that only reads, and reads everything as of one moment."""
+        with self.long_session() as session:
+            if self.engine.dialect.name == "postgresql":
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            else:  # its driver begins none before something is written
+                session.connection().exec_driver_sql("BEGIN")
+            yield session

@@ -86,8 +86,8 @@ def claim(
 
 def _take(session: Session, recording: str, stage: str, holder: str, seconds: float) -> int | None:
     """One statement, so that of two workers one gets the job: its number of attempts, or None."""
-    insert: Any = postgresql.insert if _is_postgresql(session) else sqlite.insert
-    expires = _now(session) + seconds
+    insert: Any = postgresql.insert if is_postgresql(session) else sqlite.insert
+    expires = now(session) + seconds
     statement = insert(JobRow).values(
         recording=recording, stage=stage, holder=holder, expires=expires, attempts=1
     )
@@ -101,7 +101,7 @@ def _take(session: Session, recording: str, stage: str, holder: str, seconds: fl
 def renew(database: Database, lease: Lease, seconds: float = LEASE_SECONDS) -> bool:
     """Keep a job for `seconds` from now. False where it is lost."""
     with database.session() as session:
-        statement = sa.update(JobRow).where(*lease.held).values(expires=_now(session) + seconds)
+        statement = sa.update(JobRow).where(*lease.held).values(expires=now(session) + seconds)
         return _rows(session, statement) == 1
 
 
@@ -164,25 +164,25 @@ def due_query(stage: str, version: str) -> sa.Select[RecordingRow]:
 
 def _is_free(session: Session, seconds: float) -> sa.ColumnElement[bool]:
     """A lease that ends too far ahead was written before the database's clock jumped back."""
-    now = _now(session)
-    return sa.or_(JobRow.expires < now, JobRow.expires > now + 2 * seconds)
+    at = now(session)
+    return sa.or_(JobRow.expires < at, JobRow.expires > at + 2 * seconds)
 
 
-def _now(session: Session) -> sa.ColumnElement[float]:
+def now(session: Session) -> sa.ColumnElement[float]:
     """Seconds of the database's clock, not of this machine's."""
-    if _is_postgresql(session):
+    if is_postgresql(session):
         return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Float(53))
     return (sa.func.julianday("now") - 2440587.5) * 86400.0
 
 
-def _is_postgresql(session: Session) -> bool:
+def is_postgresql(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
 def spans_machines(database: Database) -> bool:
     """Whether workers on several machines may share this catalogue: SQLite over a network file system breaks."""
     with database.session() as session:
-        return _is_postgresql(session)
+        return is_postgresql(session)
 
 
 def _rows(session: Session, statement: Any) -> int:

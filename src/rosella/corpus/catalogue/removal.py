@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +13,16 @@ from sqlalchemy.orm import Session
 
 from rosella.corpus.catalogue.connection import explained
 from rosella.corpus.catalogue.database import Database
-from rosella.corpus.catalogue.tables import MANIFEST, RecordingRow, RemovedRow, SpeakerRow, TurnRow
+from rosella.corpus.catalogue.names import Names, renamed_in
+from rosella.corpus.catalogue.tables import (
+    DIARIZER,
+    MANIFEST,
+    CorrectionRow,
+    RecordingRow,
+    RemovedRow,
+    SpeakerRow,
+    TurnRow,
+)
 from rosella.corpus.catalogue.voices import link_speakers
 from rosella.errors import UserError
 
@@ -48,14 +58,16 @@ class Found:
 def find(database: Database, name: str) -> Found:
     """The recording of an id, path or file name, or else all in which the speaker of that name talks.
 
-    A speaker is a name that a source gave, or a voice linked across recordings; `A` of one diarized recording is not
-    `A` of another. Who has a name may be heard elsewhere too: voices are alike by their embeddings, which may be wrong.
+    A speaker is a name that a source or a person gave, be it that another took its place later, or a voice linked across
+    recordings; `A` of one diarized recording is not `A` of another. Who has a name may be heard elsewhere too: voices are
+    alike by their embeddings, which may be wrong.
     """
     link_speakers(database)  # a voice heard since the last export would be missed
     with database.session() as session:
         if found := _by_place(session, name):
             return Found(found, [])
-        named, heard = _by_speaker(session, name), _by_voice(session, name)
+        named = _by_speaker(session, name)
+        heard = _by_voice(session, name, [recording.id for recording in named])
     if not named:
         raise UserError(
             f"No recording and no speaker goes by {name}: give a recording's path, file name or id."
@@ -81,16 +93,47 @@ def _talks(name: str) -> sa.Select[str]:
 
 def _by_speaker(session: Session, name: str) -> list[Named]:
     heard = sa.select(SpeakerRow.recording).where(SpeakerRow.voice == name)
-    return _named(session, RecordingRow.id.in_(_talks(name)) | RecordingRow.id.in_(heard))
+    told = _talks(name), heard, _named_by_people(session, name)
+    return _named(session, sa.or_(*(RecordingRow.id.in_(some) for some in told)))
 
 
-def _by_voice(session: Session, name: str) -> list[Heard]:
-    own = sa.select(SpeakerRow.voice).where(SpeakerRow.name == name, SpeakerRow.recording.in_(_talks(name)))
+def _named_by_people(session: Session, name: str) -> set[str]:
+    """The recordings in whose corrections a speaker has or had that name, unless a diarizer gave it there."""
+    row, token = CorrectionRow, json.dumps(name)
+    by_machine = sa.select(TurnRow.recording).where(TurnRow.speaker == name, TurnRow.origin == DIARIZER)
+    query = sa.select(row.recording, row.before, row.after).where(
+        sa.or_(
+            *(sa.cast(column, sa.Text).contains(token, autoescape=True) for column in (row.before, row.after))
+        ),
+        row.recording.not_in(by_machine),
+    )
+    return {
+        recording
+        for recording, *states in session.execute(query)
+        if any(
+            name in {state.get("speaker"), *(t["speaker"] for t in state.get("turns", ()))}
+            for state in states
+        )
+    }
+
+
+def _voices(session: Session, name: str) -> set[str]:
+    """The voices of who is called so: by the name a source gave, or by what people call them."""
+    talks = sa.select(SpeakerRow.voice).where(SpeakerRow.name == name, SpeakerRow.recording.in_(_talks(name)))
+    found = set(session.scalars(talks))
+    for recording in renamed_in(session):
+        names = Names.read(session, recording)
+        heard = sa.select(SpeakerRow.name, SpeakerRow.voice).where(SpeakerRow.recording == recording)
+        found.update(voice for called, voice in session.execute(heard) if names.now(called) == name)
+    return {voice for voice in found if voice is not None}
+
+
+def _by_voice(session: Session, name: str, named: Collection[str]) -> list[Heard]:
     told = sa.exists().where(TurnRow.recording == RecordingRow.id, TurnRow.origin == MANIFEST)
     query = (
         sa.select(RecordingRow.id, RecordingRow.path, SpeakerRow.voice, sa.case((told, SpeakerRow.name)))
         .join(SpeakerRow, SpeakerRow.recording == RecordingRow.id)
-        .where(SpeakerRow.voice.in_(own), RecordingRow.id.not_in(_talks(name)))
+        .where(SpeakerRow.voice.in_(_voices(session, name)), RecordingRow.id.not_in(named))
         .order_by(RecordingRow.path)
     )
     return list({row.id: Heard(*row) for row in session.execute(query)}.values())

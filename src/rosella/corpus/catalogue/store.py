@@ -6,7 +6,7 @@ One method is one transaction; a killed process leaves the state before or after
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rosella.audio import is_url
+from rosella.corpus.catalogue.clips import all_corrected, settled_span
 from rosella.corpus.catalogue.database import Database
 from rosella.corpus.catalogue.leases import Lease, due_query
+from rosella.corpus.catalogue.names import Names, renamed_in
+from rosella.corpus.catalogue.results import replace_rejects, replace_utterances
+from rosella.corpus.catalogue.rows import to_recording, to_utterance, turns_of, utterances_of
 from rosella.corpus.catalogue.status import Status, encoded, failures, read_status
 from rosella.corpus.catalogue.tables import (
     DIARIZER,
@@ -23,6 +27,7 @@ from rosella.corpus.catalogue.tables import (
     FAILED,
     MANIFEST,
     PENDING,
+    CorrectionRow,
     JobRow,
     RecordingRow,
     RejectRow,
@@ -31,12 +36,18 @@ from rosella.corpus.catalogue.tables import (
     UtteranceRow,
 )
 from rosella.corpus.catalogue.voices import replace_speakers
-from rosella.corpus.stage import SCAN, STAGES, TOKENIZE, StageResult
+from rosella.corpus.corrections.clip import OF_PEOPLE
+from rosella.corpus.stage import SCAN, STAGES, TOKENIZE, Kept, StageResult
+from rosella.errors import UserError
 from rosella.failpoints import failpoint
 from rosella.records import Recording, Turn, Utterance
 
 _RECORDING = [getattr(RecordingRow, field.name) for field in fields(Recording)]
 """Columns alone: a row object for each of many recordings takes seconds."""
+
+
+class Corrected(UserError):
+    """People have worked on what would be replaced."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +73,20 @@ class Catalogue(Database):
         )
         with self.session() as session:
             row = session.scalar(query)
-            return None if row is None else _recording(row)
+            return None if row is None else to_recording(row)
 
     def add(self, recording: Recording, source: Source, turns: Sequence[Turn]) -> str:
         """Add or update a recording with its turns: "added", "updated", "unchanged" or "duplicate".
 
-        A duplicate has the content of a recording whose own file is still there; that one is kept.
+        A duplicate has the content of a recording whose own file is still there; that one is kept. Corrected is raised
+        where people worked on what stood at the path before.
         """
         with self.session() as session:
             row = session.get(RecordingRow, recording.id)
             if row and row.path != source.path and _is_there(row.path):
                 return "duplicate"
             _forget_path(session, source.path, keep=recording.id)
-            before = None if row is None else (_recording(row), _turns(session, recording.id))
+            before = None if row is None else (to_recording(row), turns_of(session, recording.id))
             if not turns and before:
                 turns = before[1]  # the source says nothing of turns: what is known stays
             session.merge(_recording_row(recording, source))
@@ -101,13 +113,13 @@ class Catalogue(Database):
 
     def get(self, recording: str) -> Recording:
         with self.session() as session:
-            return _recording(session.get_one(RecordingRow, recording))
+            return to_recording(session.get_one(RecordingRow, recording))
 
     def known(self, recording: str) -> Recording | None:
         """The recording, if there is one of this id."""
         with self.session() as session:
             row = session.get(RecordingRow, recording)
-            return row and _recording(row)
+            return row and to_recording(row)
 
     def source(self, recording: str) -> Source | None:
         """The recording's file as it was when it was added; None where the recording was removed meanwhile."""
@@ -135,7 +147,7 @@ class Catalogue(Database):
     def turns(self, recording: str, origin: str | None = MANIFEST) -> list[Turn]:
         """In order of time; those of one origin, or, with None, all."""
         with self.session() as session:
-            return _turns(session, recording, origin)
+            return turns_of(session, recording, origin)
 
     def untranscribed(self) -> bool:
         """Whether some recording came without the words that are said in it."""
@@ -149,19 +161,40 @@ class Catalogue(Database):
             return session.scalars(query.limit(1)).first() is not None
 
     def utterances(self, recording: str) -> list[Utterance]:
-        """In order of time."""
-        query = (
-            sa.select(UtteranceRow).where(UtteranceRow.recording == recording).order_by(UtteranceRow.start)
-        )
+        """In order of time; those that people did not make, with the speakers' names that the stages gave."""
         with self.session() as session:
-            return [_utterance(row) for row in session.scalars(query)]
+            return utterances_of(session, recording)
+
+    def kept(self, recording: str) -> Kept:
+        """What people have corrected or judged."""
+        with self.session() as session:
+            touched = all_corrected(session, recording, Names.read(session, recording))
+            return Kept(
+                [settled_span(opened.clip) for opened in touched],
+                [utterance for utterance in utterances_of(session, recording) if utterance.clip],
+                [reject for opened in touched for reject in opened.rejects],
+            )
+
+    def worded(self, recording: str, codes: str | None = None) -> list[Utterance]:
+        """Those with a transcript, by the names people gave, as of one moment.
+
+        None of them, if `codes` of a version are asked for and not all are made.
+        """
+        with self.snapshot() as session:
+            state = session.get(StateRow, (recording, TOKENIZE))
+            if codes and (state is None or (state.state, state.version) != (DONE, codes)):
+                return []
+            names = Names.read(session, recording)
+            return [_named(u, names) for u in utterances_of(session, recording) if u.text]
 
     def encoded(self, codes: str) -> Iterator[Utterance]:
-        """Every utterance with a transcript and `codes` of this version, a thousand at a time in memory."""
+        """Every utterance with a transcript and `codes` of this version, by the names people gave, a thousand at a time in
+        memory."""
         query = sa.select(UtteranceRow).where(*encoded(TOKENIZE, codes)).order_by(UtteranceRow.id)
-        with self.long_session() as session:
+        with self.snapshot() as session:
+            names = {recording: Names.read(session, recording) for recording in renamed_in(session)}
             for row in session.scalars(query.execution_options(yield_per=1000)):
-                yield _utterance(row)
+                yield _named(to_utterance(row), names.get(row.recording))
 
     def finish(self, lease: Lease, result: StageResult) -> None:
         """Store what a stage found and mark it done; new turns or utterances make later stages stale."""
@@ -173,16 +206,10 @@ class Catalogue(Database):
             if result.embeddings is not None:
                 replace_speakers(session, recording, lease.version, result.embeddings)
             if result.utterances is not None:
-                _replace_utterances(session, recording, result.utterances)
+                replace_utterances(session, recording, stage, result.utterances)
             if result.turns is not None or result.utterances is not None:
                 _make_stale(session, recording, after=stage)
-            session.execute(
-                sa.delete(RejectRow).where(RejectRow.recording == recording, RejectRow.stage == stage)
-            )
-            unique = {(reject.start, reject.end): reject for reject in result.rejects}
-            session.add_all(
-                RejectRow(recording=recording, stage=stage, **asdict(reject)) for reject in unique.values()
-            )
+            replace_rejects(session, recording, stage, result.rejects)
             session.merge(_state(lease, DONE))
             session.flush()
             failpoint("in-commit", stage)
@@ -207,6 +234,10 @@ class Catalogue(Database):
         """Usable is what has codes of this version of the tokenize stage."""
         with self.session() as session:
             return read_status(session, STAGES, codes)
+
+
+def _named(utterance: Utterance, names: Names | None) -> Utterance:
+    return names.utterance(utterance) if names and utterance.transcript_source not in OF_PEOPLE else utterance
 
 
 def _heard(recording: Recording) -> tuple[object, ...]:
@@ -235,8 +266,16 @@ def _make_stale(session: Session, recording: str, after: str) -> None:
 
 
 def _forget_path(session: Session, path: str, keep: str) -> None:
-    """Another content stood at this path: that recording is gone."""
-    session.execute(sa.delete(RecordingRow).where(RecordingRow.path == path, RecordingRow.id != keep))
+    """Another content stood at this path: that recording is gone, unless people have worked on it."""
+    query = sa.select(RecordingRow.id).where(RecordingRow.path == path, RecordingRow.id != keep)
+    for before in session.scalars(query).all():
+        corrected = sa.select(sa.func.count()).where(CorrectionRow.recording == before)
+        if count := session.scalar(corrected):
+            raise Corrected(
+                f"{path} holds something else than the recording in which people made {count} corrections: "
+                f"give the new file another name, or first remove the old one (`rosella corpus remove {before}`)."
+            )
+        session.execute(sa.delete(RecordingRow).where(RecordingRow.id == before))
 
 
 def _replace_turns(session: Session, recording: str, turns: Sequence[Turn], origin: str = MANIFEST) -> None:
@@ -248,34 +287,10 @@ def _replace_turns(session: Session, recording: str, turns: Sequence[Turn], orig
     )
 
 
-def _replace_utterances(session: Session, recording: str, utterances: Sequence[Utterance]) -> None:
-    session.execute(sa.delete(UtteranceRow).where(UtteranceRow.recording == recording))
-    session.add_all(UtteranceRow(**{**u.to_dict(), "speakers": list(u.speakers)}) for u in utterances)
-
-
 def _recording_row(recording: Recording, source: Source) -> RecordingRow:
     values: Mapping[str, Any] = {**recording.to_dict(), "path": source.path}
     return RecordingRow(**values, size=source.size, mtime_ns=source.mtime_ns)
 
 
-def _columns(row: Any) -> dict[str, Any]:
-    return {column.key: getattr(row, column.key) for column in sa.inspect(row).mapper.column_attrs}
-
-
 def _recordings(session: Session, query: sa.Select[RecordingRow]) -> list[Recording]:
     return [Recording(**row) for row in session.execute(query.with_only_columns(*_RECORDING)).mappings()]
-
-
-def _recording(row: RecordingRow) -> Recording:
-    return Recording.from_dict(_columns(row))
-
-
-def _utterance(row: UtteranceRow) -> Utterance:
-    return Utterance.from_dict({**_columns(row), "speakers": tuple(row.speakers)})
-
-
-def _turns(session: Session, recording: str, origin: str | None = MANIFEST) -> list[Turn]:
-    query = sa.select(TurnRow).where(TurnRow.recording == recording).order_by(TurnRow.number)
-    if origin is not None:
-        query = query.where(TurnRow.origin == origin)
-    return [Turn.from_dict(_columns(row)) for row in session.scalars(query)]

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -72,6 +73,7 @@ class TurnRow(Base):
     """A turn as its `origin` gave it: the manifest, or a diarizer, which knows no texts, and where voices `overlap`."""
 
     __tablename__ = "turns"
+    __table_args__ = (Index("ix_turns_start", "recording", "start"),)
 
     recording: Mapped[str] = _recording()
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -137,7 +139,7 @@ class StateRow(Base):
 
 
 class UtteranceRow(Base):
-    """An utterance and where its transcript comes from: manifest, model or human.
+    """An utterance and where its transcript comes from: manifest, model, human or edited; `clip` is whose it became.
 
     Of a model's: log-probability of a byte of the text (`confidence`), probability that nothing is said
     (`no_speech`), text over compressed text (`compression`). An utterance not yet transcribed has an empty text.
@@ -162,6 +164,39 @@ class UtteranceRow(Base):
     no_speech: Mapped[float | None] = mapped_column(Float(53))
     compression: Mapped[float | None] = mapped_column(Float(53))
     transcript_source: Mapped[str] = mapped_column(String(16))
+    clip: Mapped[str | None] = mapped_column(String(64), index=True)
+
+
+class CorrectionRow(Base):
+    """What a person did to a clip, or, without a clip, to the names of a recording's speakers. Rows are only added.
+
+    `before` and `after` are `ClipState`s, or names of a speaker. `utterance` is what the machine had said, where until
+    then nobody had changed it. `undoes` is the number of a row. A request, by its author's `key`, may have several `part`s.
+    """
+
+    __tablename__ = "corrections"
+    __table_args__ = (
+        UniqueConstraint("clip", "version"),
+        UniqueConstraint("author", "key", "part"),
+        Index("ix_corrections_recording", "recording", "clip", "version"),
+        {"sqlite_autoincrement": True},  # a number that was seen is never another row's
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    recording: Mapped[str] = mapped_column(ForeignKey("recordings.id", ondelete="CASCADE"))
+    clip: Mapped[str | None] = mapped_column(String(64))
+    version: Mapped[int | None] = mapped_column(Integer)
+    action: Mapped[str] = mapped_column(String(16))
+    before: Mapped[dict[str, Any]] = mapped_column(JSON)
+    after: Mapped[dict[str, Any]] = mapped_column(JSON)
+    utterance: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    undoes: Mapped[int | None] = mapped_column(BigInteger)
+    author: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Float(53))
+    seconds: Mapped[float | None] = mapped_column(Float(53))
+    key: Mapped[str] = mapped_column(String(64))
+    part: Mapped[int] = mapped_column(Integer)
+    batch: Mapped[str | None] = mapped_column(String(36), index=True)
 
 
 def _kind(context: Any) -> str:

@@ -77,7 +77,7 @@ def export(
     link_speakers(catalogue)
     for recording in catalogue.done(TOKENIZE, version(codec)):
         voices = voices_of(catalogue, recording.id)
-        spoken = [_with_voices(u, voices) for u in catalogue.utterances(recording.id) if u.text]
+        spoken = [_with_voices(u, voices) for u in catalogue.worded(recording.id, version(codec))]
         wanted = choose(recording, spoken, where)
         known = choose(recording, wanted, implied_conditions(where))
         doubtful += len(wanted) - len(known)

@@ -138,6 +138,16 @@ def _copy_rows(source: sa.Engine, target: sa.Engine) -> None:
             rows = here.execute(sa.select(bare := _as_it_is(here, table)))
             for some in rows.mappings().partitions():
                 there.execute(sa.insert(bare).inline(), [dict(row) for row in some])
+            _count_on(there, table)
+
+
+def _count_on(connection: sa.Connection, table: sa.Table) -> None:
+    """Have the numbers that PostgreSQL gives new rows begin behind those of the rows that were copied."""
+    column = table.autoincrement_column
+    if connection.dialect.name == "postgresql" and column is not None:
+        sequence = sa.func.pg_get_serial_sequence(table.name, column.name)
+        behind = sa.func.coalesce(sa.func.max(column), 0) + 1
+        connection.execute(sa.select(sa.func.setval(sequence, behind, False)).select_from(table))
 
 
 def _as_it_is(connection: sa.Connection, table: sa.Table) -> sa.TableClause:

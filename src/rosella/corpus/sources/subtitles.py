@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -36,8 +36,11 @@ class _Cue(NamedTuple):
     lines: list[str]
 
 
-def read(path: Path) -> list[Turn]:
-    """The cues of a file as turns. Cues without words are left out; a name holds until the next one."""
+def read(path: Path, names: Collection[str] = ()) -> list[Turn]:
+    """The cues of a file as turns. Cues without words are left out; a name holds until the next one.
+
+    Those of `names` are names wherever they stand before a colon; others must look like names.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -45,12 +48,12 @@ def read(path: Path) -> list[Turn]:
     turns: list[Turn] = []
     speaker = UNNAMED
     for cue in _unrolled(list(_cues(lines))):
-        parts = [(name, spoken) for part in _parts(cue.lines) for name, spoken in [_named(part)] if spoken]
+        parts = [
+            (name, spoken) for part in _parts(cue.lines) for name, spoken in [_named(part, names)] if spoken
+        ]
         if len(parts) > 1 and not all(name for name, _ in parts):
-            parts = [
-                (None, " ".join(f"{dialogue.TAGS[n % 2]} {spoken}" for n, (_, spoken) in enumerate(parts)))
-            ]
-        turns += _shared(cue, [(name or speaker, spoken) for name, spoken in parts])
+            parts = [(None, " ".join(f"{dialogue.TAGS[n % 2]} {said}" for n, (_, said) in enumerate(parts)))]
+        turns += _shared(cue, [(name or speaker, said) for name, said in parts])
         speaker = turns[-1].speaker if parts else speaker
     return turns
 
@@ -95,16 +98,23 @@ def _parts(lines: list[str]) -> list[str]:
     return dashes[1:] if len(dashes) > 2 and not dashes[0].strip() else [cue]
 
 
-def _named(part: str) -> tuple[str | None, str]:
+def _named(part: str, names: Collection[str]) -> tuple[str | None, str]:
     """Who says it, where that is written, and what."""
-    voice = _VOICE.search(part)
-    spoken = " ".join(html.unescape(_MARKUP.sub("", part)).split())
+    voice, said = _VOICE.search(part), spoken(part)
     if voice:
-        return voice.group(1).strip(), spoken
-    named = _NAME.match(spoken)
+        return voice.group(1).strip(), said
+    if known := [name for name in names if f"{said} ".startswith(f"{name}: ")]:
+        name = max(known, key=len)
+        return name, said[len(name) + 1 :].strip()
+    named = _NAME.match(said)
     if named and not named.group(1)[0].islower():  # "one thing: …" is speech, not a name
-        return named.group(1).strip(), spoken[named.end() :].strip()
-    return None, spoken
+        return named.group(1).strip(), said[named.end() :].strip()
+    return None, said
+
+
+def spoken(text: str) -> str:
+    """What a text of subtitles says on one line, without its markup."""
+    return " ".join(html.unescape(_MARKUP.sub("", text)).split())
 
 
 def _shared(cue: _Cue, parts: Sequence[tuple[str, str]]) -> Iterator[Turn]:

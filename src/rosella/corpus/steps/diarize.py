@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from rosella import dialogue
 from rosella.corpus.diarization.turns import Diarization, Diarizer, SpeakerTurn
 from rosella.corpus.stage import DIARIZE, NONE, Known, StageResult
-from rosella.corpus.steps.segment import SHORTEST
+from rosella.corpus.steps.segment import outside
 from rosella.errors import UserError
 from rosella.records import Recording, Turn
 
@@ -50,18 +50,7 @@ def _turns(found: Diarization) -> list[Turn]:
     alone = [
         Turn(start, end, turn.speaker, "")
         for turn in found.turns
-        for start, end in _without(turn.start, turn.end, found.overlaps)
+        for start, end in outside(turn.start, turn.end, found.overlaps)
     ]
     together = [Turn(start, end, "", "", overlap=True) for start, end in found.overlaps]
     return sorted([*alone, *together], key=lambda turn: turn.start)
-
-
-def _without(start: float, end: float, holes: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """The parts of a span outside the holes, which are in order of time."""
-    for low, high in holes:
-        if low < end and high > start:
-            if low - start >= SHORTEST:
-                yield start, low
-            start = max(start, high)
-    if end - start >= SHORTEST:
-        yield start, end

@@ -12,8 +12,9 @@ import numpy as np
 
 from rosella import audio, dialogue
 from rosella.corpus.stage import SEGMENT, Known, StageResult
+from rosella.corpus.tagging import to_utterance
 from rosella.errors import UserError
-from rosella.records import Recording, Reject, Segment, Turn, Utterance, check_turns, utterance_id
+from rosella.records import OVERLAP_TOLERANCE, Recording, Reject, Segment, Turn, Utterance, check_turns
 
 VERSION = "1"
 MAX_SECONDS = 30.0
@@ -53,7 +54,10 @@ class Cutting:
 
 @dataclass(frozen=True)
 class SegmentStage:
-    """Cuts turns into utterances; those that are to be transcribed fit the recogniser's `window` of seconds."""
+    """Cuts turns into utterances; those that are to be transcribed fit the recogniser's `window` of seconds.
+
+    What people have corrected stays as it is, and the rest is cut around it.
+    """
 
     catalogue: Known
     cutting: Cutting
@@ -69,7 +73,52 @@ class SegmentStage:
         cutting = self.cutting
         if self.window and not any(turn.text for turn in turns):
             cutting = replace(cutting, max_seconds=min(self.window, cutting.max_seconds))
-        return StageResult(*cut(recording, turns, cutting, partial(quietest, recording.audio)))
+        kept = self.catalogue.kept(recording.id)
+        walls = _merged(kept.spans)
+        free, rejects = _around(turns, walls)
+        standing = sorted(
+            [*free, *(Turn(*wall, "", "", overlap=True) for wall in walls)], key=lambda t: t.start
+        )
+        utterances, others = cut(recording, standing, cutting, partial(quietest, recording.audio))
+        rejects += [reject for reject in others if (reject.start, reject.end) not in walls]
+        return StageResult([*utterances, *kept.utterances], [*rejects, *kept.rejects])
+
+
+def outside(start: float, end: float, holes: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """The parts of a span outside the holes, which are in order of time; none shorter than `SHORTEST`."""
+    for low, high in holes:
+        if low < end and high > start:
+            if low - start >= SHORTEST:
+                yield start, low
+            start = max(start, high)
+    if end - start >= SHORTEST:
+        yield start, end
+
+
+def _merged(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """In order of time, those that overlap as one."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            start, end = merged[-1][0], max(end, merged.pop()[1])
+        merged.append((start, end))
+    return merged
+
+
+def _around(turns: Sequence[Turn], walls: Sequence[tuple[float, float]]) -> tuple[list[Turn], list[Reject]]:
+    """The turns, or what of them lies outside the walls. Words cannot be divided: a turn that has some is a reject then."""
+    free: list[Turn] = []
+    rejects: list[Reject] = []
+    for turn in turns:
+        parts = list(outside(turn.start, turn.end, walls))
+        inside = sum(max(0.0, min(turn.end, high) - max(turn.start, low)) for low, high in walls)
+        if inside <= OVERLAP_TOLERANCE:
+            free.append(turn)
+        elif not turn.text:
+            free += [replace(turn, start=start, end=end) for start, end in parts]
+        elif parts:
+            rejects.append(Reject(turn.start, turn.end, "lies partly in what a person has corrected"))
+    return free, rejects
 
 
 Quietest = Callable[[float, float], float]
@@ -164,29 +213,6 @@ def span(
     return math.ceil(low * 1000 - 1e-6) / 1000, math.floor(high * 1000 + 1e-6) / 1000
 
 
-def to_utterance(segment: Segment, language: str | None) -> Utterance:
-    """The utterance of a segment: speaker tags restart at `[S1]`, in order of appearance."""
-    turns = segment.turns
-    speakers = tuple(dict.fromkeys(turn.speaker for turn in turns))
-    seconds = {s: sum(t.end - t.start for t in turns if t.speaker == s) for s in speakers}
-    tagged = dialogue.speaker_tags(turns[0].text)
-    clean = None
-    if any(turn.text_clean for turn in turns):
-        clean = _dialogue(turns, [t.text if t.text_clean is None else t.text_clean for t in turns], speakers)
-    return Utterance(
-        id=utterance_id(segment.recording, segment.start, segment.end),
-        recording=segment.recording,
-        start=segment.start,
-        end=segment.end,
-        text=turns[0].text if tagged else _dialogue(turns, [turn.text for turn in turns], speakers),
-        text_clean=turns[0].text_clean if tagged else clean,
-        speakers=tuple(f"{turns[0].speaker} {tag[1:-1]}" for tag in dict.fromkeys(tagged)) or speakers,
-        main_speaker=None if tagged else max(speakers, key=seconds.__getitem__),
-        language=language,
-        transcript_source="manifest" if any(turn.text for turn in turns) else "model",
-    )
-
-
 def quietest(source: str | PathLike[str], low: float, high: float) -> float:
     """The middle of the quietest fifth of a second of a recording between two moments, seconds."""
     rate = 16_000
@@ -197,20 +223,6 @@ def quietest(source: str | PathLike[str], low: float, high: float) -> float:
         return high
     least = int(np.argmin(np.convolve(energy, np.ones(width), "valid")))
     return min(high, round(low + (least + width / 2) * _HOP, 3))
-
-
-def _dialogue(turns: Sequence[Turn], texts: Sequence[str], speakers: tuple[str, ...]) -> str:
-    """`[S1] … [S2] …`, one tag per change of speaker; turns without words (all disfluency) are left out."""
-    parts: list[str] = []
-    previous = None
-    for turn, spoken in zip(turns, texts, strict=True):
-        if not spoken.strip():
-            continue
-        if turn.speaker != previous:
-            parts.append(dialogue.TAGS[speakers.index(turn.speaker)])
-            previous = turn.speaker
-        parts.append(spoken.strip())
-    return " ".join(parts)
 
 
 def set_end(turns: Sequence[Turn], duration: float) -> tuple[Turn, ...]:
