@@ -21,6 +21,7 @@ from rosella.streams import outlive_readers
 VERB_FILES = (
     "demo",
     "corpus",
+    "annotate",
     "asr",
     "codec",
     "train",

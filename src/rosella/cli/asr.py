@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 def prepare(
     source: Annotated[
         Path,
-        typer.Argument(help="CGN as delivered, ELAN or Praat files, or what `corpus add` reads."),
+        typer.Argument(
+            help="A corpus directory, CGN as delivered, ELAN or Praat files, or what `corpus add` reads."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Directory of the examples and their report.")],
     max_seconds: Annotated[
@@ -43,16 +45,24 @@ def prepare(
     clean: Annotated[
         bool, typer.Option(help="Clean the verbatim transcript by rules where the source has no clean one.")
     ] = True,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of a corpus directory only what is so, such as transcript_source=human; may be repeated."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Turn annotated speech into training examples, with a report of rules, counts and rejects."""
     from rosella.asr.prepare.run import Preparation
     from rosella.asr.prepare.run import prepare as run
     from rosella.cli.progress import progress
+    from rosella.corpus.export.where import Condition
     from rosella.corpus.steps.segment import Cutting
     from rosella.progress import unseen
 
-    how = Preparation(Cutting(max_seconds=max_seconds), language, clean, notation)
+    conditions = tuple(Condition.parse(written) for written in where or ())
+    how = Preparation(Cutting(max_seconds=max_seconds), language, clean, notation, conditions)
     report = run(source, out, how, unseen if as_json else progress)
     if as_json:
         print(json.dumps(report, ensure_ascii=False, indent=2))
