@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -27,8 +28,8 @@ from rosella.web.faults import Refusal, install
 logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
-_AGAIN = 60.0
-"""Seconds after which the queue is brought up to date again."""
+_AGAIN, _SHARE = 60.0, 1 / 30
+"""Seconds after which the queue is brought up to date again, and the most of the time that this takes from who saves."""
 
 
 def create_app(desk: Desk) -> ASGIApp:
@@ -86,12 +87,13 @@ def _filling(desk: Desk) -> Generator[None]:
 
     def fill() -> None:
         while not stopped.is_set():
+            began = time.monotonic()
             try:
                 queue.refresh(desk.catalogue, stopped.is_set)
             except RosellaError as error:
                 logger.warning("%s", error)
             desk.filled.set()
-            stopped.wait(_AGAIN)
+            stopped.wait(max(_AGAIN, (time.monotonic() - began) / _SHARE))
 
     thread = threading.Thread(target=fill, name="queue", daemon=True)
     thread.start()
