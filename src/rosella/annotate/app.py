@@ -28,8 +28,8 @@ from rosella.web.faults import Refusal, install
 logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
-_AGAIN, _SHARE = 60.0, 1 / 30
-"""Seconds after which the queue is brought up to date again, and the most of the time that this takes from who saves."""
+_SOONEST, _LATEST, _SHARE = 60.0, 600.0, 1 / 30
+"""Seconds after which the queue is brought up to date again: so many that it takes this share of the time from who saves."""
 
 
 def create_app(desk: Desk) -> ASGIApp:
@@ -93,7 +93,7 @@ def _filling(desk: Desk) -> Generator[None]:
             except RosellaError as error:
                 logger.warning("%s", error)
             desk.filled.set()
-            stopped.wait(max(_AGAIN, (time.monotonic() - began) / _SHARE))
+            stopped.wait(min(max(_SOONEST, (time.monotonic() - began) / _SHARE), _LATEST))
 
     thread = threading.Thread(target=fill, name="queue", daemon=True)
     thread.start()
