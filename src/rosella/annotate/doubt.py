@@ -37,9 +37,6 @@ DISPERSION = 3.0
 EMPTY = 0.3
 """Share of wrong words above which typing afresh is quicker than correcting (Gaur 2016)."""
 
-SURE = 1.0
-"""Expected errors below which a clip is offered for acceptance by one key."""
-
 MOST_UNSURE, ODDEST_PACE, USUAL_PACE = 3.0, 1.5, 0.3
 SHORT, NEARBY, SHORT_TURNS = 0.6, 1.0, 3
 NOTABLE = 0.2

@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rosella.annotate.doubt import EMPTY, SURE, Doubt
+from rosella.annotate.doubt import EMPTY, Doubt
 from rosella.annotate.edits import edits
 from rosella.annotate.effort import Effort
 from rosella.annotate.filling import USUAL_PACE, blank, known_doubt, measure, refresh
@@ -50,8 +50,8 @@ SHARE = 0.1
 class Queued:
     """A clip for a person, with the errors expected in its draft, the seconds of work on it, and why it is doubted.
 
-    Where the draft is expected to be mostly wrong, the boxes are better `empty`; a `sure` one is offered for
-    acceptance by one key. `kind` is waiting, again or second, None for a clip that waits for nobody.
+    Where the draft is expected to be mostly wrong, the boxes are better `empty`. `kind` is waiting, again or second, None
+    for a clip that waits for nobody.
     """
 
     clip: str
@@ -59,7 +59,6 @@ class Queued:
     expected_seconds: float
     why: list[str]
     empty: bool
-    sure: bool
     kind: str | None
 
 
@@ -188,7 +187,6 @@ def _queued(candidate: _Candidate, doubt: Doubt, effort: Effort) -> Queued:
         float(seconds),
         doubt.reasons(np.array(candidate.features)),
         empty=bool(errors > EMPTY * candidate.words),
-        sure=bool(errors < SURE),
         kind=candidate.kind,
     )
 
