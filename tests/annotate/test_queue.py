@@ -167,7 +167,9 @@ def test_a_bad_draft_is_left_out_and_a_good_one_is_not_doubted(empty, planted):
     set_row(empty, bad, features=[1.0, 3.0, *[0.0] * 6], words=20)
     set_row(empty, good, features=nothing, words=10)
     found = about(empty, bad, "anna")
-    assert found.empty and found.expected_errors > 1 and found.why == ["The recogniser was unsure of its words."]
+    assert (
+        found.empty and found.expected_errors > 1 and found.why == ["The recogniser was unsure of its words."]
+    )
     found = about(empty, good, "anna")
     assert not found.empty and found.expected_errors < 1 and found.why == []
 
