@@ -36,7 +36,7 @@ from rosella.annotate.desk import Desk as Server
 from rosella.annotate.edits import edits
 from rosella.corpus.catalogue.corrections import read
 from rosella.corpus.catalogue.store import Catalogue
-from serve.browsing import chromium
+from serve.browsing import chromium, leave
 
 PEOPLE = {"usual": Person(), "slow": Person(key=0.4, finding=1.8)}
 AGAIN = {float("inf"): "the turn heard again for each correction", 2.0: "two seconds heard again"}
@@ -101,7 +101,7 @@ def worked(
                 done = player.finish(right)
                 spent += done.seconds
                 yield Done(**vars(done), errors=errors_found(catalogue, truth, done.clip))
-            driver.get("about:blank")
+            leave(driver)
         catalogue.close()
 
 

@@ -30,7 +30,7 @@ from rosella.annotate.desk import Desk as Server
 from rosella.corpus.catalogue.corrections import Change, read, save
 from rosella.corpus.catalogue.store import Catalogue
 from rosella.corpus.corrections.clip import ClipState
-from serve.browsing import chromium
+from serve.browsing import chromium, leave
 
 DOCS = Path(__file__).parents[1] / "docs/annotating"
 WIDTH, COLOURS = 1400, 96
@@ -64,7 +64,7 @@ def main() -> None:
                 for name, show in pictures(catalogue, truth).items():
                     show(desk)
                     (folder / f"{name}.png").write_bytes(picture(desk))
-                driver.get("about:blank")
+                leave(driver)
         finally:
             driver.quit()
         catalogue.close()
@@ -97,8 +97,7 @@ def corrected(right: ClipState, clip: str, desk: Desk) -> None:
 
 
 def opened(desk: Desk, clip: str) -> None:
-    desk.driver.get("about:blank")
-    desk.driver.get(f"{desk.address}/#clip/{clip}")
+    desk.open(f"/#clip/{clip}")
     desk.until(lambda: desk.written and desk.regions())
     desk.press_keys("Escape")
 
@@ -130,7 +129,7 @@ def searched(desk: Desk) -> None:
 
 
 def progress(desk: Desk) -> None:
-    desk.driver.get("about:blank")
+    leave(desk.driver)
     desk.driver.get(f"{desk.address}/#progress")
     desk.until(lambda: desk.all("#by-person td"))
 

@@ -119,7 +119,7 @@ class Line:
 
     def cut(self) -> None:
         """Break every connection and take no other."""
-        self.up = False
+        self.up = False  # first: the browser asks again at once, by a connection that is still to be broken
         for each in list(self._open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -136,10 +136,10 @@ class Line:
 
     def _connect(self, browser: socket.socket) -> None:
         with browser, suppress(OSError), socket.create_connection(("127.0.0.1", self._to)) as server:
-            if not self.up:
-                return
             both = {browser, server}
             self._open |= both
+            if not self.up:  # asked only now, or a cut between the two would leave this one
+                return
             way = _Way(self, browser, server)
             back = threading.Thread(target=way.down, daemon=True)
             back.start()
@@ -164,7 +164,7 @@ class _Way:
                 self._look(data)
                 if self.fault == "lose request":
                     self.line.cut()
-                elif self.fault != "hold request":
+                elif self.line.up and self.fault != "hold request":
                     self.server.sendall(data)
         self._end()
 
@@ -173,7 +173,7 @@ class _Way:
             while data := self.server.recv(1 << 16):
                 if self.fault == "lose answer":
                     self.line.cut()
-                elif self.fault != "hold answer":
+                elif self.line.up and self.fault != "hold answer":
                     if self.saving:
                         self.line.statuses.append(int(data.split(b" ", 2)[1]))
                     self.saving = False

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from selenium.webdriver import Chrome, Keys
+from selenium.webdriver import Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -41,16 +41,7 @@ HTMLMediaElement.prototype.play = function () {
 
 
 class Desk(Page):
-    """What an annotator sees and presses; `opened` is what shows that the page is there."""
-
-    def __init__(self, driver: Chrome, address: str, downloads: Path, opened: str = "#turns li") -> None:
-        self.sign = opened
-        super().__init__(driver, address, downloads)
-
-    def open(self) -> None:
-        self.driver.get("about:blank")  # or only what stands behind the # would change
-        self.driver.get(self.address)
-        self.until(lambda: self.all(self.sign))
+    """What an annotator sees and presses."""
 
     origin = 2.0 - MARGIN
     """The second of the recording at which the sound of the first clip begins."""

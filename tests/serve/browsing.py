@@ -39,10 +39,13 @@ FLAGS = """
 """
 
 
-def chromium(downloads: Path, waits: bool = True) -> Chrome:
-    """Debian's, with a microphone that beeps. One that `waits` says that a page is open when all of it is loaded."""
+def chromium(downloads: Path) -> Chrome:
+    """Debian's, with a microphone that beeps.
+
+    It does not wait until a page is loaded: its driver may wait for ever where the page before still asked for something.
+    """
     options = ChromeOptions()
-    options.page_load_strategy = "normal" if waits else "none"
+    options.page_load_strategy = "none"
     options.binary_location = "/usr/bin/chromium"
     for flag in FLAGS.split():
         options.add_argument(flag)
@@ -52,16 +55,28 @@ def chromium(downloads: Path, waits: bool = True) -> Chrome:
     return chrome
 
 
-class Page:
-    """The page in a browser."""
+def until(driver: Chrome, met: Callable[[], Any]) -> Any:
+    return WebDriverWait(driver, 20, 0.02).until(lambda _: met())
 
-    def __init__(self, driver: Chrome, address: str, downloads: Path) -> None:
-        self.driver, self.address, self.downloads = driver, address, downloads
+
+def leave(driver: Chrome) -> None:
+    """The page that is open, with which ends what it still asks for."""
+    driver.get("about:blank")
+    until(driver, lambda: driver.execute_script("return location.href") == "about:blank")
+
+
+class Page:
+    """The page in a browser; `sign` is what shows that it is there."""
+
+    def __init__(self, driver: Chrome, address: str, downloads: Path, sign: str = "#turns li") -> None:
+        self.driver, self.address, self.downloads, self.sign = driver, address, downloads, sign
         self.open()
 
-    def open(self) -> None:
-        self.driver.get(self.address)
-        self.until(lambda: self.all("#turns li"))
+    def open(self, at: str = "") -> None:
+        """Anew, at a place of it."""
+        leave(self.driver)  # or only what stands behind the # would change
+        self.driver.get(self.address + at)
+        self.until(lambda: self.all(self.sign))
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -98,7 +113,7 @@ class Page:
         return self.driver.execute_script(script)
 
     def until(self, met: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.driver, 20, 0.02).until(lambda _: met())
+        return until(self.driver, met)
 
     def says(self, sentence: str, where: str = "#status") -> None:
         try:

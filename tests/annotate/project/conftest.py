@@ -10,7 +10,7 @@ from selenium.webdriver import Chrome
 
 from annotate.fake_server import Fake
 from annotate.working import SPY, Desk, application, served
-from serve.browsing import chromium
+from serve.browsing import chromium, leave
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,6 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def driver(downloads: Path) -> Iterator[Chrome]:
     chrome = chromium(downloads)
-    chrome.set_page_load_timeout(20)
     chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SPY})
     yield chrome
     chrome.quit()
@@ -48,4 +47,4 @@ def desk(driver: Chrome, address: str, downloads: Path) -> Iterator[Desk]:
     assert loaded and [url for url in loaded if not url.startswith((address, f"blob:{address}"))] == []
     assert desk.run("return violations") == []
     assert desk.run("return mistakes") == []
-    driver.get("about:blank")
+    leave(driver)

@@ -38,8 +38,7 @@ def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Real]:
 
 @pytest.fixture(scope="module")
 def driver(downloads: Path) -> Iterator[Chrome]:
-    """One that does not wait: its driver may wait for ever where a page before was left without its network."""
-    chrome = browsing.chromium(downloads, waits=False)
+    chrome = browsing.chromium(downloads)
     chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SPY})
     yield chrome
     chrome.quit()
@@ -83,12 +82,6 @@ class Annotator(Desk):
         """Which one is open."""
         return self.run("return decodeURIComponent(location.hash.match(/#clip.(.+)/)?.[1] ?? '')")
 
-    def open(self) -> None:
-        self.driver.get("about:blank")
-        self.until(lambda: self.run("return location.href") == "about:blank")
-        self.driver.get(self.address)
-        self.until(lambda: self.all(self.sign))
-
     def next(self, chord: str = "Ctrl+Enter") -> str:
         """The clip that follows what was open."""
         before = self.clip
@@ -113,7 +106,7 @@ def desk(real: Real, line: Line, driver: Chrome, downloads: Path, windows: objec
     desk = Annotator(driver, line, downloads)
     yield desk
     desk.right()
-    driver.get("about:blank")
+    browsing.leave(driver)
 
 
 # The network

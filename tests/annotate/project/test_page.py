@@ -550,7 +550,7 @@ def test_work_waits_for_the_person_whose_it_is(desk: Desk, fake: Fake) -> None:
 
 def test_an_invitation_makes_an_account(driver: Any, address: str, downloads: Path, fake: Fake) -> None:
     fake.logged_in = False
-    desk = Desk(driver, f"{address}/#invitation/welcome", downloads, opened="#join[open]")
+    desk = Desk(driver, f"{address}/#invitation/welcome", downloads, sign="#join[open]")
     desk.says("annotator", "#join .why")
     desk.keys("Cas", Keys.TAB, "kort", Keys.ENTER)
     assert desk.sees("#join")

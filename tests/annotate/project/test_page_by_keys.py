@@ -24,7 +24,7 @@ from rosella.corpus.stage import STAGES, StageResult
 from rosella.corpus.steps.scan import source_of
 from rosella.corpus.tagging import written
 from rosella.records import Recording, Turn, Utterance, utterance_id
-from serve.browsing import chromium
+from serve.browsing import chromium, leave
 
 pytestmark = pytest.mark.browser
 
@@ -149,7 +149,7 @@ def test_ten_clips_that_are_wrong_in_ten_ways_end_as_they_should_be(
             done = player.finish(state)
             work[done.clip] = done
         assert driver.execute_script("return violations") == []
-        driver.get("about:blank")
+        leave(driver)
     assert work.keys() == truth.keys()
     for id, (flaw, state) in truth.items():
         clip, fixes = corrections.read(empty, id), work[id].fixes

@@ -11,6 +11,7 @@ from selenium.webdriver import Keys
 
 from annotate.fake_server import Fake
 from annotate.working import Desk, application, served
+from serve.browsing import leave
 
 pytestmark = pytest.mark.browser
 
@@ -64,7 +65,7 @@ def test_what_waits_outlives_the_tab(driver: Any, downloads: Path, fake: Fake) -
     desk.press_keys("Ctrl+S")
     desk.says("2 corrections not sent", "#saved")
     desk.rewrite(0, "Drie.")  # and this was not even saved
-    driver.get("about:blank")
+    leave(driver)
     with served(application(fake), urlsplit(address).port or 0):
         assert fake.clips["one"].rows == []
         desk.open()
@@ -75,7 +76,7 @@ def test_what_waits_outlives_the_tab(driver: Any, downloads: Path, fake: Fake) -
         desk.press_keys("Ctrl+S")
         desk.until(lambda: rows(fake, "one")[2:] == [("edit", 2)])
         assert said(fake, "one") == "Drie."
-        driver.get("about:blank")
+        leave(driver)
 
 
 def test_a_tab_that_is_closed_while_one_types_keeps_what_was_typed(desk: Desk, fake: Fake) -> None:
@@ -102,7 +103,7 @@ def test_a_server_that_was_killed_gets_what_waits_when_it_runs_again(
     with served(application(fake), urlsplit(address).port or 0):
         desk.says("Saved", "#saved")
         assert (rows(fake, "one"), said(fake, "one")) == ([("accept", 0)], "Voor de val.")
-        driver.get("about:blank")
+        leave(driver)
 
 
 @pytest.mark.parametrize("fault", ["loses", "cuts", "breaks"])
@@ -228,7 +229,7 @@ def test_a_clash_of_a_clip_that_was_left_waits_for_a_decision(desk: Desk, fake: 
 
 def test_edits_made_on_a_version_that_is_gone_come_back_as_a_clash(desk: Desk, fake: Fake) -> None:
     desk.rewrite(1, "(laughs) Nee echt?")
-    desk.driver.get("about:blank")
+    leave(desk.driver)
     fake.somebody("one", 0, "Anna was hier.")
     desk.open()
     desk.says("changed this clip after your unsaved edits", "#notices")

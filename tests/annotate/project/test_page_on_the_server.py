@@ -14,6 +14,7 @@ from annotate.small import ONE, PASSWORD, THREE, TWO, Client, serving, written
 from annotate.working import Desk
 from rosella.annotate import desk as server
 from rosella.corpus.catalogue import corrections
+from serve.browsing import leave
 
 pytestmark = pytest.mark.browser
 
@@ -24,8 +25,7 @@ class Real(Desk):
     """The page at one of the small corpus's clips."""
 
     def at(self, clip: str) -> None:
-        self.driver.get("about:blank")
-        self.driver.get(f"{self.address}/#clip/{clip}")
+        self.open(f"/#clip/{clip}")
         self.until(lambda: self.written)
 
 
@@ -37,7 +37,7 @@ def page(driver: Chrome, alone: server.Desk, downloads: Path) -> Iterator[Real]:
         yield page
         assert page.run("return violations") == []
         assert page.run("return mistakes") == []
-        driver.get("about:blank")
+        leave(driver)
 
 
 def saved(page: Real, alone: server.Desk, version: int) -> Any:
@@ -131,10 +131,10 @@ def test_two_people_on_one_clip(driver: Chrome, shared: server.Desk, downloads: 
             f"invitations/{shared.accounts.invite('annotator')}", {"name": "Anna", "password": PASSWORD}
         )
         anna.enter()
-        page = Real(driver, f"{address}/#invitation={token}", downloads, opened="#join[open]")
+        page = Real(driver, f"{address}/#invitation={token}", downloads, sign="#join[open]")
         page.keys("Ben", Keys.TAB, PASSWORD, Keys.ENTER)
         page.until(lambda: page.written)
-        page.address = address
+        page.address, page.sign = address, "#turns li"
         page.at(ONE.id)
         page.says("Ben, annotator", "#who")
         anna.save(written(anna.clip(ONE.id), "eh hallo"))
@@ -153,7 +153,7 @@ def test_two_people_on_one_clip(driver: Chrome, shared: server.Desk, downloads: 
         assert texts == page.written == ["eh hallo daar", "nee nee"]
         authors = [row.author for row in corrections.history(shared.catalogue, clip=ONE.id)]
         assert authors == ["Anna", "Anna", "Ben"]
-        driver.get("about:blank")
+        leave(driver)
 
 
 def test_progress_counts_what_was_done(page: Real) -> None:

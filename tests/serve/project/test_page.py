@@ -16,7 +16,7 @@ from selenium.webdriver import Chrome, Keys
 from rosella.serve import page
 from rosella.speak.subtitles import Cue, srt, vtt
 from serve import fake_speech
-from serve.browsing import Page, chromium, samples_of
+from serve.browsing import Page, chromium, leave, samples_of
 from serve.fake_speech import LATER, MADE_BY, RATE, SECONDS, Fake, said
 
 pytestmark = pytest.mark.browser
@@ -68,7 +68,7 @@ def shown(driver: Chrome, address: str, downloads: Path) -> Iterator[Page]:
     loaded = shown.run("return performance.getEntriesByType('resource').map(({ name }) => name)")
     assert loaded and [url for url in loaded if not url.startswith((address, f"blob:{address}"))] == []
     assert shown.run("return violations") == []
-    driver.get("about:blank")  # which ends what is still being asked for
+    leave(driver)  # which ends what is still being asked for
 
 
 WEBM = b"\x1a\x45\xdf\xa3"
