@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 
-from rosella import audio, dialogue, mini
+from mini.espeak import Espeak, Voice
+from mini.speech import Turn, write_recording
+from rosella import audio, dialogue
 from rosella.inference import alignment
 from rosella.inference.alignment import follow
 from rosella.inference.generate import prepared
@@ -51,24 +52,27 @@ def test_what_pads_text_and_frames_is_not_looked_at(monkeypatch):
     np.testing.assert_allclose(found[0].shares, found[1].shares, atol=2e-3)
 
 
-def test_the_embedded_model_hears_when_turns_of_its_podcast_begin():
+def test_the_embedded_model_hears_when_turns_begin(tmp_path):
     """Within a quarter of a second in the middle of its pauses, which it does not tell from the turns around them."""
     from rosella.speak import load
 
-    speaker = load()
-    lines = (mini.path("podcast") / "manifest.jsonl").read_text().splitlines()
-    recording = next(line for line in map(json.loads, lines) if line["audio"] == "brood.opus")
-    turns = recording["turns"][4:7]
-    first, last = turns[0]["start"], turns[-1]["end"]
-    wave = audio.decode(mini.path("podcast") / "brood.opus", 16_000, first, last)
-    tags = {turn["speaker"]: f"[S{n}]" for n, turn in enumerate(reversed(turns), 1)}
+    host, guest = Voice("nl+f1"), Voice("nl+m7", 155, 45, 60)
+    turns = [
+        (host, "Dat is veel."),
+        (guest, "Ja, mijn zus draagt de zware doos."),
+        (host, "En wat zoekt de bakker?"),
+    ]
+    spoken = [Turn(voice, text) for voice, text in turns]
+    times, _ = write_recording(Espeak(), [spoken], tmp_path / "talk.flac", 0)
+    wave = audio.decode(tmp_path / "talk.flac", 16_000, 0.0, times[-1]["end"])
     text, at = "", list[int]()
-    for turn in turns:
-        text = f"{text} {tags[turn['speaker']]} ".lstrip()
+    for voice, said in turns:
+        text = f"{text} [S{1 if voice == host else 2}] ".lstrip()
         at.append(len(dialogue.encode(f"{text}x")) - 1)
-        text += turn["text"]
-    (codes,) = speaker.codec.encode([audio.normalise_loudness(wave, 16_000)])
+        text += said
+    speaker = load()
+    (codes,) = speaker.codec.encode([wave])
     followed = speaker.follow(dialogue.encode(text), codes)
     begun = np.searchsorted(followed.places, at) / 50
-    np.testing.assert_allclose(begun, [turn["start"] - first for turn in turns], atol=0.25)
+    np.testing.assert_allclose(begun, [turn["start"] for turn in times], atol=0.25)
     assert followed.shares.mean() > 0.4

@@ -42,7 +42,7 @@ TRANSCRIBED = ("garten", "fluss", "haus")
 TURNS = 41  # of an episode, between its opening and its end
 SENTENCES = 12  # per speaker, of which half are spoken in the demo
 DIALOGUES = 2  # per transcribed episode, by its speakers
-FILLER, STUTTER, LAUGH, QUESTION = 0.25, 0.1, 0.08, 0.3  # shares of the turns
+FILLER, STUTTER, LAUGH, QUESTION = 0.25, 0.1, 0.08, 0.2  # shares of the turns
 FILLERS = ("äh", "ähm")
 
 
@@ -98,7 +98,7 @@ def script(show: str) -> list[str]:
             question, answer = _exchange(chance)
             lines += [f"{speaker}: {question}", f"{other}: {_heard(answer, chance)}"]
         else:
-            lines += [f"{speaker}: {_heard(_said(chance), chance)}" for _ in range(chance.choice((1, 1, 2)))]
+            lines += [f"{speaker}: {_heard(_said(chance), chance)}" for _ in range(chance.choice((1, 2, 3)))]
             speaker, other = other, speaker
     return [*lines, f"{host}: Wir müssen jetzt nach Hause.", f"{guest}: Ja, bis Montag."]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 
 from mini.espeak import Espeak, Voice, noise
@@ -17,6 +18,7 @@ from rosella import audio
 SAMPLE_RATE = 16_000
 EXCHANGES = 80  # per recording
 GRID = 320  # samples of a codec frame: turns begin on it, so that a sentence has the same codes wherever it stands
+SHIPPED_BITS = 24_000  # a second of Opus
 APART = 2.1  # seconds between exchanges: more than the pause at which `corpus run` cuts
 
 CODEC_LANGUAGES = ("en", "nl", "de")  # a codec is no language's; the speaking model learns the first two
@@ -147,7 +149,7 @@ def write_recording(
         pieces.append(np.zeros(int(APART * SAMPLE_RATE), np.float32))
         now += len(pieces[-1])
     wave = np.concatenate(pieces)
-    audio.write(path, wave + noise(len(wave), seed), SAMPLE_RATE)
+    save(path, wave + noise(len(wave), seed))
     return turns, now / SAMPLE_RATE
 
 
@@ -157,7 +159,21 @@ def write_sentences(espeak: Espeak, sentences: list[tuple[str, Voice]], path: Pa
     pause = np.zeros(SAMPLE_RATE // 5, np.float32)
     said = [audio.normalise_loudness(espeak.say(text, voice), SAMPLE_RATE) for text, voice in sentences]
     wave = np.concatenate([piece for one in said for piece in (pause, one)][1:])
-    audio.write(path, wave + noise(len(wave), len(wave)), SAMPLE_RATE)
+    save(path, wave + noise(len(wave), len(wave)))
+
+
+def save(path: Path, wave: np.ndarray) -> None:
+    """As FLAC, or as an Opus file that is small rather than quickly heard."""
+    if path.suffix != ".opus":
+        audio.write(path, wave, SAMPLE_RATE)
+        return
+    with av.open(path, "w") as file:
+        stream = file.add_stream("libopus", rate=SAMPLE_RATE, layout="mono")
+        stream.bit_rate = SHIPPED_BITS
+        frame = av.AudioFrame.from_ndarray(np.asarray(wave, np.float32)[None], format="flt", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
 
 
 def speaker_name(voice: Voice) -> str:
