@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,13 @@ def rosella(*arguments: str, cwd: Path = ROOT, timeout: float = 300) -> subproce
 def environment() -> dict[str, str]:
     """The environment for commands that tests start; wide, so that no sentence is wrapped."""
     return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"}
+
+
+def free_port() -> int:
+    """One of this machine that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
 
 
 def modules() -> list[str]:

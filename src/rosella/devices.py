@@ -82,6 +82,14 @@ def _part_of_jax() -> float:
         ) from None
 
 
+def seen() -> int:
+    """How many NVIDIA cards this process is let see."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return len(cards())
+    return sum(bool(name) for name in allowed.replace("-1", "").split(","))
+
+
 def cards() -> list[int]:
     """Bytes of each NVIDIA card of this machine, asked of its driver, so that neither framework is started."""
     if shutil.which("nvidia-smi") is None:

@@ -91,11 +91,11 @@ class RunRecipe(Part):
         return self
 
 
-AnyRecipe = TypeVar("AnyRecipe", bound=RunRecipe)
+AnyPart = TypeVar("AnyPart", bound=Part)
 
 
-def load_recipe(kind: type[AnyRecipe], path: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
-    """Read a YAML recipe of a kind and apply `key=value` overrides, whose dotted keys name nested values.
+def load_recipe(kind: type[AnyPart], path: str | Path, overrides: Sequence[str] = ()) -> AnyPart:
+    """Read a YAML file of a kind and apply `key=value` overrides, whose dotted keys name nested values.
 
     Raises UserError with one sentence that names the key, what it is and what it may be.
     """
@@ -127,15 +127,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"Cannot read the recipe {path}: {getattr(error, 'strerror', None) or error}."
-        ) from None
+        raise UserError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""
-        raise UserError(f"The recipe {path} is not valid YAML{line}: correct it and try again.") from None
+        raise UserError(f"{path} is not valid YAML{line}: correct it and try again.") from None
     if not isinstance(values, dict):
-        raise UserError(f"The recipe {path} holds no keys: it must be a YAML mapping such as `steps: 1000`.")
+        raise UserError(f"{path} holds no keys: it must be a YAML mapping such as `steps: 1000`.")
     return values
 
 

@@ -43,14 +43,15 @@ def plan(
     from rosella.training.recipe import Recipe
 
     wanted, listed = load_recipe(Recipe, recipe, overrides or []), load_prices(prices)
-    found = _plan(wanted, hardware, listed, hours, region)
+    found = make(wanted, hardware, listed, hours, region)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1, default=str))
     else:
         show(found)
 
 
-def _plan(recipe: Recipe, hardware: str, prices: Prices, hours: float | None, region: str | None) -> Plan:
+def make(recipe: Recipe, hardware: str, prices: Prices, hours: float | None, region: str | None) -> Plan:
+    """What a recipe takes on some hardware by name, told on standard error while it is found out."""
     from rosella.training.plan.hardware import HERE_NAME, find
     from rosella.training.plan.planning import plan
 

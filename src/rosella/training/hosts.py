@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,25 +16,65 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rosella import devices
+from rosella.errors import UserError
+from rosella.numbers import counted
+
 ADDRESS, NUMBER, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 """Where the first process is found, how many there are, and which one this is; JAX reads the first itself."""
+OWN = "JAX_LOCAL_DEVICE_IDS"
+"""Which cards are this process's, where a person says so; JAX reads it itself."""
 
-_LAUNCHERS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
-"""How many processes a launcher that JAX knows has started."""
+
+@dataclass(frozen=True)
+class _Launcher:
+    """The variables in which a launcher tells a process how many there are and which it is, in all and on its machine."""
+
+    number: str
+    index: str
+    here: str
+    index_here: str
+    address: tuple[str, ...] = ()
+
+    def started(self) -> bool:
+        return all(name in os.environ for name in (self.number, self.index, *self.address))
+
+    def several(self) -> bool:
+        return int(os.environ[self.number]) > 1
+
+
+_TORCHRUN = _Launcher("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK", ("MASTER_ADDR", "MASTER_PORT"))
+_KNOWN_TO_JAX = (
+    _Launcher("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_STEP_TASKS_PER_NODE", "SLURM_LOCALID"),
+    _Launcher(
+        "OMPI_COMM_WORLD_SIZE",
+        "OMPI_COMM_WORLD_RANK",
+        "OMPI_COMM_WORLD_LOCAL_SIZE",
+        "OMPI_COMM_WORLD_LOCAL_RANK",
+    ),
+)
+"""With these, JAX finds the first process itself."""
 
 
 def join() -> None:
     """Become one of several processes where the environment, a launcher or a TPU says so; alone, do nothing.
 
-    To be called before any device is touched.
+    Processes of one machine share its cards evenly; one alone has them all. To be called before any device is touched.
+    UserError where the cards cannot be shared.
     """
     if jax.distributed.is_initialized():
         return
+    launcher = next((each for each in (_TORCHRUN, *_KNOWN_TO_JAX) if each.started()), None)
     if ADDRESS in os.environ:
         number, index = (int(os.environ[name]) if name in os.environ else None for name in (NUMBER, INDEX))
-        _initialize(num_processes=number, process_id=index)
-    elif any(int(os.environ.get(name, 1)) > 1 for name in _LAUNCHERS) or _on_tpu():
-        _initialize()
+        _initialize(launcher, num_processes=number, process_id=index)
+    elif launcher is _TORCHRUN:  # it may have been started by one of the others, and then knows more
+        if _TORCHRUN.several():
+            number, index = int(os.environ[_TORCHRUN.number]), int(os.environ[_TORCHRUN.index])
+            address = _beside_torchrun()
+            _initialize(launcher, coordinator_address=address, num_processes=number, process_id=index)
+    elif (launcher and launcher.several()) or _on_tpu():
+        _initialize(launcher)
 
 
 def first() -> bool:
@@ -107,14 +149,58 @@ _PATIENCE = 3_600_000
 """Milliseconds for others to come, who may still be writing a checkpoint."""
 
 
-def _initialize(**known: Any) -> None:
+def _initialize(launcher: _Launcher | None, **known: Any) -> None:
     # Rosella obeys SIGTERM itself, and JAX's own service would take the signal away from it.
     jax.config.update("jax_enable_preemption_service", False)
+    if OWN not in os.environ:
+        known["local_device_ids"] = _own_cards(launcher) if launcher else []
     # Who fails must not wait long for those that wait for it.
     jax.distributed.initialize(shutdown_timeout_seconds=30, **known)
 
 
+def _own_cards(launcher: _Launcher) -> list[int]:
+    """The numbers of this process's cards among those it sees; [] for all of them, where JAX would take but one."""
+    seen, index = devices.seen(), int(os.environ.get(launcher.index_here, 0))
+    here = _here(launcher, seen)
+    handed_out = os.environ.get("SLURM_GPUS_PER_TASK", "1").rpartition(":")[2]  # as `4` or `h100:4`
+    if here == 1 or seen == 0 or str(seen) == handed_out:
+        return []
+    if seen % here:
+        raise UserError(
+            f"{here} processes on this machine cannot share its {counted(seen, 'card')} evenly: start one for all, "
+            f"one for each, or say which are whose in {OWN}."
+        )
+    each = seen // here
+    return list(range(index * each, (index + 1) * each))
+
+
+def _here(launcher: _Launcher, cards: int) -> int:
+    """How many processes this machine has; who is told its number among them, but not of how many, has a card of its own.
+
+    SLURM lists all machines, as `8(x2),4`.
+    """
+    told = os.environ.get(launcher.here)
+    if told is None:
+        return cards if launcher.index_here in os.environ else 1
+    parts = [re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part) for part in told.split(",")]
+    each = [int(part[1]) for part in parts if part for _ in range(int(part[2] or 1))]
+    return each[int(os.environ["SLURM_NODEID"])] if len(each) > 1 else each[0]
+
+
+def _beside_torchrun() -> str:
+    """An address on the first machine; torchrun itself mostly listens at the one that it tells."""
+    port = int(os.environ["MASTER_PORT"]) - (os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True")
+    return f"{os.environ['MASTER_ADDR']}:{os.environ.get('JAX_COORDINATOR_PORT', port)}"
+
+
 def _on_tpu() -> bool:
-    """Whether this machine has TPU chips of its own, which may be a part of a slice."""
-    chips = Path("/dev/accel0").exists() or any(Path("/dev/vfio").glob("[0-9]*"))
-    return chips and importlib.util.find_spec("libtpu") is not None and "TPU_SKIP_MDS_QUERY" not in os.environ
+    """Whether this machine has TPU chips of its own, which may be a part of a slice.
+
+    GKE lists the slice's hosts, and forbids to ask for them; elsewhere that says that the chips are not to be used.
+    """
+    told = "TPU_WORKER_HOSTNAMES" in os.environ or "TPU_SKIP_MDS_QUERY" not in os.environ
+    return told and _has_chips() and importlib.util.find_spec("libtpu") is not None
+
+
+def _has_chips() -> bool:
+    return Path("/dev/accel0").exists() or any(Path("/dev/vfio").glob("[0-9]*"))

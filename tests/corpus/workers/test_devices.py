@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,15 +11,9 @@ import pytest
 
 from corpus.fakes import small_source
 from rosella.corpus.project import Corpus
-from support import environment, python
+from support import environment, free_port, python
 
 ROSELLA = ("-m", "rosella", "corpus")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.services

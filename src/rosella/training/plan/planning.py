@@ -9,6 +9,7 @@ from typing import Any
 
 from rosella.model.config import DiaConfig, dia_1_6b
 from rosella.model.flops import training_flops
+from rosella.regions import apart, region_of, toll
 from rosella.training.mesh import check_mesh
 from rosella.training.order import Bucket
 from rosella.training.plan.compiler import require_libtpu
@@ -16,7 +17,6 @@ from rosella.training.plan.estimate import parameters, state_bytes
 from rosella.training.plan.hardware import GIB, Hardware
 from rosella.training.plan.layout import Layout
 from rosella.training.plan.prices import Price, Prices
-from rosella.training.plan.region import apart, region_of
 from rosella.training.plan.search import UNSEEN, Found, Note, Tried, search
 from rosella.training.plan.workload import Workload, workload
 from rosella.training.recipe import Recipe
@@ -216,8 +216,5 @@ def far_away(
     """A warning when bucket and accelerators lie in different regions."""
     there, here = region_of(recipe.data.export), region or hardware.chip.region
     if there and here and apart(there, here):
-        price = work.shards / GIB * prices.egress_gib.price
-        yield (
-            f"{recipe.data.export} lies in {there}, the accelerators in {here}: every epoch read from there costs up to "
-            f"${price:,.2f} for what leaves the region. Copy the export to a bucket in {here} first."
-        )
+        costs = toll(recipe.data.export, there, here, work.shards, prices.egress_gib.price)
+        yield f"{costs} Copy the export to a bucket in {here} first."
