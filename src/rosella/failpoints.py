@@ -22,6 +22,8 @@ NAMES = (
     "after-rename",
 )
 """Around a stage of a recording, inside the transaction of its results, and around the renaming of a file."""
+OF_A_POD = ("after-state", "before-act", "after-act")
+"""When a pod's supervisor has written down what it will do, and around each thing that it does."""
 
 _reached: Counter[str] = Counter()
 
@@ -30,7 +32,7 @@ def failpoint(name: str, stage: str = "") -> None:
     """Die here with SIGKILL, if this point was asked for."""
     if VARIABLE not in os.environ and LOG_VARIABLE not in os.environ:
         return
-    assert name in NAMES, name
+    assert name in (*NAMES, *OF_A_POD), name
     label = f"{name}@{stage}" if stage else name
     _reached[label] += 1
     if log := os.environ.get(LOG_VARIABLE):

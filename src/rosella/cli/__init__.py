@@ -26,6 +26,7 @@ VERB_FILES = (
     "codec",
     "train",
     "plan",
+    "tpu",
     "speak",
     "voice",
     "serve",
