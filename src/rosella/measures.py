@@ -79,11 +79,30 @@ def by_name(record: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-TRAINING = (
+_AHEAD = "With blocks: the cross-entropy of the next step after known ones, as without blocks."
+_BOUND = (
+    "With blocks: at most so much is the cross-entropy of all ids of a block told in any order (minus the evidence's lower "
+    "bound), beside the loss of the next step."
+)
+
+LEARNT = (
     Measure("loss", "Loss", 0.0, "nats", "Cross-entropy, the weighted mean over the codebooks."),
     Measure("codebook_losses", "Loss by codebook", 0.0, "nats", "Cross-entropy of each codebook."),
     Measure("accuracy", "Right codes", 1.0, SHARE, "Share of the codes and ends that were the likeliest."),
     Measure("codebook_accuracies", "Right codes by codebook", 1.0, SHARE, "The same of each codebook."),
+    Measure("ar_loss", "Loss of the next step", 0.0, "nats", _AHEAD),
+    Measure(
+        "ar_codebook_losses", "Loss of the next step by codebook", 0.0, "nats", "The same of each codebook."
+    ),
+    Measure("elbo_loss", "Bound on the loss", 0.0, "nats", _BOUND),
+    Measure(
+        "elbo_codebook_losses", "Bound on the loss by codebook", 0.0, "nats", "The same of each codebook."
+    ),
+)
+"""What the objective tells of itself, in training or validation; the last four of blocks alone."""
+
+TRAINING = (
+    *LEARNT,
     Measure("lr", "Learning rate", None, "", "The rate that the step used."),
     Measure("grad_norm", "Gradient norm", None, "", "Of all gradients together, before clipping."),
     Measure(

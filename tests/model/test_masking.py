@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from itertools import product
+
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from rosella.model.masking import HIDDEN, Mask
+from rosella.model.masking import HIDDEN, Mask, blocks
 
 
 def seen(mask: Mask, steps: int, keys: int) -> np.ndarray:
@@ -34,3 +37,20 @@ def test_biases_add_up():
     assert (
         bias.shape == (2, 1, 3, 4) and (bias[0, 0, :, :2] == 1.5).all() and (bias[0, 0, :, 2:] < -1e29).all()
     )
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_block_sees_what_was_before_it_and_all_of_itself(size):
+    """Against the rule word by word; the second utterance of a row begins its blocks anew."""
+    clean, noisy = np.array([0, 1, 2, 3, 0, 1, 2]), np.array([0, 1, 2, 3, 4, 5, 0, 1, 2])
+    bias = np.asarray(blocks(jnp.asarray(clean)[None], jnp.asarray(noisy)[None], size))
+    assert bias.shape == (1, 1, 16, 16)
+    steps = [(place, False) for place in clean] + [(place, True) for place in noisy]
+    for (q, (at, hidden)), (k, (other, other_hidden)) in product(enumerate(steps), enumerate(steps)):
+        if hidden and other_hidden:
+            expected = at // size == other // size
+        elif hidden:
+            expected = other < at // size * size
+        else:
+            expected = not other_hidden and other <= at
+        assert (bias[0, 0, q, k] == 0) == expected, (q, k)

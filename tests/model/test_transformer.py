@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 from jax.extend.core import jaxprs_in_params
 
+from rosella.model import packing
 from rosella.model.masking import Mask
 from rosella.model.transformer import Dia, Text
 from tiny_dia import ATTEND, CONFIG, batch, model
@@ -143,3 +144,57 @@ def test_computing_in_another_type_leaves_the_model_as_it_was():
     assert (other.dtype, other.remat) == (jnp.bfloat16, "full")
     assert (dia.dtype, dia.remat) == (jnp.float32, "none")
     assert other.decoder.logits[...] is dia.decoder.logits[...]
+
+
+@partial(jax.jit, static_argnames=("graph", "size"))
+def _in_blocks(graph, weights, ids, lengths, tokens, noisy, steps, size):
+    dia = nnx.merge(graph, weights)
+    noisy = packing.in_blocks(noisy, steps, size, dia.config.decoder.pad_token_id)
+    states = dia.decode_blocks(tokens, noisy, dia.encode(ids, lengths), steps, size)
+    return tuple(map(dia.logits, states))
+
+
+def in_blocks(dia: Dia, *inputs) -> list[np.ndarray]:
+    return [np.asarray(made) for made in _in_blocks(*nnx.split(dia), *inputs)]
+
+
+@pytest.mark.parametrize("config", [CONFIG, ATTEND])
+def test_blocks_of_one_are_the_autoregressive_model(config):
+    """Where nothing is hidden, which blocks of one step do not allow; and beside blocks of any size the known half is."""
+    ids, lengths, tokens = batch(config)
+    steps, dia = np.full((3, 1), 10, np.int32), model(config)
+    whole = logits(dia, ids, lengths, tokens)
+    for made in in_blocks(dia, ids, lengths, tokens, tokens, steps, 1):
+        close(made, whole)
+    close(in_blocks(dia, ids, lengths, tokens, 0 * tokens, steps, 4)[0], whole)
+
+
+def test_what_is_hidden_of_a_block_changes_that_block_alone_and_all_of_it():
+    ids, lengths, tokens = batch()
+    steps, noisy = np.full((3, 1), 10, np.int32), tokens.copy()
+    noisy[:, 6] = CONFIG.decoder.pad_token_id
+    _, shown = in_blocks(model(), ids, lengths, tokens, tokens, steps, 4)
+    _, hidden = in_blocks(model(), ids, lengths, tokens, noisy, steps, 4)
+    changed = np.abs(shown - hidden).max((0, 2, 3)) > 1e-6
+    np.testing.assert_array_equal(np.flatnonzero(changed), [4, 5, 6, 7])
+    tokens[:, 5] += tokens[:, 5] % 2 * -2 + 1  # what is known of the second block is heard from the third on
+    _, other = in_blocks(model(), ids, lengths, tokens, noisy, steps, 4)
+    assert np.flatnonzero(np.abs(hidden - other).max((0, 2, 3)) > 1e-6)[0] == 8
+
+
+def test_packed_utterances_have_the_blocks_that_each_has_alone():
+    random, pad = np.random.default_rng(0), CONFIG.decoder.pad_token_id
+    letters, steps = np.array([[5, 7]]), np.array([[6, 9]])
+    ids, tokens, noisy = (random.integers(1, 16, shape) for shape in ((1, 14), (1, 18, 3), (1, 18, 3)))
+    clean, blocks = in_blocks(model(), ids, letters, tokens, noisy, steps, 4)
+    assert blocks.shape[1] == 18 + 2 * 3
+    for number, (text, begin, block) in enumerate([(slice(0, 5), 0, 0), (slice(5, 12), 6, 8)]):
+        count = steps[0, number]
+        own = slice(begin, begin + count)
+        one = ids[:, text], letters[:, number], tokens[:, own], noisy[:, own], steps[:, number : number + 1]
+        alone = in_blocks(model(), *one, 4)
+        close(clean[:, own], alone[0])
+        close(blocks[:, block : block + count], alone[1][:, :count])
+        # A bucket's row may be longer than its utterance.
+        longer = [np.pad(each, ((0, 0), (0, 5), (0, 0)), constant_values=pad) for each in one[2:4]]
+        close(in_blocks(model(), *one[:2], *longer, one[4], 4)[1][:, :count], alone[1][:, :count])

@@ -93,6 +93,14 @@ def test_the_page_tells_how_the_run_goes(run):
     assert NASTY not in html and "setInterval" in html
 
 
+def test_a_run_of_blocks_shows_the_next_step_and_the_bound_too(run):
+    named = "training, next step", "validation, next step", "validation, bound"
+    assert not any(name in draw(facts(run, 100, live=True)) for name in named)
+    for split in ("train", "validation"):
+        run.record({**train_line(31), "split": split, "ar_loss": 1.7, "elbo_loss": 2.0})
+    assert all(name in draw(facts(run, 100, live=True)) for name in named)
+
+
 def test_a_run_that_is_over_does_not_refresh(run):
     assert "setInterval" not in draw(facts(run, 30, live=False))
     assert "the same command goes on" in draw(facts(run, 100, live=False))

@@ -16,16 +16,16 @@ def traced_programs():
 
 
 def _remembering(make):
-    """The steps of all tests here differ only in the loop around them: `tiny` has a constant schedule.
+    """The steps of all tests here differ only in the objective and the loop around them: `tiny` has a constant schedule.
 
     The patch lives as long as the session; tests elsewhere train models of other shapes.
     """
     made = {}
 
-    def once(skeleton, *arguments):
-        shapes = tuple(skeleton.shapes.items())
-        made[shapes] = made.get(shapes) or make(skeleton, *arguments)
-        return made[shapes]
+    def once(skeleton, recipe, mesh):
+        known = recipe.objective, *skeleton.shapes.items()
+        made[known] = made.get(known) or make(skeleton, recipe, mesh)
+        return made[known]
 
     return once
 

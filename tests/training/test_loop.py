@@ -279,3 +279,22 @@ def test_the_best_is_saved_when_it_is_found(tmp_path, export):
     changes = {"keep_best": "validation/loss", "evaluate": {"every": 2, "batches": 1}}
     run(tmp_path, export, steps=3, checkpoint={"every": 100, "keep": 2}, **changes)
     assert steps(tmp_path / "checkpoints") == [3, 2]
+
+
+def test_blocks_are_trained_beside_the_next_step_and_a_resume_hides_the_same(tmp_path, export):
+    changes = {
+        "objective": "blocks",
+        "blocks": {"size": 4},
+        "steps": 4,
+        "evaluate": {"every": 2, "batches": 2},
+    }
+    whole, outcome = tmp_path / "whole", run(tmp_path / "whole", export, **changes)
+    assert outcome.finished
+    shutil.copytree(whole, tmp_path / "again")
+    shutil.rmtree(tmp_path / "again" / "checkpoints" / "00000004")
+    assert_same_run(tmp_path / "again", run(tmp_path / "again", export, **changes), (whole, outcome))
+    training, validation = (whole_records(whole, split) for split in ("train", "validation"))
+    assert all(len(r["ar_codebook_losses"]) == len(r["codebook_losses"]) == 3 for r in training + validation)
+    assert all(len(r["elbo_codebook_losses"]) == 3 and "elbo_loss" not in training[0] for r in validation)
+    for name in ("loss", "ar_loss", "elbo_loss"):
+        assert validation[-1][name] < validation[0][name]

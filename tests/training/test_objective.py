@@ -26,6 +26,19 @@ def test_hidden_steps_are_padding_in_every_codebook_and_the_beginning_stays():
     np.testing.assert_array_equal(objective.drop_frames(tokens, steps, jax.random.key(0), 0.0, 7), tokens)
 
 
+def test_with_blocks_frames_are_hidden_of_what_is_known_alone():
+    tokens = np.random.default_rng(0).integers(0, 16, (2, 40, 3))
+    one = np.ones((2, 1), np.int32)
+    batch = Batch(np.ones((2, 12), np.int32), 12 * one, tokens, tokens, 40 * one, 1.0 * one)
+    recipe = tiny.recipe(
+        "x", objective="blocks", frame_dropout=0.9, blocks={"size": 4, "noise": [1e-6, 1e-6]}
+    )
+    noisy, _ = objective.drop(batch, jax.random.key(0), recipe, tiny.config().decoder)
+    pad = tiny.config().decoder.pad_token_id
+    assert (np.asarray(noisy.batch.tokens) == pad).mean() > 0.8
+    np.testing.assert_array_equal(noisy.ids, tokens)
+
+
 def test_what_is_dropped_of_a_row_does_not_depend_on_the_rows_behind_it():
     """Batches are completed with empty rows, more or fewer of them on other devices."""
     random = np.random.default_rng(0)

@@ -32,10 +32,11 @@ PEAKS = {
 From the makers' data sheets; a chip without a float32 unit of its own for products has none."""
 
 
-def training_flops(config: DiaConfig, frames: Any, text_bytes: Any, rows: Any = 1) -> Any:
+def training_flops(config: DiaConfig, frames: Any, text_bytes: Any, rows: Any = 1, sequences: int = 1) -> Any:
     """Operations of the matrix products of one step forward and back, of `rows` utterances of that size each.
 
-    Half of causal attention counts, as the other half need not be computed; recomputed activations do not count.
+    Half of causal attention counts, as the other half need not be computed; recomputed activations do not count. With
+    blocks the decoder has two `sequences` over one text, which see about the same.
     Numbers or arrays, of NumPy or JAX.
     """
     encoder, decoder = config.encoder, config.decoder
@@ -45,10 +46,10 @@ def training_flops(config: DiaConfig, frames: Any, text_bytes: Any, rows: Any = 
     per_frame += decoder.hidden_size * decoder.num_channels * decoder.vocab_size
     attended = (
         encoder.num_hidden_layers * _attention_width(encoder) * text_bytes * text_bytes
-        + decoder.num_hidden_layers * _attention_width(decoder) * frames * frames / 2
-        + decoder.num_hidden_layers * cross * frames * text_bytes
+        + sequences * decoder.num_hidden_layers * _attention_width(decoder) * frames * frames / 2
+        + sequences * decoder.num_hidden_layers * cross * frames * text_bytes
     )
-    forward = 2.0 * (per_byte * text_bytes + per_frame * frames + 2 * attended)
+    forward = 2.0 * (per_byte * text_bytes + sequences * per_frame * frames + 2 * attended)
     return 3 * rows * forward  # the backward pass costs twice the forward one
 
 

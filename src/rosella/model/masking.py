@@ -55,5 +55,20 @@ class Mask:
         return bias
 
 
+def blocks(clean: jax.Array, noisy: jax.Array, size: int) -> jax.Array:
+    """The bias [B or 1, 1, T + N, T + N] of block diffusion (BD3-LM, arXiv 2503.09573), 0 where a step may look.
+
+    Of the places [B or 1, T] and [B or 1, N] in their utterance that known steps, and behind them those of blocks of so
+    many, stand at. A known step sees known ones up to itself; one of a block those before the block, and all of its block.
+    """
+    places, block = jnp.concatenate([clean, noisy], 1), noisy // size
+    known = jnp.arange(places.shape[1]) < clean.shape[1]
+    last = jnp.concatenate([clean, block * size - 1], 1)  # the last known step that each may see
+    own = jnp.concatenate([jnp.full_like(clean, -1), block], 1)
+    before = known & (places[:, None, :] <= last[:, :, None])
+    within = ~known[:, None] & ~known & (own[:, None, :] == own[:, :, None])
+    return _hiding(before | within)[:, None]
+
+
 def _hiding(seen: jax.Array) -> jax.Array:
     return jnp.where(seen, 0.0, HIDDEN)

@@ -20,6 +20,23 @@ class Packing(NamedTuple):
         return jnp.take_along_axis(behind, self.segments, axis=1)
 
 
+def whole(lengths: jax.Array, size: int) -> jax.Array:
+    """Lengths in whole blocks of so many positions."""
+    return -(-lengths // size) * size
+
+
+def in_blocks(values: jax.Array, lengths: jax.Array, size: int, fill: int) -> jax.Array:
+    """Values [B, W, ...] of packed rows, each utterance completed with `fill` to whole blocks: [B, W + P (size - 1), ...].
+
+    So the number of a last block's positions tells nothing about where its utterance ends.
+    """
+    packing = of(whole(lengths, size), values.shape[1] + lengths.shape[1] * (size - 1))
+    starts, steps = packing.spread(jnp.cumsum(lengths, axis=1) - lengths), packing.spread(lengths)
+    at, there = starts + jnp.minimum(packing.places, steps - 1), packing.places < steps
+    like = (*there.shape, *(1,) * (values.ndim - 2))
+    return jnp.where(there.reshape(like), jnp.take_along_axis(values, at.reshape(like), axis=1), fill)
+
+
 def of(lengths: jax.Array, width: int) -> Packing:
     """The packing of utterances of these lengths [B, P], 0 for none, in rows of `width` positions."""
     ends = jnp.cumsum(lengths, axis=1)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rosella.errors import UserError
-from rosella.model import packing
+from rosella.model import masking, packing
 from rosella.model.attention import (
     LINEAR,
     Attention,
@@ -273,11 +273,35 @@ class Dia(nnx.Module):
 
         Of packed rows, `steps` [B, P] are the lengths of the utterances in each.
         """
-        mask, text_mask, places = Mask(causal=True), text.mask, jnp.arange(tokens.shape[1])[None]
+        mask = Mask(causal=True)
+        if text.segments is None:
+            return self._decoded(tokens, jnp.arange(tokens.shape[1])[None], mask, text, None)
+        assert steps is not None
+        segments, places = packing.of(steps, tokens.shape[1])
+        mask = replace(mask, queries=segments, keys=segments)
+        return self._decoded(tokens, places, mask, text, segments)
+
+    def decode_blocks(
+        self, tokens: jax.Array, noisy: jax.Array, text: Text, steps: jax.Array, size: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """`decode`, and the states [B, N, D] of the same sequences in whole blocks of `size` steps, some of whose ids are
+        hidden: `noisy` [B, N, C], laid out by `packing.in_blocks`. `steps` [B, P] are the lengths of the sequences.
+
+        Each block sees the known steps before it and all of itself (`masking.blocks`); positions are those of the known.
+        """
+        clean = packing.of(steps, tokens.shape[1])
+        blocks = packing.of(packing.whole(steps, size), noisy.shape[1])
+        segments, places = (jnp.concatenate(pair, 1) for pair in zip(clean, blocks, strict=True))
+        mask = Mask(queries=segments, keys=segments, bias=masking.blocks(clean.places, blocks.places, size))
+        states = self._decoded(jnp.concatenate([tokens, noisy], 1), places, mask, text, segments)
+        return states[:, : tokens.shape[1]], states[:, tokens.shape[1] :]
+
+    def _decoded(
+        self, tokens: jax.Array, places: jax.Array, mask: Mask, text: Text, segments: jax.Array | None
+    ) -> jax.Array:
+        """States [B, T, D] of steps at these places, which in packed rows are of these segments [B, T]."""
+        text_mask = text.mask
         if text.segments is not None:
-            assert steps is not None
-            segments, places = packing.of(steps, tokens.shape[1])
-            mask = replace(mask, queries=segments, keys=segments)
             text_mask = replace(text_mask, queries=segments, keys=text.segments)
         angles = self._angles(self.config.decoder, places)
         graph, layers = nnx.split(self.decoder.layers)
@@ -345,12 +369,18 @@ class Dia(nnx.Module):
         every = (layer.cross_attention for layer in weights.layers)
         return tuple(each.output(asked, *each.keys_values(state), Mask()) for each in every)
 
-    def step(self, tokens: jax.Array, cache: Cache, weights: DecodingWeights) -> tuple[jax.Array, Cache]:
-        """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them."""
+    def step(
+        self, tokens: jax.Array, cache: Cache, weights: DecodingWeights, together: bool = False
+    ) -> tuple[jax.Array, Cache]:
+        """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them.
+
+        Each sees those up to itself, or, as the block of a noisy half (`decode_blocks`), all that are `together`.
+        """
         slots = cache.filled[:, None] + jnp.arange(tokens.shape[1])
         every = jnp.arange(cache.keys[0].shape[2])
-        visible = every <= slots[:, :, None]
+        visible = every <= (slots[:, -1:] if together else slots)[:, :, None]
         mask, text_mask = Mask(bias=jnp.where(visible, 0.0, HIDDEN)[:, None]), Mask(bias=cache.text_bias)
+        # A last block may reach beyond the positions there are, with steps that nobody needs: they stand at the last.
         angles = self._angles(self.config.decoder, slots)
         states, known = self._embed(tokens), list[Pair]()
         silence = cache.silence or (None,) * len(weights.layers)

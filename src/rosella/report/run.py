@@ -175,10 +175,15 @@ def _health(readings: Sequence[Reading]) -> Html:
 
 def _losses(run: RunFacts) -> Html:
     train, validation = run.split("train"), run.split("validation")
-    whole = {"training": _curve(train, "loss"), "validation": _curve(validation, "loss")}
-    both = figures.curves(
-        {name: curve for name, curve in whole.items() if curve[0]}, "loss (nats)", ("validation",)
-    )
+    whole = {
+        "training": _curve(train, "loss"),
+        "validation": _curve(validation, "loss"),
+        "training, next step": _curve(train, "ar_loss"),
+        "validation, next step": _curve(validation, "ar_loss"),
+        "validation, bound": _curve(validation, "elbo_loss"),
+    }
+    shown = {name: curve for name, curve in whole.items() if curve[0]}
+    both = figures.curves(shown, "loss (nats)", [name for name in shown if name.startswith("validation")])
     books = figures.loss_curves(*(_thin(curves) for curves in codebook_curves(run.records)))
     return section(
         "Losses",

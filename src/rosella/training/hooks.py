@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from rosella.errors import RosellaError
-from rosella.measures import by_name, measure_of
+from rosella.measures import LEARNT, by_name, measure_of
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import Dia
 from rosella.runs import read_metrics
@@ -19,7 +19,7 @@ from rosella.training import hosts, samples
 from rosella.training import state as checkpoints
 from rosella.training.batches import Batch
 from rosella.training.goodput import Goodput
-from rosella.training.loss import combine
+from rosella.training.objective import figures
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
 from rosella.training.samples import Sample
@@ -101,9 +101,7 @@ class Log:
             {
                 "split": "train",
                 "step": step,
-                "loss": _number(values["loss"]),
-                "codebook_losses": [_number(v) for v in values["codebook_losses"]],
-                **_accuracies(values["hits"], values["counts"]),
+                **_told(values),
                 "lr": float(values["lr"]),
                 "grad_norm": _number(values["grad_norm"]),
                 "text_dropped": float(values["text_dropped"]),
@@ -127,20 +125,9 @@ class Evaluate:
     def run(self, job: Job) -> None:
         with job.goodput.spent("evaluation"):
             results = [self.step(job.state.params, batch) for batch in self.batches()]
-            sums, counts, hits = (
-                np.sum([np.asarray(r[i], np.float64) for r in results], 0) for i in range(3)
-            )
-        losses = sums / np.maximum(counts, 1)
-        loss = float(combine(losses.astype(np.float32), job.recipe.codebook_weights))
-        job.record(
-            {
-                "split": "validation",
-                "step": job.step,
-                "loss": loss,
-                "codebook_losses": losses.round(6).tolist(),
-                **_accuracies(hits, counts),
-            }
-        )
+            sums = jax.tree.map(lambda *parts: np.sum(np.asarray(parts, np.float64), 0), *results)
+            found = jax.device_get(figures(sums, job.recipe))
+        job.record({"split": "validation", "step": job.step, **_told(found)})
 
 
 class Speak:
@@ -225,12 +212,11 @@ def _check_finite(job: Job, step: int, values: dict[str, Any]) -> None:
         )
 
 
-def _accuracies(hits: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
-    """Of all codebooks together and of each, from the sums of `objective`."""
-    each = hits / np.maximum(counts, 1e-6)
+def _told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What there is of `objective.figures` among what was measured."""
+    found = {measure.key: values[measure.key] for measure in LEARNT if measure.key in values}
     return {
-        "accuracy": round(float(hits.sum() / max(counts.sum(), 1e-6)), 6),
-        "codebook_accuracies": [round(float(share), 6) for share in each],
+        key: [_number(v) for v in value] if value.ndim else _number(value) for key, value in found.items()
     }
 
 

@@ -5,6 +5,9 @@ Axes: B rows, P places for utterances in a row, S text bytes, L decoder steps, C
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -12,52 +15,122 @@ from rosella import delay, dialogue
 from rosella.model import packing
 from rosella.model.config import DecoderConfig, DiaConfig
 from rosella.model.transformer import Dia
+from rosella.training import blocks
 from rosella.training.alignment import diagonal_bias
 from rosella.training.batches import Batch
-from rosella.training.loss import codebook_counts, combine, measure
+from rosella.training.blocks import Blocks, Noisy
+from rosella.training.loss import Sums, codebook_counts, combine, measure
 from rosella.training.recipe import Recipe
+
+Counts = dict[str, jax.Array]
+"""Per codebook [C], of what is learnt and, with blocks, of what the known steps tell besides (`ar_`)."""
+Examined = Batch | tuple[Noisy, Noisy]
 
 
 def drop(
     batch: Batch, key: jax.Array, recipe: Recipe, decoder: DecoderConfig
-) -> tuple[Batch, dict[str, jax.Array]]:
+) -> tuple[Batch | Noisy, dict[str, jax.Array]]:
     """The batch without what `key` hides of it, and what of it is logged.
 
     What is hidden of a row follows from its number, so that empty rows behind it change nothing.
     """
     text_ids, dropped = drop_text(batch.text_ids, batch.text_lengths, key, recipe.text_dropout)
-    key, pad = jax.random.fold_in(key, 1), decoder.pad_token_id
-    tokens = drop_frames(batch.tokens, batch.steps, key, recipe.frame_dropout, pad)
+    of_frames, of_blocks, pad = jax.random.fold_in(key, 1), jax.random.fold_in(key, 2), decoder.pad_token_id
+    tokens = drop_frames(batch.tokens, batch.steps, of_frames, recipe.frame_dropout, pad)
     counted, there = delay.learnable(batch.targets[..., 0], decoder.bos_token_id, pad), batch.steps > 0
     measured = {"frames": counted.sum(), "text_dropped": (dropped & there).sum() / there.sum()}
-    return batch._replace(text_ids=text_ids, tokens=tokens), measured
+    shown = batch._replace(text_ids=text_ids, tokens=tokens)
+    if recipe.objective == "ar":
+        return shown, measured
+    noisy = blocks.hide(batch, of_blocks, recipe.blocks.size, recipe.blocks.noise, decoder)
+    return noisy._replace(batch=shown), measured
 
 
-def count(batch: Batch, decoder: DecoderConfig) -> jax.Array:
-    """What the loss of a batch is the mean over: the weighted number of ids per codebook [C]."""
-    return codebook_counts(batch.targets, decoder, _step_weights(batch))
+def count(given: Batch | Noisy, recipe: Recipe, decoder: DecoderConfig) -> Counts:
+    """What the losses of a batch are the mean over: the weighted number of ids per codebook [C]."""
+    if isinstance(given, Batch):
+        return {"": codebook_counts(given.targets, decoder, _step_weights(given))}
+    laid = blocks.lay_out(given, recipe.blocks.size, decoder)
+    known = codebook_counts(given.batch.targets, decoder, _step_weights(given.batch))
+    return {"": codebook_counts(laid.targets, decoder, laid.weights), "ar_": known}
 
 
 def learn(
-    model: Dia, batch: Batch, counts: jax.Array, step: jax.Array, recipe: Recipe
+    model: Dia, given: Batch | Noisy, counts: Counts, step: jax.Array, recipe: Recipe
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The loss of a batch, or the share of some of its rows, and losses and hits per codebook [C]; `counts` of all of it."""
+    """What is minimised of a batch, or the share of some of its rows, and its `figures`; `counts` of all of it."""
+    if isinstance(given, Batch):
+        prior = _alignment_prior(given, step, model.config, recipe.alignment_prior)
+        sums = {"": _sums(model, given, _step_weights(given), prior)}
+    else:
+        laid = blocks.lay_out(given, recipe.blocks.size, model.config.decoder)
+        sums = _sums_in_blocks(model, given.batch, laid, recipe, laid.weights, _step_weights(given.batch))
+    found = figures({name: (lost, counts[name], hits) for name, (lost, _, hits) in sums.items()}, recipe)
+    return found["loss"] + recipe.blocks.ar_weight * found.get("ar_loss", 0.0), found
+
+
+def examined(batch: Batch, recipe: Recipe, decoder: DecoderConfig) -> Examined:
+    """What is evaluated of a batch, nothing dropped: the batch, or its blocks in the recipe's noise and in that of a bound.
+
+    The noise is the same every time.
+    """
+    if recipe.objective == "ar":
+        return batch
+    size, (loss, bound) = recipe.blocks.size, jax.random.split(jax.random.key(0))
+    return (
+        blocks.hide(batch, loss, size, recipe.blocks.noise, decoder),
+        blocks.hide(batch, bound, size, blocks.BOUND, decoder),
+    )
+
+
+def evaluate(model: Dia, given: Examined, recipe: Recipe) -> dict[str, Sums]:
+    """Summed loss, count and hits per codebook [C]; with blocks also those of the known steps (`ar_`), and an upper bound
+    of the loss of all ids (`elbo_`): minus the evidence's lower bound, for ids told in any order.
+    """
+    if isinstance(given, Batch):
+        return {"": _sums(model, given)}
+    decoder, size = model.config.decoder, recipe.blocks.size
+    (of_loss, of_bound), (loss, bound) = given, (blocks.lay_out(each, size, decoder) for each in given)
+    sums = _sums_in_blocks(model, of_loss.batch, loss, recipe)
+    lost, _, hits = _sums_in_blocks(model, of_bound.batch, bound, recipe, blocks.bound_weights(bound))[""]
+    return sums | {"elbo_": (lost, sums["ar_"][1], hits)}
+
+
+def figures(sums: Mapping[str, Sums], recipe: Recipe) -> dict[str, jax.Array]:
+    """What is told of sums of the training or the validation, by the names of `measures`."""
+    found = dict[str, jax.Array]()
+    for name, (lost, counts, _) in sums.items():
+        losses = lost / jnp.maximum(counts, 1e-6)
+        found |= {f"{name}loss": combine(losses, recipe.codebook_weights), f"{name}codebook_losses": losses}
+    _, counts, hits = sums[""]
+    shares = hits.sum() / jnp.maximum(counts.sum(), 1e-6), hits / jnp.maximum(counts, 1e-6)
+    return found | {"accuracy": shares[0], "codebook_accuracies": shares[1]}
+
+
+def _sums(model: Dia, batch: Batch, weights: jax.Array | None = None, prior: jax.Array | None = None) -> Sums:
     text = model.encode(batch.text_ids, batch.text_lengths)
-    if recipe.alignment_prior:
-        prior = _alignment_prior(batch, step, model.config, recipe.alignment_prior)
+    if prior is not None:
         text = text._replace(mask=text.mask.biased(prior))
     states = model.decode(batch.tokens, text, batch.steps)
-    weights = _step_weights(batch)
-    sums, _, hits = measure(model.logits, states, batch.targets, model.config.decoder, weights)
-    losses = sums / jnp.maximum(counts, 1e-6)
-    return combine(losses, recipe.codebook_weights), {"codebook_losses": losses, "hits": hits}
+    return measure(model.logits, states, batch.targets, model.config.decoder, weights)
 
 
-def evaluate(model: Dia, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Summed loss, count and hits per codebook [C], nothing dropped."""
+def _sums_in_blocks(
+    model: Dia,
+    batch: Batch,
+    laid: Blocks,
+    recipe: Recipe,
+    weights: jax.Array | None = None,
+    ar_weights: jax.Array | None = None,
+) -> dict[str, Sums]:
+    """Of what the blocks tell of hidden ids, and (`ar_`) of what the known steps tell of the next."""
     text = model.encode(batch.text_ids, batch.text_lengths)
-    states = model.decode(batch.tokens, text, batch.steps)
-    return measure(model.logits, states, batch.targets, model.config.decoder)
+    known, hidden = model.decode_blocks(batch.tokens, laid.ids, text, batch.steps, recipe.blocks.size)
+    of = partial(measure, model.logits, decoder=model.config.decoder)
+    return {
+        "": of(hidden, laid.targets, weights=weights),
+        "ar_": of(known, batch.targets, weights=ar_weights),
+    }
 
 
 def drop_text(
@@ -87,8 +160,10 @@ def _step_weights(batch: Batch) -> jax.Array:
     return packing.of(batch.steps, batch.tokens.shape[1]).spread(batch.weights)
 
 
-def _alignment_prior(batch: Batch, step: jax.Array, config: DiaConfig, fading: int) -> jax.Array:
+def _alignment_prior(batch: Batch, step: jax.Array, config: DiaConfig, fading: int) -> jax.Array | None:
     """The bias on cross-attention in this step; it fades to none within `fading` steps."""
+    if not fading:
+        return None
     text = packing.of(batch.text_lengths, batch.text_ids.shape[1])
     sequence = packing.of(batch.steps, batch.tokens.shape[1])
     frames = jnp.maximum(batch.steps - config.steps(0), 1)

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from rosella.measures import SPEECH
 from rosella.recipes import CheckpointRecipe, OptimizerRecipe, Part, Positive, RunRecipe, Share
 
+Hidden = Annotated[float, Field(gt=0, le=1)]
+
 
 class ModelRecipe(Part):
     """What to train: existing weights, or a preset from random ones."""
@@ -122,6 +124,24 @@ class SavingRecipe(CheckpointRecipe):
     """Begin the next checkpoint when the last is written."""
 
 
+class BlocksRecipe(Part):
+    """Block diffusion, with `objective: blocks`."""
+
+    size: Annotated[int, Field(ge=2)] = 8
+    """Decoder steps that are told at once."""
+    noise: tuple[Hidden, Hidden] = (0.35, 1.0)
+    """The least and the largest share of a block's ids that is hidden."""
+    ar_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the autoregressive loss beside that of the blocks, so that one set of weights does both."""
+
+    @model_validator(mode="after")
+    def _noise_is_an_interval(self) -> BlocksRecipe:
+        low, high = self.noise
+        if low > high:
+            raise ValueError(f"blocks.noise is {low} to {high}: name the smaller share first")
+        return self
+
+
 class MeshRecipe(Part):
     """How the devices are laid out. Unset, `fsdp` takes all devices that the others leave, and these are 1."""
 
@@ -158,6 +178,9 @@ class Recipe(RunRecipe):
     codec: str | None = None
     """`mini`, a codec directory, a hub name; by default the model's own."""
     data: DataRecipe
+    objective: Literal["ar", "blocks"] = "ar"
+    """What is learnt: to tell the next step (`ar`), or many at once besides (`blocks`), by a model that tells the next."""
+    blocks: BlocksRecipe = BlocksRecipe()
     text_dropout: Share = 0.1
     """Share of utterances trained without their text, which guidance needs."""
     frame_dropout: Share = 0.0
@@ -187,6 +210,21 @@ class Recipe(RunRecipe):
         if self.codebook_weights is not None and not any(self.codebook_weights):
             raise ValueError("codebook_weights are all 0: at least one codebook must count")
         return self
+
+    @model_validator(mode="after")
+    def _blocks_are_asked_for(self) -> Recipe:
+        if self.objective == "ar" and self.blocks != BlocksRecipe():
+            raise ValueError("blocks mean nothing with objective ar: set objective=blocks, or leave them out")
+        if self.objective == "blocks" and self.alignment_prior:
+            raise ValueError(
+                "alignment_prior is for random weights, and blocks begin with a model that speaks: leave one of them out"
+            )
+        return self
+
+    @property
+    def sequences(self) -> int:
+        """Decoder sequences that a step computes over one text: with blocks, the hidden beside the known."""
+        return 2 if self.objective == "blocks" else 1
 
     @model_validator(mode="after")
     def _best_is_measured(self) -> Recipe:

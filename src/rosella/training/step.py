@@ -14,15 +14,16 @@ from rosella.model.flops import training_flops
 from rosella.model.sharding import ROWS
 from rosella.training import objective
 from rosella.training.batches import Batch
+from rosella.training.blocks import Noisy
+from rosella.training.loss import Sums
 from rosella.training.optimizer import clip, make_optimizer
 from rosella.training.recipe import Recipe
 from rosella.training.state import Skeleton, TrainState, abstract_state
 
 Params = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
-Sums = tuple[jax.Array, jax.Array, jax.Array]
-Evaluation = Callable[[Params, Batch], Sums]
-Learn = Callable[[Params, Batch], tuple[tuple[jax.Array, Metrics], Params]]
+Evaluation = Callable[[Params, Batch], dict[str, Sums]]
+Learn = Callable[[Params, Batch | Noisy], tuple[tuple[jax.Array, Metrics], Params]]
 
 
 def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrapped:
@@ -49,7 +50,7 @@ def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrap
             lambda new, old: jnp.where(good, new, old), (params, moments), (state.params, state.moments)
         )
         counters = {"lr": rate, "grad_norm": norm, "bad_steps": bad, "bad_in_row": in_row}
-        metrics = {"loss": loss} | learnt | measured | counters
+        metrics = learnt | measured | counters
         return TrainState(params, moments, state.step + 1, state.key, bad, in_row), metrics
 
     rows, whole = NamedSharding(mesh, ROWS), NamedSharding(mesh, PartitionSpec())
@@ -57,16 +58,17 @@ def make_step(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> jax.stages.Wrap
 
 
 def make_evaluation(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> Evaluation:
-    """Jitted `(params, batch) -> (summed loss, count, hits)` per codebook, without text dropout; in parts as the step is."""
+    """Jitted `(params, batch)` to what `objective.evaluate` sums up, nothing dropped; in parts as the step is."""
     placed = {name: leaf.sharding for name, leaf in skeleton.abstract(mesh).items()}
     rows, whole = NamedSharding(mesh, ROWS), NamedSharding(mesh, PartitionSpec())
 
-    def sums(params: Params, part: Batch) -> Sums:
-        return objective.evaluate(skeleton.join(params), part)
+    def sums(params: Params, part: objective.Examined) -> dict[str, Sums]:
+        return objective.evaluate(skeleton.join(params), part, recipe)
 
-    def evaluate(params: Params, batch: Batch) -> Sums:
+    def evaluate(params: Params, batch: Batch) -> dict[str, Sums]:
+        given = objective.examined(batch, recipe, skeleton.join(params).config.decoder)
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            return _in_parts(sums, params, batch, recipe.accumulate, mesh)
+            return _in_parts(sums, params, given, recipe.accumulate, mesh)
 
     return jax.jit(evaluate, in_shardings=(placed, rows), out_shardings=whole)
 
@@ -74,24 +76,24 @@ def make_evaluation(skeleton: Skeleton, recipe: Recipe, mesh: Mesh) -> Evaluatio
 def _learn(
     skeleton: Skeleton, recipe: Recipe, mesh: Mesh, state: TrainState, batch: Batch
 ) -> tuple[tuple[jax.Array, Metrics], Params, Metrics]:
-    """Loss, losses and hits per codebook and gradients of a batch, and what of it is logged."""
+    """Loss, figures and gradients of a batch, and what of it is logged."""
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     config = skeleton.join(state.params).config
-    batch, measured = objective.drop(batch, key, recipe, config.decoder)
-    counts = objective.count(batch, config.decoder)
-    flops = training_flops(config, batch.steps.astype(jnp.float32), batch.text_lengths).sum()
+    given, measured = objective.drop(batch, key, recipe, config.decoder)
+    counts = objective.count(given, recipe, config.decoder)
+    flops = training_flops(
+        config, batch.steps.astype(jnp.float32), batch.text_lengths, 1, recipe.sequences
+    ).sum()
 
-    def loss_of(params: Params, part: Batch) -> tuple[jax.Array, Metrics]:
+    def loss_of(params: Params, part: Batch | Noisy) -> tuple[jax.Array, Metrics]:
         return objective.learn(skeleton.join(params), part, counts, state.step, recipe)
 
     learn: Learn = jax.value_and_grad(loss_of, has_aux=True)
-    losses, gradients = _in_parts(learn, state.params, batch, recipe.accumulate, mesh)
-    return losses, gradients, measured | {"counts": counts, "flops": flops}
+    losses, gradients = _in_parts(learn, state.params, given, recipe.accumulate, mesh)
+    return losses, gradients, measured | {"flops": flops}
 
 
-def _in_parts(
-    of: Callable[[Params, Batch], Any], params: Params, batch: Batch, parts: int, mesh: Mesh
-) -> Any:
+def _in_parts(of: Callable[[Params, Any], Any], params: Params, batch: Any, parts: int, mesh: Mesh) -> Any:
     """What `of` gives for the whole batch, summed over its parts; part k takes rows k, k + parts, …
 
     So every device keeps its rows.
@@ -104,7 +106,7 @@ def _in_parts(
         stacked = jnp.moveaxis(leaf.reshape(-1, parts, *leaf.shape[1:]), 1, 0)
         return jax.lax.with_sharding_constraint(stacked, placed)
 
-    def add(total: Any, part: Batch) -> tuple[Any, None]:
+    def add(total: Any, part: Any) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, of(params, part)), None
 
     cuts = jax.tree.map(cut, batch)

@@ -31,7 +31,7 @@ def test_without_an_export_there_are_hours_or_what_the_steps_see(tmp_path):
 
 def test_ten_thousand_hours_of_dia_are_what_the_sizes_of_shards_say():
     recipe = tiny.recipe("none", data={"export": "none", "batch_frames": 330_752, "max_frames": 2584})
-    work = of_hours(recipe.data, dia_1_6b(), 10_000)
+    work = of_hours(recipe, dia_1_6b(), 10_000)
     assert work.shards / 1e9 == pytest.approx(35.4, rel=0.01)
     assert work.longest == Bucket(128, 2584, 512) and work.utterances == 1_636_364
     assert work.steps == 10_228  # 160 utterances of 22 s in 92 % of a batch's frames
@@ -39,4 +39,4 @@ def test_ten_thousand_hours_of_dia_are_what_the_sizes_of_shards_say():
 
 def test_a_codec_that_is_not_known_needs_an_export():
     with pytest.raises(UserError, match="known only from an export"):
-        of_hours(tiny.recipe("none").data, tiny.config(), 1.0)
+        of_hours(tiny.recipe("none"), tiny.config(), 1.0)

@@ -111,9 +111,11 @@ def _residuals(recipe: Recipe, config: DiaConfig, bucket: Bucket) -> int:
     skeleton = Skeleton.computing(config, recipe)
 
     def backward(params: Any, batch: Batch) -> Any:
+        given, _ = objective.drop(batch, jax.random.key(0), recipe, config.decoder)
+
         def loss(params: Any) -> jax.Array:
-            counts = objective.count(batch, config.decoder)
-            return objective.learn(skeleton.join(params), batch, counts, jnp.int32(0), recipe)[0]
+            counts = objective.count(given, recipe, config.decoder)
+            return objective.learn(skeleton.join(params), given, counts, jnp.int32(0), recipe)[0]
 
         return jax.vjp(loss, params)[1]
 

@@ -100,7 +100,7 @@ def plan(
     if hardware.topology:
         require_libtpu(hardware.name)
     found = search(layout, note)
-    flops = step_flops(config, work)
+    flops = step_flops(recipe, config, work)
     made = Plan(
         hardware,
         parameters(config),
@@ -126,12 +126,12 @@ def model_config(recipe: Recipe) -> DiaConfig:
     return replace(config, codec=recipe.codec or config.codec)
 
 
-def step_flops(config: DiaConfig, work: Workload) -> float:
+def step_flops(recipe: Recipe, config: DiaConfig, work: Workload) -> float:
     """Of the longest batch; of packed ones, which are alike, the mean."""
     longest = work.longest
     if longest.places > 1:
         return work.flops / work.steps
-    return float(training_flops(config, longest.frames, longest.text_bytes, longest.rows))
+    return float(training_flops(config, longest.frames, longest.text_bytes, longest.rows, recipe.sequences))
 
 
 def seconds(flops: float, hardware: Hardware) -> float:

@@ -42,16 +42,17 @@ class Workload:
 
 def workload(recipe: Recipe, config: DiaConfig, hours: float | None) -> Workload:
     """Of the recipe's export where there is one; else of `hours` of speech, or of as many as its steps see once."""
-    found = of_export(recipe.data, config) if hours is None else None
+    found = of_export(recipe, config) if hours is None else None
     if found is not None:
         return found
     if hours is None:
         hours = recipe.steps * _rows_of_mean(recipe.data, _frame_rate(config)) * MEAN_SECONDS / 3600
-    return of_hours(recipe.data, config, hours)
+    return of_hours(recipe, config, hours)
 
 
-def of_export(data: DataRecipe, config: DiaConfig) -> Workload | None:
+def of_export(recipe: Recipe, config: DiaConfig) -> Workload | None:
     """What the recipe's export holds for its training split; None where there is no export."""
+    data = recipe.data
     try:
         manifest = read_manifest(data.export)
     except (UserError, OSError, ImportError):
@@ -70,7 +71,7 @@ def of_export(data: DataRecipe, config: DiaConfig) -> Workload | None:
         f"the export in {data.export}",
         len(split),
         frames / export.codec.frame_rate / 3600,
-        float(np.sum(training_flops(config, split.frames, split.texts.lengths))),
+        float(np.sum(training_flops(config, split.frames, split.texts.lengths, 1, recipe.sequences))),
         frames / sum(planned.bucket.rows * planned.bucket.frames for planned in epoch),
         len(epoch),
         buckets[-1],
@@ -78,9 +79,9 @@ def of_export(data: DataRecipe, config: DiaConfig) -> Workload | None:
     )
 
 
-def of_hours(data: DataRecipe, config: DiaConfig, hours: float) -> Workload:
+def of_hours(recipe: Recipe, config: DiaConfig, hours: float) -> Workload:
     """Hours of speech, cut as podcasts are; the longest batch is as long as the recipe allows."""
-    rate = _frame_rate(config)
+    data, rate = recipe.data, _frame_rate(config)
     utterances = max(1, round(hours * 3600 / MEAN_SECONDS))
     frames, text_bytes = MEAN_SECONDS * rate, MEAN_SECONDS * BYTES_PER_SECOND
     rows = _rows_of_mean(data, rate)
@@ -88,7 +89,7 @@ def of_hours(data: DataRecipe, config: DiaConfig, hours: float) -> Workload:
         f"{hours:,.0f} h of speech, {MEAN_SECONDS:.0f} s an utterance",
         utterances,
         hours,
-        float(training_flops(config, frames, text_bytes, utterances)),
+        float(training_flops(config, frames, text_bytes, utterances, recipe.sequences)),
         FILLED,
         -(-utterances // rows),
         _longest(data, rate),
