@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from rosella import cli, speak
+from rosella.inference.settings import Blocks
 from rosella.speak.provenance import STATEMENT
 from rosella.speak.subtitles import Cue
 
@@ -70,9 +71,23 @@ def test_speech_is_written_and_said_how_long(tmp_path, speaker, capsys):
     assert speaker.given == ("mini", None, "int8", "torch")
     wave, rate = soundfile.read(tmp_path / "out.wav")
     assert (len(wave), rate) == (8000, 16000) and "0.5 s, cut off" in capsys.readouterr().out
-    text, voice, seed, seconds, guidance, *_, pace, takes = speaker.arguments
+    text, voice, seed, seconds, guidance, *_, pace, takes, blocks = speaker.arguments
     assert (text, seed, seconds, guidance, pace, takes) == ("[S1] Hallo.", 3, None, 2, 1.5, 1)
+    assert blocks is None
     assert (voice.sample_rate, voice.text, len(voice.audio)) == (8000, "hoi", 100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "blocks"), [(("--passes", 2), Blocks(16, 2)), ((), Blocks(16)), (("--stream",), Blocks(16))]
+)
+def test_many_steps_at_once(tmp_path, speaker, arguments, blocks):
+    assert run("Hallo.", "-o", tmp_path / "out.wav", "--blocks", 16, *arguments) == 0
+    assert speaker.arguments[-1] == blocks
+
+
+def test_passes_without_blocks_are_refused(tmp_path, speaker, capsys):
+    assert run("Hallo.", "-o", tmp_path / "out.wav", "--passes", 2) == 2
+    assert "--passes is about blocks: give --blocks" in capsys.readouterr().err
 
 
 def test_each_speaker_may_have_a_voice(tmp_path, speaker):
@@ -108,7 +123,7 @@ def test_mistakes_are_one_sentence(speaker, capsys, tmp_path, monkeypatch, argum
 
 def test_only_what_is_written_at_once_is_chosen_among_takes(tmp_path, speaker, capfdbinary):
     assert run("Hallo.", "-o", tmp_path / "out.wav", "--best-of", 3) == 0
-    assert speaker.arguments[-1] == 3
+    assert speaker.arguments[-2] == 3
     for streamed in (("-o", tmp_path / "out.wav", "--stream"), ("-o", "-")):
         assert run("Hallo.", *streamed) == 0
         assert speaker.arguments[-1] is None

@@ -7,7 +7,7 @@ import pytest
 
 from rosella.errors import UserError
 from rosella.inference import sampling
-from rosella.inference.settings import Sampling
+from rosella.inference.settings import Blocks, Sampling
 
 HIDE = -np.inf
 
@@ -87,3 +87,19 @@ def test_no_hidden_id_is_drawn_whatever_the_random_number(monkeypatch):
 def test_settings_out_of_range_are_refused(setting, part):
     with pytest.raises(UserError, match=part):
         Sampling(**setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ({"size": 0}, "size of blocks is 0: choose 1 or more"),
+        ({"passes": 0}, "number of passes is 0: choose 1 or more"),
+        ({"rule": "luck"}, "rule 'luck' is unknown: choose confidence or calibrated"),
+        ({"order": "high first"}, "order 'high first' is unknown: choose free or low first"),
+        ({"early": 1.0}, "early quantile is 1.0: choose one between 0 and 1"),
+        ({"cooling": 0.0}, "cooling is 0: choose more than 0"),
+    ],
+)
+def test_settings_of_blocks_out_of_range_are_refused(setting, part):
+    with pytest.raises(UserError, match=part):
+        Blocks(**{"size": 8, **setting})

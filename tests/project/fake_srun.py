@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
 
     def tell(number: int, _: object = None) -> None:
         for task in tasks:
-            task.send_signal(number)
+            if task.returncode is None:
+                os.kill(task.pid, number)  # `send_signal` would take the end of one that has ended
 
     signal.signal(signal.SIGTERM, tell)
     for index in range(nodes * each):

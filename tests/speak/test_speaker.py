@@ -8,6 +8,7 @@ import pytest
 from rosella.errors import UserError
 from rosella.inference.layout import Generation
 from rosella.inference.reading import Followed
+from rosella.inference.settings import Blocks
 from rosella.speak import MAX_BATCH, Speaker, Voice, takes
 from rosella.speak.takes import OTHER
 from training import tiny
@@ -146,20 +147,29 @@ def test_a_codec_of_another_shape_is_refused():
         Speaker(tiny.model(), tiny.config(), other)
 
 
-def test_a_stream_is_what_is_spoken_at_once(speaker, monkeypatch):
+@pytest.mark.parametrize(("blocks", "first"), [(None, 5), (Blocks(4, 2), 7)])
+def test_a_stream_is_what_is_spoken_at_once(speaker, monkeypatch, blocks, first):
     """In pieces, the first after the delay and the context; an end between two of them is no piece."""
     monkeypatch.setattr(Codec, "context", 3, raising=False)
-    whole = speaker.speak("[S1] ja, eh", max_seconds=0.5, seed=4, tries=1)[0]
-    pieces = list(speaker.stream("[S1] ja, eh", max_seconds=0.5, seed=4))
+    whole = speaker.speak("[S1] ja, eh", max_seconds=0.5, seed=4, tries=1, blocks=blocks)[0]
+    pieces = list(speaker.stream("[S1] ja, eh", max_seconds=0.5, seed=4, blocks=blocks))
     np.testing.assert_array_equal(np.concatenate(pieces), whole.waveform)
     assert all(map(len, pieces))
     assert len(pieces) > 1
-    assert len(pieces[0]) == 5 * Codec.hop  # a tenth of a second
+    assert len(pieces[0]) == first * Codec.hop  # a tenth of a second, with blocks what is left of one besides
 
 
 def test_a_stream_refuses_before_its_first_piece(speaker):
     with pytest.raises(UserError, match="max-seconds"):
         speaker.stream("[S1] ja", max_seconds=-1)
+
+
+def test_blocks_are_made_of_all_texts_and_refused_where_pytorch_computes(speaker, asked):
+    speaker.speak(["een", "twee"], tries=1, blocks=Blocks(4, 2))
+    assert asked[0][2]["sampling"].blocks == Blocks(4, 2)
+    other = Speaker(SimpleNamespace(follow=None), tiny.config(), Codec())
+    with pytest.raises(UserError, match="Blocks are computed by JAX alone"):
+        other.stream("een", blocks=Blocks(4, 2))
 
 
 def test_each_speaker_of_a_dialogue_has_a_voice(speaker, asked):

@@ -15,6 +15,7 @@ from rosella.files import write_text
 
 if TYPE_CHECKING:
     from rosella.audio.encoding import Marks
+    from rosella.inference.settings import Blocks
     from rosella.speak.recital import Recital
     from rosella.speak.subtitles import Cue
 
@@ -75,6 +76,10 @@ def speak(
     subtitles: Annotated[
         Path | None, typer.Option(help="Write who says what when: a .srt or .vtt file.")
     ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="Make so many steps at once, with a model that learnt to.")
+    ] = None,
+    passes: Annotated[int | None, typer.Option(help="By which a block is made at most (default: 4).")] = None,
     precision: Precision = "float32",
     backend: Backend = "jax",
 ) -> None:
@@ -88,9 +93,9 @@ def speak(
     write_cues = None if subtitles is None else subtitles_of(subtitles)
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p, pace)
-    takes = takes_of(best_of, stream or out == PIPE)
+    takes, at_once = takes_of(best_of, stream or out == PIPE), blocks_of(blocks, passes)
     with _compiled(backend):
-        recital = load(model, codec, precision, backend).stream(said, voices, *settings, takes)
+        recital = load(model, codec, precision, backend).stream(said, voices, *settings, takes, at_once)
         seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
         if write_cues is not None and subtitles is not None:
             write_text(subtitles, write_cues(recital.cues))
@@ -106,6 +111,17 @@ def _compiled(backend: str) -> AbstractContextManager[None]:
     from rosella.inference.programs import kept, programs_folder
 
     return kept(programs_folder())
+
+
+def blocks_of(size: int | None, passes: int | None) -> Blocks | None:
+    """The settings of blocks where a size was given."""
+    from rosella.inference.settings import Blocks
+
+    if size is None and passes is not None:
+        raise UserError("--passes is about blocks: give --blocks, or leave it out.")
+    if size is None:
+        return None
+    return Blocks(size) if passes is None else Blocks(size, passes)
 
 
 def takes_of(best_of: int, stream: bool) -> int | None:

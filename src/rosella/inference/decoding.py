@@ -39,6 +39,7 @@ class State(NamedTuple):
     ends: jax.Array  # int32 [B], the frame in which a row ends
     stopped: jax.Array  # bool [B], the row chose that end itself
     cache: Cache
+    prior: jax.Array | None = None  # float32 [C, V], of blocks whose confidence is calibrated (`blocks`)
 
 
 def program(function: Callable[..., Any], **options: Any) -> Any:
@@ -74,27 +75,28 @@ class Decoding:
         none = jnp.zeros(count, jnp.int32)
         return State(none, tokens, jnp.asarray(prompts.frames + request.limits), none.astype(bool), cache)
 
-    def step(self, request: Request, state: State) -> State:
-        """The next row of every sequence."""
+    def step(self, request: Request, state: State) -> tuple[State, jax.Array]:
+        """The next row of every sequence, int32 [1, B, C] after the state; of `blocks` several."""
         states, cache = self._model.step(self._doubled(state.tokens)[:, None], state.cache, self._weights)
-        keys = jax.vmap(jax.random.fold_in)(request.keys, state.step)
-        eos, logits = self._model.config.decoder.eos_token_id, self._model.logits(states, self._weights)
-        chosen = choose(logits[:, 0], keys, request.numbers, self._filters, eos)
-        return self._advanced(request.prompts, state._replace(cache=cache), chosen)
+        after = self._advanced(request, state._replace(cache=cache), states)
+        return after, after.tokens[None]
 
     def advance(
         self, request: Request, state: State, written: jax.Array, taken: jax.Array, until: jax.Array
     ) -> tuple[State, jax.Array, jax.Array]:
-        """Steps from number `taken` to `until`, or to the end of all rows: state, rows written [steps, B, C], number."""
+        """Steps from number `taken` to `until`, or to the end of all rows: state, rows written [steps, B, C], number.
+
+        The last may be a few more, where several are taken at once.
+        """
 
         def goes_on(carried: tuple[State, jax.Array, jax.Array]) -> jax.Array:
             return jnp.any(self.unfinished(request, carried[0])) & (carried[2] < until)
 
         def step(carried: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
             before, written, number = carried
-            after = self.step(request, before)
-            written = jax.lax.dynamic_update_index_in_dim(written, after.tokens, number, 0)
-            return after, written, number + 1
+            after, rows = self.step(request, before)
+            written = jax.lax.dynamic_update_slice_in_dim(written, rows, number, 0)
+            return after, written, number + len(rows)
 
         return jax.lax.while_loop(goes_on, step, (state, written, taken))
 
@@ -102,18 +104,41 @@ class Decoding:
         """Rows bool [B] of which a codebook is still to be generated."""
         return state.step + request.prompts.frames - self._delays.max() < state.ends
 
-    def _advanced(self, prompts: Prompts, state: State, chosen: jax.Array) -> State:
-        """Applies what the delay pattern dictates to the chosen ids: begin and prompt, end and padding."""
-        decoder = self._model.config.decoder
-        frames = (prompts.frames + state.step)[:, None] - self._delays
-        ended = (chosen[:, 0] == decoder.eos_token_id) & (frames[:, 0] <= state.ends)
-        ends = jnp.where(ended, frames[:, 0], state.ends)
-        tokens = jnp.where(frames == ends[:, None], decoder.eos_token_id, chosen)
-        tokens = jnp.where(frames > ends[:, None], decoder.pad_token_id, tokens)
-        at = jnp.minimum(state.step, prompts.dictated.shape[1] - 1)
-        dictated = jnp.take_along_axis(jnp.asarray(prompts.dictated), at[:, None, None], 1)[:, 0]
-        tokens = jnp.where(dictated == decoder.pad_token_id, tokens, dictated)
-        return State(state.step + 1, tokens, ends, state.stopped | ended, state.cache)
+    def _advanced(self, request: Request, state: State, states: jax.Array) -> State:
+        """The state behind the row that is predicted by the last of decoder states [B, T, D]."""
+        keys = jax.vmap(jax.random.fold_in)(request.keys, state.step)
+        eos, logits = (
+            self._model.config.decoder.eos_token_id,
+            self._model.logits(states[:, -1:], self._weights),
+        )
+        chosen = choose(logits, keys, request.numbers, self._filters, eos)
+        ends, ended = self._ending(request.prompts, state.step, chosen, state.ends)
+        tokens = self._prescribe(request.prompts, state.step, chosen, ends)[:, 0]
+        return state._replace(step=state.step + 1, tokens=tokens, ends=ends, stopped=state.stopped | ended)
+
+    def _ending(
+        self, prompts: Prompts, step: jax.Array, chosen: jax.Array, ends: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Where rows end [B] by ids [B, T, C] that were chosen from step [B] on, and which chose that."""
+        frames = self._frames(prompts, step, chosen.shape[1])[:, :, 0]
+        ended = (chosen[:, :, 0] == self._model.config.decoder.eos_token_id) & (frames <= ends[:, None])
+        return jnp.min(jnp.where(ended, frames, ends[:, None]), 1), jnp.any(ended, 1)
+
+    def _prescribe(self, prompts: Prompts, step: jax.Array, ids: jax.Array, ends: jax.Array) -> jax.Array:
+        """Ids [B, T, C] from step [B] on, and in their places what the delay pattern dictates: begin and prompt, end and
+        padding.
+        """
+        decoder, steps, ends = self._model.config.decoder, ids.shape[1], ends[:, None, None]
+        frames = self._frames(prompts, step, steps)
+        ids = jnp.where(frames == ends, decoder.eos_token_id, ids)
+        ids = jnp.where(frames > ends, decoder.pad_token_id, ids)
+        at = jnp.minimum(step[:, None] + jnp.arange(steps), prompts.dictated.shape[1] - 1)
+        dictated = jnp.take_along_axis(jnp.asarray(prompts.dictated), at[:, :, None], 1)
+        return jnp.where(dictated == decoder.pad_token_id, ids, dictated)
+
+    def _frames(self, prompts: Prompts, step: jax.Array, steps: int) -> jax.Array:
+        """The frames [B, T, C] that the rows hold which are so many from step [B] on."""
+        return (step + prompts.frames)[:, None, None] + jnp.arange(steps)[:, None] - self._delays
 
     def _doubled(self, x: jax.Array | np.ndarray) -> jax.Array:
         """Each row once more for the unconditional half, where there is guidance."""

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella.inference.decoding import Decoding, Request, State, program, row_keys
+from rosella.inference.blocks import decoding_by
+from rosella.inference.decoding import Request, State, program, row_keys
 from rosella.inference.layout import SLOTS, Generation, codes_of, doubled, lay_out, pad_text, require_room
-from rosella.inference.settings import Filters, Sampling
+from rosella.inference.settings import Blocks, Filters, Sampling
 from rosella.model.transformer import DecodingWeights, Dia
 
 
@@ -63,7 +64,8 @@ class Running:
         config, rows = model.config, len(lengths)
         if prompts is None:
             prompts = [np.zeros((0, config.decoder.num_channels), np.int32)] * rows
-        self._config, self._prompts, self._filters = config, prompts, sampling.filters
+        self._config, self._prompts = config, prompts
+        self._filters, self._blocks = sampling.filters, sampling.blocks
         self._limits = np.broadcast_to(np.asarray(max_frames, np.int32), rows)
         require_room(config, text_ids.shape[1], self._limits, prompts)
         keys = row_keys(range(rows) if seeds is None else seeds)
@@ -74,9 +76,10 @@ class Running:
         self._graph, self._params = nnx.split(model)
         self._weights = prepared(model) if weights is None else weights
         begin, self._advance = _programs()
-        slots = config.decoder.max_position_embeddings
+        beyond = sampling.at_once - 1  # of a last block
+        slots = config.decoder.max_position_embeddings + beyond
         if not roomy:
-            taken = int(request.prompts.frames.max()) + self._steps
+            taken = int(request.prompts.frames.max()) + self._steps + beyond
             slots = doubled(max(request.prompts.rows.shape[1], taken), SLOTS)
         self._state, self._written = begin(
             self._graph,
@@ -85,6 +88,7 @@ class Running:
             *texts,
             request,
             self._filters,
+            self._blocks,
             slots,
             config.text_keys(most) if roomy else 0,
         )
@@ -94,7 +98,7 @@ class Running:
         self.step, self.finished = 0, False
 
     def advance(self, steps: int | None = None) -> None:
-        """Take so many steps more, or all that are left."""
+        """Take so many steps more, in whole blocks, or all that are left."""
         until = self._steps if steps is None else self.step + steps
         self._state, self._written, taken, left = self._advance(
             self._graph,
@@ -106,6 +110,7 @@ class Running:
             jnp.int32(self.step),
             jnp.int32(until),
             self._filters,
+            self._blocks,
         )
         self.step, self.finished = int(taken), not bool(left)
 
@@ -132,8 +137,10 @@ def _preparation() -> Any:
 
 @cache
 def _programs() -> tuple[Any, Any]:
-    begin = program(_begin, static_argnames=("graph", "filters", "slots", "text_slots"))
-    advance = program(_advance, static_argnames=("graph", "filters"), donate_argnames=("state", "written"))
+    begin = program(_begin, static_argnames=("graph", "filters", "blocks", "slots", "text_slots"))
+    advance = program(
+        _advance, static_argnames=("graph", "filters", "blocks"), donate_argnames=("state", "written")
+    )
     return begin, advance
 
 
@@ -145,11 +152,12 @@ def _begin(
     lengths: jax.Array,
     request: Request,
     filters: Filters,
+    blocks: Blocks | None,
     slots: int,
     text_slots: int,
 ) -> tuple[State, jax.Array]:
     """The state before the first step, and room for the sequence rows that are to be written [slots, B, C]."""
-    decoding = Decoding(nnx.merge(graph, params), weights, filters)
+    decoding = decoding_by(blocks, nnx.merge(graph, params), weights, filters)
     state = decoding.begin(text_ids, lengths, request, slots, text_slots)
     return state, jnp.zeros((slots, *state.tokens.shape), jnp.int32)
 
@@ -164,8 +172,9 @@ def _advance(
     taken: jax.Array,
     until: jax.Array,
     filters: Filters,
+    blocks: Blocks | None,
 ) -> tuple[State, jax.Array, jax.Array, jax.Array]:
     """Steps from number `taken` to `until`, or to the end: state, rows written, number, and whether any are left."""
-    decoding = Decoding(nnx.merge(graph, params), weights, filters)
+    decoding = decoding_by(blocks, nnx.merge(graph, params), weights, filters)
     state, written, taken = decoding.advance(request, state, written, taken, until)
     return state, written, taken, jnp.any(decoding.unfinished(request, state))

@@ -15,7 +15,7 @@ _ALMOST_ONE = 1 - 2.0**-18
 
 
 def choose(logits: jax.Array, keys: jax.Array, numbers: Numbers, filters: Filters, eos: int) -> jax.Array:
-    """Ids int32 [B, C] from logits [B, C, V], or [2 B, C, V] (conditional, unconditional) when guided."""
+    """Ids int32 [B, T, C] from logits [B, T, C, V], or [2 B, T, C, V] (conditional, unconditional) when guided."""
     scores = logits
     if filters.guided:
         conditional, unconditional = jnp.split(logits, 2)
@@ -69,12 +69,12 @@ def top_p(scores: jax.Array, share: jax.Array | float) -> jax.Array:
 
 
 def draw(scores: jax.Array, keys: jax.Array) -> jax.Array:
-    """One id per codebook of scores [B, C, V]; row b by keys[b] alone, whatever its companions.
+    """An id int32 [B, ...] of each of scores [B, ..., V]; row b by keys[b] alone, whatever its companions.
 
     One random number each, looked up in the distribution function: a number for every id (the Gumbel trick) takes longer
     than a layer of a small model.
     """
-    numbers = jax.vmap(lambda key: jax.random.uniform(key, scores.shape[1:2]))(keys)
+    numbers = jax.vmap(lambda key: jax.random.uniform(key, scores.shape[1:-1]))(keys)
     below = jnp.cumsum(jax.nn.softmax(scores, axis=-1), axis=-1)
     sought = jnp.minimum(numbers, _ALMOST_ONE)[..., None] * below[..., -1:]
     # The sums of hidden ids are not quite those of the id before, as sums of floats are.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.precision import Precision
     from rosella.inference.reading import Followed
-    from rosella.inference.settings import Sampling
+    from rosella.inference.settings import Blocks, Sampling
     from rosella.inference.table import Table
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import DecodingWeights, Dia
@@ -114,6 +114,7 @@ class Speaker:
         top_p: float = 0.95,
         tries: int = TRIES,
         best_of: int = 1,
+        blocks: Blocks | None = None,
     ) -> list[Speech]:
         """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
 
@@ -123,15 +124,15 @@ class Speaker:
         `voice` is a clip (`Voice`), a saved one (`SavedVoice`), or one for each speaker: `{"S1": ..., "S2": ...}`.
         A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
         the model holds), `guidance` and `temperature` default to the model's own; they and the others are those
-        of `rosella.inference.settings.Sampling`. Raises UserError for texts, clips, limits and settings that the model
-        cannot take.
+        of `rosella.inference.settings.Sampling`. A model that learnt blocks may make many steps at once by `blocks`.
+        Raises UserError for texts, clips, limits and settings that the model cannot take.
         """
         _require_count(best_of)
         tagged = [texts] if isinstance(texts, str) else list(texts)
         ids = self._encode(tagged, voice)
         prompt = None if voice is None else voices.codes(voice, self.codec)
         frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
-        sampling = self._sampling(guidance, temperature, top_k, top_p)
+        sampling = self._sampling(guidance, temperature, top_k, top_p, blocks)
 
         def made(asked: Sequence[tuple[int, int]]) -> list[Take]:
             rows = [ids[number] for number, _ in asked], [seed + of for _, of in asked]
@@ -162,6 +163,7 @@ class Speaker:
         top_p: float = 0.95,
         pace: float = 1.0,
         best_of: int | None = None,
+        blocks: Blocks | None = None,
     ) -> Recital:
         """Speak a script of any length, which comes in pieces float32 [samples] while it is made.
 
@@ -175,7 +177,7 @@ class Speaker:
         A text that is still being written comes as fragments of any size, asked for as late as can be: who has none yet,
         waits. What follows an earlier speech has its `said` as voice.
         """
-        sampling = self._sampling(guidance, temperature, top_k, top_p)
+        sampling = self._sampling(guidance, temperature, top_k, top_p, blocks)
         rows = None if best_of is None else self._begin_rows
         count = _require_count(1 if best_of is None else best_of)
         return Recital(self, text, voice, seed, max_seconds, sampling, pace, rows, count)
@@ -248,17 +250,27 @@ class Speaker:
         return hasattr(self.model, "follow")
 
     def _sampling(
-        self, guidance: float | None, temperature: float | None, top_k: int, top_p: float
+        self,
+        guidance: float | None,
+        temperature: float | None,
+        top_k: int,
+        top_p: float,
+        blocks: Blocks | None,
     ) -> Sampling:
         """What was not said is the model's own."""
         from rosella.inference.settings import Sampling
 
         config = self.config
+        if blocks is not None and self._of_torch:
+            raise UserError(
+                "Blocks are computed by JAX alone: load the model without a backend, or leave them out."
+            )
         return Sampling(
             config.guidance if guidance is None else guidance,
             config.temperature if temperature is None else temperature,
             top_k,
             top_p,
+            blocks,
         )
 
     def _judge(self, text: str, pace: float, take: Take, most: int | None) -> Verdict:
