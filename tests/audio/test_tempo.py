@@ -38,6 +38,15 @@ def test_it_lasts_as_long_as_asked_for_and_the_voice_stays(speech, pace):
     assert audio.speech_level(paced, rate) == pytest.approx(audio.speech_level(wave, rate), abs=1.5)
 
 
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("pace", PACES)
+def test_a_low_voice_stays_low(rate, pace):
+    """A buzz: of low speech at four times its pace hardly a window is periodic, and the median is of the highest parts."""
+    buzz = (np.arange(6 * rate) * 101 / rate % 1 < 0.05).astype(np.float32) * 0.3
+    paced = said(buzz, rate, pace, rate // 5)
+    assert median_pitch(audio.resample(paced, rate, SAMPLE_RATE)) == pytest.approx(101, rel=0.01)
+
+
 @pytest.mark.parametrize("pace", PACES)
 def test_it_does_not_matter_how_the_sound_was_cut(speech, pace):
     wave, rate = speech

@@ -127,6 +127,16 @@ def test_two_models_stand_side_by_side_without_a_training(story: Story) -> None:
     assert "How well after speaks, beside before" in html and "(before: 1 of 2)" in html
 
 
+def test_what_was_read_back_stands_in_the_first_lines(story: Story) -> None:
+    assert "2 of 2 can be told from all others" in speech.draw(story), "nobody read it back"
+    read = {"wer": 0.25, "wer_round_trip": 0.05}
+    after, before = evaluation("after", **read), evaluation("before", **{**read, "wer": 0.75})
+    html = speech.draw(replace(story, after=after, before=before))
+    told = "a recogniser got 25\N{NO-BREAK SPACE}% of its words wrong (before the fine-tuning: 75\N{NO-BREAK SPACE}%; "
+    lead = html[: html.index("<audio")]
+    assert told in lead and "told from all others" not in lead
+
+
 def test_parts_that_did_not_happen_are_left_out(story: Story) -> None:
     short = speech.draw(replace(story, before=None, corpus=None, training=None, steps=(), next_steps=()))
     assert short.count("<audio controls") == 6

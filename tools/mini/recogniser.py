@@ -42,6 +42,7 @@ from rosella import audio
 from rosella.asr.examples import Example, Split, write_examples
 from rosella.codec import load_codec
 from rosella.corpus.disfluencies import DOUBLED
+from rosella.corpus.tagging import written
 from rosella.corpus.words import plain_words
 
 LANGUAGES = ("en", "nl", "de")
@@ -53,6 +54,9 @@ FILLER, STUTTER, LAUGH, GRAMMAR = 0.35, 0.3, 0.1, 0.3  # shares of the turns
 CODED = (
     0.4  # of the training recordings have been through the mini codec, as what the speaking model says has
 )
+EXCHANGED = ("0", "0", "00", "000", "01", "01", "001", "011", "010")
+"""Who says the sentences of an exchange. Where each is another's, a recogniser learns that a pause changes the speaker."""
+
 TEST_EXAMPLES, VALIDATION_EXAMPLES = 120, 40  # per language
 SEED = 4_711
 
@@ -140,9 +144,9 @@ def phonemes(espeak: Espeak, word: str, language: str) -> str:
 
 
 def voices(language: str, names: Sequence[str], chance: random.Random) -> list[Voice]:
-    """Who speaks in an exchange: one to three turns of one or two voices."""
+    """Who says each sentence of an exchange: people go on in their own voice, too."""
     pair = [some_voice(language, name, chance) for name in chance.sample(names, 2)]
-    return chance.choice(([pair[0]], pair, pair, [pair[0], pair[1], pair[0]]))
+    return [pair[int(who)] for who in chance.choice(EXCHANGED)]
 
 
 @dataclass(frozen=True)
@@ -188,9 +192,9 @@ def recording(task: Task) -> list[Example]:
 
 def example(task: Task, number: int, start: float, end: float, turns: list[Turn]) -> Example:
     speakers = list(dict.fromkeys(turn.voice.name for turn in turns))
-    tags = [f"[S{speakers.index(turn.voice.name) + 1}]" for turn in turns]
-    verbatim = " ".join(f"{tag} {turn.text}" for tag, turn in zip(tags, turns, strict=True))
-    clean = " ".join(f"{tag} {turn.clean}" for tag, turn in zip(tags, turns, strict=True))
+    spoken = [speakers.index(turn.voice.name) for turn in turns]
+    verbatim = written(zip(spoken, [turn.text for turn in turns], strict=True))
+    clean = written(zip(spoken, [turn.clean or "" for turn in turns], strict=True))
     return Example(
         f"{task.path.stem}-{number:03d}",
         task.path,

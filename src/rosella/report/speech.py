@@ -62,15 +62,29 @@ def _sentences(story: Story) -> Iterable[str]:
         yield f"A small speaking model was fine-tuned on them for {story.training.steps:,} steps."
     summary, count, sentences = story.after.summary, len(story.after.clips), len(story.yardstick.spoken)
     often = f", {count // sentences} times each" if count > sentences else ""
-    yield (
-        f"The model then said {counted(sentences, 'sentence')} it was never trained on{often}: "
-        f"{summary['retrieval_hits']:.0f} of {count} can be told from all others by their sound"
-    )
+    said = f"The model then said {counted(sentences, 'sentence')} it was never trained on{often}"
+    yield f"{said}: {_read_back(story) if 'wer' in summary else _told_apart(story)}"
+
+
+def _read_back(story: Story) -> str:
+    """How much a recogniser misheard: of the model, of what it was before, of the recordings."""
+    summary = story.after.summary
+    before = f"{_then(story)}: {_percent(story.before.summary.get('wer'))}; " if story.before else ""
+    recorded = f"of the recordings through the codec: {_percent(summary['wer_round_trip'])}"
+    return f"a recogniser got {_percent(summary['wer'])} of its words wrong ({before}{recorded})."
+
+
+def _told_apart(story: Story) -> str:
+    summary, count = story.after.summary, len(story.after.clips)
+    hits = f"{summary['retrieval_hits']:.0f} of {count} can be told from all others by their sound"
     if story.before:
-        then = "before the fine-tuning" if story.training else story.before.model
-        yield f"({then}: {story.before.summary['retrieval_hits']:.0f} of {len(story.before.clips)})."
-    else:
-        yield f"(guessing would give {_percent(summary['retrieval_chance'])})."
+        then = f"{story.before.summary['retrieval_hits']:.0f} of {len(story.before.clips)}"
+        return f"{hits} ({_then(story)}: {then})."
+    return f"{hits} (guessing would give {_percent(summary['retrieval_chance'])})."
+
+
+def _then(story: Story) -> str:
+    return "before the fine-tuning" if story.training or not story.before else story.before.model
 
 
 def _tiles(story: Story) -> Html:
