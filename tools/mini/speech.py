@@ -34,7 +34,7 @@ m7 f5 Alex belinda boris Reed steph2 klatt3
 SPEAKING_VOICES = {"en": Voice("en+f2"), "nl": Voice("nl+m3")}  # the model's own, where no clip shows another
 PARTNERS = {"en": Voice("en+m3"), "nl": Voice("nl+f2")}  # who answers them
 RATES, PITCHES = (135, 185), (30, 70)  # of the others, which clips show
-KINDS = {"alone": 20, "continued": 45, "dialogue": 35}  # percent of exchanges
+KINDS = {"alone": 30, "continued": 35, "dialogue": 35}  # percent of exchanges
 OWN_DIALOGUE = 0.3  # of the dialogues, by the model's own voices
 STRINGS = 0.4  # of the sentences, word strings: what teaches spelling rather than sentences
 LAUGHTER = 0.03  # of the turns
@@ -111,7 +111,7 @@ def conversation(language: str, chance: random.Random) -> list[Turn]:
     else:
         own = chance.random() < OWN_DIALOGUE
         pair = (SPEAKING_VOICES[language], PARTNERS[language]) if own else heard
-        voices = [pair[index % 2] for index in range(chance.choice((2, 3, 4)))]
+        voices = [pair[index % 2] for index in range(chance.choice((2, 3, 4, 4)))]
     return [_turn(voice, language, chance) for voice in voices]
 
 
