@@ -71,6 +71,7 @@ def test_much_at_once_is_divided_and_what_never_ends_is_cut():
 
 @given(DIALOGUES, st.integers(3, 120), st.lists(st.integers(0, 200), max_size=12))
 @example("Een. Twee [pause:10ms], drie (clears throat) vier.", 20, list(range(60)))
+@example("0[pause:10ms]: 0", 3, [])
 def test_all_that_is_written_is_said_whatever_its_fragments(text, limit, cuts):
     try:
         script = read_script(text)

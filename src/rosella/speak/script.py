@@ -158,10 +158,15 @@ def pieces_of(words: Sequence[Word], limit: int) -> list[Piece]:
     return pieces
 
 
+def belongs(word: Word, last: Word) -> bool:
+    """Whether a word is punctuation of what was said before it."""
+    return last.turn == word.turn and is_marks(word.text) and not opens(word.text)
+
+
 def _append(words: list[Word], word: Word) -> None:
     """Adds a word. Punctuation after a pause is said before it."""
     last = words[-1] if words else word
-    if last.pause and last.turn == word.turn and is_marks(word.text) and not opens(word.text):
+    if last.pause and belongs(word, last):
         words[-1], word = replace(last, pause=0.0), replace(word, pause=last.pause)
     words.append(word)
 

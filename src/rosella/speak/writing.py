@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rosella import dialogue
 from rosella.speak.breaks import Break
-from rosella.speak.script import SHORT, Piece, Word, pieces_of, without_pauses, words_of
+from rosella.speak.script import SHORT, Piece, Word, belongs, pieces_of, without_pauses, words_of
 
 _OPEN = re.compile(r"[(（\[][^()（）\[\]]{0,80}\Z")
 """What may become an event, a pause or a tag."""
@@ -46,7 +46,9 @@ class _Written:
         if _size(known) <= self._limit:
             return []
         *pieces, rest = pieces_of(known, self._limit)
-        begun = next(n for n, word in enumerate(known) if word.start == rest.parts[0].start)
+        begun = _first(known, rest)
+        while pieces and belongs(known[begun], known[begun - 1]):  # a pause before it in the text would be lost
+            begun = _first(known, pieces.pop())
         return self._release(words, begun, pieces, pause)
 
     def finish(self) -> list[Piece]:
@@ -86,6 +88,11 @@ def _settled(known: Sequence[Word]) -> int:
         if word.pause:
             size = 0
     return settled
+
+
+def _first(words: Sequence[Word], piece: Piece) -> int:
+    """The place of a piece's first word among the words."""
+    return next(n for n, word in enumerate(words) if word.start == piece.parts[0].start)
 
 
 def _size(words: Sequence[Word]) -> int:
