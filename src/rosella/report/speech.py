@@ -69,7 +69,9 @@ def _sentences(story: Story) -> Iterable[str]:
 def _read_back(story: Story) -> str:
     """How much a recogniser misheard: of the model, of what it was before, of the recordings."""
     summary = story.after.summary
-    before = f"{_then(story)}: {_percent(story.before.summary.get('wer'))}; " if story.before else ""
+    before = ""
+    if story.before:
+        before = f"{_then(story, story.before)}: {_percent(story.before.summary.get('wer'))}; "
     recorded = f"of the recordings through the codec: {_percent(summary['wer_round_trip'])}"
     return f"a recogniser got {_percent(summary['wer'])} of its words wrong ({before}{recorded})."
 
@@ -79,12 +81,12 @@ def _told_apart(story: Story) -> str:
     hits = f"{summary['retrieval_hits']:.0f} of {count} can be told from all others by their sound"
     if story.before:
         then = f"{story.before.summary['retrieval_hits']:.0f} of {len(story.before.clips)}"
-        return f"{hits} ({_then(story)}: {then})."
+        return f"{hits} ({_then(story, story.before)}: {then})."
     return f"{hits} (guessing would give {_percent(summary['retrieval_chance'])})."
 
 
-def _then(story: Story) -> str:
-    return "before the fine-tuning" if story.training or not story.before else story.before.model
+def _then(story: Story, before: ModelEvaluation) -> str:
+    return "before the fine-tuning" if story.training else before.model
 
 
 def _tiles(story: Story) -> Html:

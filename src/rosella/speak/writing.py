@@ -47,9 +47,8 @@ class _Written:
             return []
         *pieces, rest = pieces_of(known, self._limit)
         begun = _first(known, rest)
-        while pieces and belongs(
-            known[begun], known[begun - 1]
-        ):  # a pause before it in the text would be lost
+        # Punctuation stays with its word: a pause between them in the text would be lost.
+        while pieces and belongs(known[begun], known[begun - 1]):
             begun = _first(known, pieces.pop())
         return self._release(words, begun, pieces, pause)
 
