@@ -81,7 +81,7 @@ def _require(desk: Desk, recording: str) -> None:
 def _turns(desk: Desk, recording: str) -> list[Turn]:
     """Who speaks when, by the present names: as people corrected it, and elsewhere as it was heard."""
     _require(desk, recording)
-    with desk.catalogue.session() as session:
+    with desk.catalogue.snapshot() as session:
         names = Names.read(session, recording)
         states = [opened.clip.state for opened in all_corrected(session, recording, names)]
         heard = [

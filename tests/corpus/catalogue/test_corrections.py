@@ -67,6 +67,21 @@ def change(catalogue, after, clip=FIRST.id, key="1", action="edit", author="anna
     return saved
 
 
+@pytest.mark.parametrize("look", [read, corrections.bounds], ids=["read", "bounds"])
+def test_a_clip_is_read_as_of_one_moment(catalogue, look):
+    """Somebody moves its edges, which replaces its utterance, after its corrections were read and before the utterance is."""
+    before, moved = look(catalogue, FIRST.id), threading.Event()
+
+    def meanwhile(_, __, statement, *___):
+        if "FROM utterances" in statement and not moved.is_set():
+            moved.set()
+            change(catalogue, lambda state: replace(state, end=state.end + 0.5))
+
+    sa.event.listen(catalogue.engine, "before_cursor_execute", meanwhile)
+    assert look(catalogue, FIRST.id) == before
+    assert read(catalogue, FIRST.id).version == 1
+
+
 def test_a_clip_that_nobody_touched_is_what_the_machine_said(catalogue):
     clip = read(catalogue, FIRST.id)
     assert clip.version == 0 and clip.state == clip.draft

@@ -80,13 +80,13 @@ def _nothing(_: Session, __: AnnotatedClip) -> None:
 
 def read(database: Database, clip: str) -> AnnotatedClip:
     """A clip as it is now; a UserError where there is none."""
-    with database.session() as session:
+    with database.snapshot() as session:
         return opened(session, clip).clip
 
 
 def bounds(database: Database, clip: str) -> tuple[float, float]:
     """Between which moments (seconds) the edges of a clip may move."""
-    with database.session() as session:
+    with database.snapshot() as session:
         return limits(session, opened(session, clip).clip)
 
 
@@ -165,7 +165,7 @@ def undo_batch(
 
 def speakers(database: Database, recording: str) -> list[str]:
     """Everybody who speaks in a recording, by the present names, in order of the alphabet."""
-    with database.session() as session:
+    with database.snapshot() as session:
         return _speakers(session, recording, Names.read(session, recording))
 
 
