@@ -69,7 +69,7 @@ def change(catalogue, after, clip=FIRST.id, key="1", action="edit", author="anna
 
 @pytest.mark.parametrize("look", [read, corrections.bounds], ids=["read", "bounds"])
 def test_a_clip_is_read_as_of_one_moment(catalogue, look):
-    """Somebody moves its edges, which replaces its utterance, after its corrections were read and before the utterance is."""
+    """Somebody moves its edges, which replaces its utterance, between the question for its corrections and that for it."""
     before, moved = look(catalogue, FIRST.id), threading.Event()
 
     def meanwhile(_, __, statement, *___):
