@@ -105,6 +105,18 @@ def test_a_turn_and_a_selection_are_repeated_until_told_otherwise(desk: Desk) ->
     assert len(desk.regions()) == 3
 
 
+def test_a_sound_that_waits_for_nothing_is_woken(desk: Desk) -> None:
+    desk.until(lambda: desk.run("return plays.length"))
+    desk.run("""
+        media.playbackRate = 0;
+        Object.defineProperty(media, "readyState", { get: () => 2 });
+        window.sought = 0;
+        media.addEventListener("seeking", () => (sought += 1));
+        media.dispatchEvent(new Event("waiting"));
+    """)
+    desk.until(lambda: desk.run("return sought"))
+
+
 @pytest.mark.parametrize(
     ("chord", "span"),
     [

@@ -1,6 +1,7 @@
 // Plays the sound of a clip, whole or an excerpt, once or again and again; seconds are those of the recording.
 
 export const SPEEDS = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2];
+const PATIENCE = 200; // ms in which sound that is in memory comes
 
 /** Tells `position` while it plays and `change` when it begins or ends. */
 export class Player extends EventTarget {
@@ -16,6 +17,7 @@ export class Player extends EventTarget {
     this.#audio.preservesPitch = true;
     for (const name of ["play", "pause", "ended", "ratechange"]) this.#audio.addEventListener(name, () => this.#changed());
     this.#audio.addEventListener("timeupdate", () => this.#look()); // comes in hidden tabs, too
+    this.#audio.addEventListener("waiting", () => this.#wake(this.#audio.currentTime));
     this.#audio.addEventListener("ended", () => this.loop && this.#from !== null && this.#again());
   }
 
@@ -99,6 +101,12 @@ export class Player extends EventTarget {
   #look() {
     if (this.#until !== null && this.playing && this.position >= this.#until) this.loop ? this.#again() : this.#finish();
     this.dispatchEvent(new Event("position"));
+  }
+
+  /** After several seeks at once Chromium may wait for ever for sound that is all there; one more seek ends that. */
+  #wake(stands) {
+    const stuck = () => this.playing && this.#audio.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && this.#audio.currentTime === stands;
+    setTimeout(() => stuck() && (this.#audio.currentTime = stands), PATIENCE);
   }
 
   #again() {
