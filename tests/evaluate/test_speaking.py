@@ -21,6 +21,7 @@ from rosella.evaluate.speaking import (
     save_evaluation,
     to_dict,
 )
+from rosella.inference.settings import Blocks
 
 TEXTS = sentences(6, length=8)
 PITCHES = {"low": 110.0, "high": 210.0}
@@ -37,11 +38,12 @@ class Reader:
     """Says each text with `say`, in batches that `batches` records."""
 
     def __init__(self, say) -> None:
-        self.say, self.batches = say, []
+        self.say, self.batches, self.blocks = say, [], None
 
-    def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3):
+    def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3, blocks=None):
         assert tries == 1, "what is measured is the model"
         self.batches.append(list(texts))
+        self.blocks = blocks
         return [Said(self.say(text), RATE, not text.startswith("a")) for text in texts]
 
 
@@ -166,7 +168,7 @@ def test_every_seed_says_every_sentence_and_the_intervals_are_over_both(yardstic
     seeds, shown = [], []
 
     class Seeded(Reader):
-        def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3):
+        def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3, blocks=None):
             seeds.append(seed)
             return super().speak(texts, tries=tries)
 
@@ -180,6 +182,12 @@ def test_every_seed_says_every_sentence_and_the_intervals_are_over_both(yardstic
     low, high = made.intervals["retrieval"]
     assert made.summary["retrieval"] == pytest.approx(7 / 9) and low < 7 / 9 < high
     assert made.facts["seeds"] == "3"
+
+
+def test_what_is_scored_is_said_in_blocks_where_they_are_asked_for(yardstick: Yardstick) -> None:
+    model = Reader(lambda text: sentence(text, 120.0))
+    evaluate_model("blocks", model, yardstick, blocks=Blocks(8, 2))
+    assert model.blocks == Blocks(8, 2)
 
 
 def test_a_clip_longer_than_the_window_is_cut_for_reading(yardstick: Yardstick) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rosella.evaluate.sentences import Sentence
     from rosella.evaluate.speaking import ModelEvaluation, Yardstick
+    from rosella.inference.settings import Blocks
     from rosella.speak import Speaker
 
 
@@ -49,22 +50,27 @@ def evaluate(
     precision: Annotated[
         Literal["float32", "bfloat16", "int8"], typer.Option(help="In which the model speaks, as in `speak`.")
     ] = "float32",
+    blocks: Annotated[
+        int | None, typer.Option(help="Make so many steps at once, with a model that learnt to.")
+    ] = None,
+    passes: Annotated[int | None, typer.Option(help="By which a block is made at most (default: 4).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
     from rosella import speak
+    from rosella.cli.speak import blocks_of
     from rosella.evaluate.reading import reader
     from rosella.evaluate.sentences import read_sentences
     from rosella.evaluate.speaking import measure_references, to_dict
     from rosella.report.facts import Story
     from rosella.report.speech import write_page
 
-    wanted = read_sentences(sentences)
+    wanted, at_once = read_sentences(sentences), blocks_of(blocks, passes)
     before = earlier(against, wanted) if against else None
     speaker = speak.load(model, precision=precision)
     transcriber = reader(recogniser) if recogniser else None
     yardstick = measure_references(wanted, speaker.codec, transcriber, recogniser or "")
-    evaluation = score(model, speaker, yardstick, out, seed, max_seconds, seeds)
+    evaluation = score(model, speaker, yardstick, out, seed, max_seconds, seeds, at_once)
     write_page(Story(yardstick, evaluation, before), out / "report.html")
     if as_json:
         print(json.dumps(to_dict(evaluation), indent=1, ensure_ascii=False))
@@ -94,13 +100,14 @@ def score(
     seed: int,
     max_seconds: float | None = None,
     seeds: int = 1,
+    blocks: Blocks | None = None,
 ) -> ModelEvaluation:
     """Speak and score with progress on standard error, and keep everything in `out`."""
     from rosella.cli.progress import progress
     from rosella.evaluate.speaking import evaluate_model, save_evaluation
 
     with redirect_stdout(sys.stderr), progress("speaking", seeds * len(yardstick.spoken)) as update:
-        evaluation = evaluate_model(name, speaker, yardstick, seed, max_seconds, update, seeds)
+        evaluation = evaluate_model(name, speaker, yardstick, seed, max_seconds, update, seeds, blocks)
     save_evaluation(evaluation, out)
     return evaluation
 

@@ -30,6 +30,7 @@ from rosella.evaluate.sentences import Sentence, VoiceClip
 from rosella.evaluate.summary import ClipScore, Interval, intervals, statistics
 from rosella.evaluate.voice import closeness
 from rosella.files import write_text
+from rosella.inference.settings import Blocks
 from rosella.progress import Progress, unheard
 from rosella.speak import Speaker, Speech, Voice, provenance
 
@@ -196,18 +197,19 @@ def evaluate_model(
     max_seconds: float | None = None,
     progress: Progress = unheard,
     seeds: int = 1,
+    blocks: Blocks | None = None,
 ) -> ModelEvaluation:
     """Generate every sentence to be spoken, once for each of `seeds`, and score it; `progress` hears how many are done.
 
-    A clip that has not ended after `max_seconds` (default: `yardstick.max_seconds`) counts as not stopped.
+    A clip that has not ended after `max_seconds` (default: `yardstick.max_seconds`) counts as not stopped. `blocks` are
+    those of `Speaker.speak`.
     """
     start = time.perf_counter()
     limit, count = max_seconds or yardstick.max_seconds, len(yardstick.spoken)
     speeches: list[Speech] = []
     for number in range(seeds):
-        speeches += _speak_all(
-            speaker, yardstick, seed + SEEDS_APART * number, limit, progress, number * count
-        )
+        first = seed + SEEDS_APART * number
+        speeches += _speak_all(speaker, yardstick, first, limit, progress, number * count, blocks)
     work_seconds = time.perf_counter() - start
     sample_rate = speeches[0].sample_rate
     waves = [_not_empty(speech.waveform, sample_rate) for speech in speeches]
@@ -296,7 +298,13 @@ def to_dict(evaluation: ModelEvaluation) -> dict[str, Any]:
 
 
 def _speak_all(
-    speaker: Speaker, yardstick: Yardstick, seed: int, max_seconds: float, progress: Progress, before: int
+    speaker: Speaker,
+    yardstick: Yardstick,
+    seed: int,
+    max_seconds: float,
+    progress: Progress,
+    before: int,
+    blocks: Blocks | None,
 ) -> list[Speech]:
     """One batch per voice; the results in the order of `yardstick.spoken`. `before` clips were made before these."""
     batches: dict[VoiceClip | None, list[int]] = {}
@@ -306,7 +314,7 @@ def _speak_all(
     for clip, indices in batches.items():
         voice = _voice(clip, yardstick.sample_rate) if clip else None
         texts = [yardstick.sentences[index].text for index in indices]
-        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds, tries=1)
+        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds, tries=1, blocks=blocks)
         speeches.update(zip(indices, batch, strict=True))
         progress(before + len(speeches))
     return [speeches[index] for index in yardstick.spoken]
