@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,7 +30,7 @@ class Codec:
 
 @pytest.fixture(scope="module")
 def speaker():
-    return Speaker(tiny.model(), tiny.config(), Codec())
+    return Speaker(tiny.model(), replace(tiny.config(), blocks=4), Codec())
 
 
 @pytest.fixture
@@ -170,6 +171,15 @@ def test_blocks_are_made_of_all_texts_and_refused_where_pytorch_computes(speaker
     other = Speaker(SimpleNamespace(follow=None), tiny.config(), Codec())
     with pytest.raises(UserError, match="Blocks are computed by JAX alone"):
         other.stream("een", blocks=Blocks(4, 2))
+
+
+def test_longer_blocks_than_were_learnt_are_refused(speaker):
+    with pytest.raises(
+        UserError, match="learnt blocks of 4, and would babble in blocks of 8: leave them out"
+    ):
+        speaker.speak("een", blocks=Blocks(8))
+    with pytest.raises(UserError, match="learnt one step after another"):
+        Speaker(tiny.model(), tiny.config(), Codec()).stream("een", blocks=Blocks(2))
 
 
 def test_each_speaker_of_a_dialogue_has_a_voice(speaker, asked):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rosella.errors import UserError
-from rosella.training.start import check_export
+from rosella.training.start import check_export, run_config
 from support import ROOT
 from training import tiny
 
@@ -71,3 +71,8 @@ for change in changes:
     )
     for found, wanted in zip(done.stdout.splitlines(), sentences, strict=True):
         assert wanted in found
+
+
+def test_a_model_knows_which_blocks_it_learnt():
+    assert run_config(tiny.recipe("x", objective="blocks", blocks={"size": 4})).blocks == 4
+    assert run_config(tiny.recipe("x")).blocks == 1, "what is trained on without them forgets them"

@@ -63,6 +63,7 @@ class DiaConfig:
 
     `cross_attention_padding` is "mask", or "attend" for checkpoints whose decoder was trained on all
     `trained_text_length` text positions, padding included. `guidance` and `temperature` are what it speaks best with.
+    `blocks` is how many steps it learnt to tell at once.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -73,6 +74,7 @@ class DiaConfig:
     trained_text_length: int | None = None
     guidance: float = 3.0
     temperature: float = 1.0
+    blocks: int = 1
 
     def __post_init__(self) -> None:
         for wrong, sentence in _checks(self):
@@ -133,6 +135,7 @@ class DiaConfig:
                 "trained_text_length": self.trained_text_length,
                 "guidance": self.guidance,
                 "temperature": self.temperature,
+                "blocks": self.blocks,
             },
         }
 

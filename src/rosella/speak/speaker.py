@@ -265,6 +265,12 @@ class Speaker:
             raise UserError(
                 "Blocks are computed by JAX alone: load the model without a backend, or leave them out."
             )
+        if blocks is not None and blocks.size > config.blocks:
+            learnt = "one step after another" if config.blocks == 1 else f"blocks of {config.blocks}"
+            raise UserError(
+                f"The model learnt {learnt}, and would babble in blocks of {blocks.size}: leave them out, choose smaller "
+                "ones, or train it with objective=blocks (docs/blocks.md)."
+            )
         return Sampling(
             config.guidance if guidance is None else guidance,
             config.temperature if temperature is None else temperature,

@@ -38,12 +38,18 @@ class Start(NamedTuple):
 
 def start(recipe: Recipe) -> Start:
     """What a recipe asks for; a UserError for what cannot be found or does not fit. No device is touched."""
-    config = start_config(recipe.model)
+    config = run_config(recipe)
     check_mesh(recipe.mesh, config)
-    config = replace(config, codec=recipe.codec or config.codec)
     codec = load_codec(config.codec)
     export = Export.open(recipe.data.export, codec.fingerprint)
     return Start(partial(start_model, recipe.model, recipe.seed), config, codec, export)
+
+
+def run_config(recipe: Recipe) -> DiaConfig:
+    """Of what it begins with, speaking through the run's codec, in the blocks that it will have learnt."""
+    config = start_config(recipe.model)
+    blocks = recipe.blocks.size if recipe.objective == "blocks" else 1
+    return replace(config, codec=recipe.codec or config.codec, blocks=blocks)
 
 
 def start_config(recipe: ModelRecipe) -> DiaConfig:
