@@ -92,7 +92,7 @@ def worked(
         queue.refresh(catalogue)
         server = Server(catalogue, "podcast", place, local=True)
         order: AbstractContextManager[Any] = in_order(truth) if ordered else nullcontext()
-        with order, patch.object(app, "_AGAIN", REFRESH), serving(server) as address:
+        with order, patch.object(app, "_SOONEST", REFRESH), serving(server) as address:
             player = Player(Desk(driver, address, folder), person)
             spent = 0.0
             while player.clip and spent < (ordered or float("inf")):
