@@ -1,6 +1,7 @@
 // What each key and button does at the desk; the names are those of keys.js.
 
 import { askComment, askName, askReason, chooseClip, choosePiece, showHelp } from "./asking.js";
+import { spoken } from "./heard.js";
 import { keepSpeed, keptDrafts } from "./kept.js";
 import { searchAll } from "./searching.js";
 import { say } from "./status.js";
@@ -17,6 +18,8 @@ export function actions(desk, { send, arrived }) {
     ...listening(desk, player, transcript),
     ...editing(desk, player, transcript),
     palette: () => insert(desk),
+    word: () => selectHeard(desk),
+    nextWord: () => selectNext(desk),
     rename: async () => {
       const { recording } = desk.clip.view;
       const answer = await askName(recording, current(desk).speaker, ({ message }) => say(message));
@@ -142,6 +145,7 @@ function editing(desk, player, transcript) {
     endEarlierFine: edge("end", -FINE), endLaterFine: edge("end", FINE),
     speaker1: speaker(1), speaker2: speaker(2), speaker3: speaker(3), speaker4: speaker(4),
     newSpeaker: () => desk.edit((state, index) => turns.withTurn(state, index, { speaker: desk.freeName() })),
+    cleanAnew: () => desk.edit((state, index) => turns.withTurn(state, index, { text_clean: null })),
     suggestion: () => (desk.offers.length ? desk.take(desk.offers[0]) : say("There is no suggestion here.")),
     draft() {
       desk.showsDraft = !desk.showsDraft;
@@ -159,6 +163,29 @@ function split(desk, second) {
   }
   desk.edit((state) => turns.split(state, index, desk.transcript.caret, second));
   return desk.transcript.focus(index + 1, { caret: 0 });
+}
+
+/** The word that was heard last; where that one is selected already, the word before. */
+function selectHeard(desk) {
+  const { player, transcript } = desk;
+  const words = spoken(desk.clip.state.turns, desk.sound);
+  const [from, to] = transcript.selected;
+  const again = from < to && !player.hasPlayed;
+  const before = (word) => word.turn < transcript.current || (word.turn === transcript.current && word.to <= from);
+  selectWord(desk, words.findLast(again ? before : ({ second }) => second <= player.heard) ?? words[0]);
+}
+
+function selectNext(desk) {
+  const { transcript } = desk;
+  const words = spoken(desk.clip.state.turns, desk.sound);
+  const [, to] = transcript.selected;
+  const after = (word) => word.turn > transcript.current || (word.turn === transcript.current && word.from >= to);
+  selectWord(desk, words.find(after) ?? words.at(-1));
+}
+
+function selectWord({ player, transcript }, { turn, from, to, second }) {
+  player.stop(second);
+  transcript.select(turn, [from, to]);
 }
 
 async function insert({ transcript, me, fillers }) {

@@ -51,6 +51,9 @@ export const GROUPS = [
     ["rename", "Alt+R", "Rename a speaker in the whole recording"],
   ]],
   ["Words", [
+    ["word", "Alt+A", "Pause and select the word that was just heard, to write another over it; again: the word before"],
+    ["nextWord", "Alt+Z", "Select the next word"],
+    ["cleanAnew", "Alt+Y", "Make the clean text anew from the verbatim one"],
     ["palette", "Alt+P", "Insert an event or a filler"],
     ["suggestion", "Alt+.", "Take the next suggested word"],
     ["draft", "F4", "Show or hide what the model wrote"],
