@@ -1,7 +1,7 @@
 // What each key and button does at the desk; the names are those of keys.js.
 
 import { askComment, askName, askReason, chooseClip, choosePiece, showHelp } from "./asking.js";
-import { spoken } from "./heard.js";
+import { division, spoken } from "./heard.js";
 import { keepSpeed, keptDrafts } from "./kept.js";
 import { searchAll } from "./searching.js";
 import { say } from "./status.js";
@@ -134,8 +134,8 @@ function editing(desk, player, transcript) {
     return desk.edit((state, index) => turns.withTurn(state, index, { speaker: name }));
   };
   return {
-    split: () => split(desk, null),
-    splitHere: () => split(desk, player.position),
+    split: () => split(desk, division(current(desk), transcript.caret, desk.sound)),
+    splitHere: () => splitHere(desk),
     glue: () => desk.edit(turns.glue),
     remove: () => desk.edit(turns.remove),
     unusable: () => desk.edit((state, index) => turns.withTurn(state, index, { overlap: !state.turns[index].overlap })),
@@ -155,14 +155,17 @@ function editing(desk, player, transcript) {
   };
 }
 
-function split(desk, second) {
-  const index = desk.transcript.current;
-  const { start, end } = desk.clip.state.turns[index];
-  if (second !== null && (second <= start || second >= end)) {
-    return say("What is heard lies outside this turn: play it (F2) and stop where the second one begins.");
-  }
-  desk.edit((state) => turns.split(state, index, desk.transcript.caret, second));
-  return desk.transcript.focus(index + 1, { caret: 0 });
+function splitHere(desk) {
+  const { position } = desk.player;
+  const { start, end } = current(desk);
+  if (start < position && position < end) return split(desk, position);
+  return say("What is heard lies outside this turn: play it (F2) and stop where the second one begins.");
+}
+
+function split({ clip, transcript }, second) {
+  const index = transcript.current;
+  clip.edit(turns.split(clip.state, index, transcript.caret, second));
+  transcript.focus(index + 1, { caret: 0 });
 }
 
 /** The word that was heard last; where that one is selected already, the word before. */

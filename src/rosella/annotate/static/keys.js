@@ -28,7 +28,7 @@ export const GROUPS = [
   ["Turns", [
     ["down", "Alt+ArrowDown", "To the next turn"],
     ["up", "Alt+ArrowUp", "To the turn before"],
-    ["split", "Enter", "Divide the turn at the caret; its time is shared by length of text"],
+    ["split", "Enter", "Divide the turn at the caret, and its time in the pause nearby, or by length of text"],
     ["splitHere", "Shift+Enter", "Divide the text at the caret and the time at what is heard"],
     ["glue", "Alt+G", "Join the turn with the next"],
     ["remove", "Alt+Delete", "Remove the turn"],
