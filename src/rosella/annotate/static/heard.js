@@ -20,9 +20,13 @@ export function division(turn, caret, sound) {
   const sounding = soundingIn(turn, sound);
   const share = turn.text.length ? Math.min(0.95, Math.max(0.05, caret / turn.text.length)) : 0.5;
   const about = sounding[Math.floor(share * sounding.length)] ?? (turn.start + turn.end) / 2;
-  const pauses = sounding.slice(1).map((end, at) => ({ middle: (sounding[at] + end) / 2, length: end - sounding[at] }));
+  const pauses = sounding.slice(1).map((end, at) => pause(sounding[at] + 1 / sound.rate, end));
   const near = pauses.filter(({ middle, length }) => length > PAUSE && Math.abs(middle - about) < NEAR);
   return near.sort((a, b) => b.length - a.length)[0]?.middle ?? about;
+}
+
+function pause(start, end) {
+  return { middle: (start + end) / 2, length: end - start };
 }
 
 /** The seconds of a turn at which peaks {start, rate, peaks} are louder than its pauses. */
