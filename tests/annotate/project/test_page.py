@@ -396,7 +396,7 @@ def test_a_turn_is_divided_in_the_longest_pause_near_the_word(desk: Desk) -> Non
     [(0, "(laughs) Echt"), (1, "(laughs) waar?"), (2, "Echt waar?")],
 )
 def test_a_word_is_deleted_without_leaving_two_spaces(desk: Desk, steps: int, text: str) -> None:
-    stand(desk, 5.5)
+    stand(desk, 5.7)
     for _ in range(steps + 1):
         desk.press_keys("Alt+A")
     desk.keys(Keys.DELETE)
