@@ -1,13 +1,16 @@
 """An annotator at the page, by keyboard alone: sees what it shows, knows what is right, and corrects one by the other.
 
 What is pressed is really pressed, and how long the page takes is really measured. How long a person takes is a model: hears
-the clip once as it was spoken, finds each place and hears its turn again, and needs so long for each key.
+the clip once as it was spoken, stops by the page's key some time after a wrong word was said, goes from the word that the
+page selects to the one that is meant, hears on from there, and needs so long to find a place and for each key. For whatever
+else is wrong than words its whole turn is heard again.
 """
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -25,6 +28,8 @@ EXACT = 0.05
 """Seconds by which an edge may be off that nobody hears; in silence it may lie anywhere."""
 STEP = 0.05
 """Seconds that a key moves a boundary."""
+REACTION = 0.3, 0.5
+"""Seconds from the end of what was heard until a key is pressed: least and most."""
 AROUND = 1.5
 """Seconds of sound before a clip."""
 
@@ -78,6 +83,9 @@ return {
 };
 """
 
+STAND = "media.pause(); media.currentTime = {}"
+"""As if one had listened until there."""
+
 
 @dataclass(frozen=True)
 class Person:
@@ -89,11 +97,23 @@ class Person:
 
 @dataclass(frozen=True)
 class Fix:
-    """A correction: the keys pressed for it, and the seconds that are heard again."""
+    """A correction: the keys pressed for it, the seconds that are heard again, and those where all of its turn is."""
 
     kind: str
     keys: int
     again: float
+    turn: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """Words number `low` to `high` of what is shown become others; the first that is wrong is heard as word `heard`."""
+
+    kind: str
+    low: int
+    high: int
+    put: str
+    heard: int
 
 
 @dataclass(frozen=True)
@@ -146,13 +166,21 @@ class Hands:
         self.count += len(text)
 
 
+def evenly(turn: Turn) -> list[float]:
+    """When each word of a turn ends, seconds, if all letters last equally long."""
+    ends = [match.end() for match in re.finditer(r"\S+", turn.text)]
+    return [turn.start + (turn.end - turn.start) * end / len(turn.text) for end in ends]
+
+
 @dataclass
 class Player:
-    """Corrects the open clip of a page that was opened with `CLOCK`."""
+    """Corrects the open clip of a page that was opened with `CLOCK`; `said` tells when the words of a turn end."""
 
     page: Desk
     person: Person = Person()
+    said: Callable[[Turn], Sequence[float]] = evenly
     hands: Hands = field(init=False)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def __post_init__(self) -> None:
         self.hands = Hands(self.page)
@@ -168,7 +196,9 @@ class Player:
     def correct(self, right: ClipState) -> list[Fix]:
         """Make the open clip what it should be."""
         self.fixes: list[Fix] = []
+        self.origin, self.end = max(0.0, right.start - AROUND), right.end
         self.hands = Hands(self.page)
+        self.page.run(STAND.format(right.start - self.origin))  # a person hears it later than it began
         self._fill(right)
         self._divide(right)
         self._assign(right)
@@ -219,9 +249,44 @@ class Player:
         self.hands.type(label.split(".")[0])
         self.hands.press(Keys.ENTER)
 
-    def _done(self, kind: str, again: float) -> None:
-        self.fixes.append(Fix(kind, self.hands.count, again))
+    def _done(self, kind: str, turn: float, again: float | None = None) -> None:
+        self.fixes.append(Fix(kind, self.hands.count, turn if again is None else again, turn))
         self.hands = Hands(self.page)
+
+    # Listening
+
+    @property
+    def _position(self) -> float:
+        return self.origin + float(self.page.run("return media.currentTime"))
+
+    def _listen(self, index: int, turn: Turn, word: int) -> None:
+        """Listen until a word has been said and one has noticed; who is past it hears the turn from its begin."""
+        end, self.again = self.said(turn)[word], 0.0
+        if self._position > end:
+            self._to_turn(index)
+            self.hands.press(Keys.F2)
+            self.again = end - turn.start
+        self.stopped = min(end + self.chance.uniform(*REACTION), self.end)
+        self.page.run(STAND.format(self.stopped - self.origin))
+
+    def _play_on(self) -> float:
+        """Go on from where the page stands; the seconds that are heard again for all that."""
+        again = self.again + max(0.0, self.stopped - self._position)
+        self.hands.press(Keys.ESCAPE)
+        self.page.run("media.pause()")  # until it is known how far one listens
+        return again
+
+    def _select_heard(self, index: int, *wanted: int) -> int:
+        """Have the page select what was just heard, and go on from there to the nearest of the wanted words of a turn."""
+        self.hands.press("a", "Alt")
+        for _ in range(12):
+            here = self.look()
+            at = _before(here.turns, here.turn) + _words_before(here.turns[here.turn]["text"], here.caret)
+            away = min((_before(here.turns, index) + word - at for word in wanted), key=abs)
+            if not away:
+                return at - _before(here.turns, index)
+            self.hands.press("z" if away > 0 else "a", "Alt", times=abs(away))
+        raise AssertionError(f"words {wanted} of turn {index} cannot be reached")
 
     # Turns
 
@@ -246,7 +311,7 @@ class Player:
                 return
             if (mixed := next((at for at, part in enumerate(parts) if len(part) > 1), None)) is not None:
                 word = next(n for n, (one, other) in enumerate(pairwise(owners[mixed]), 1) if one != other)
-                self._cut(mixed, _starts(shown[mixed]["text"])[word], right, owners[mixed][word])
+                self._cut(mixed, word, right.turns[owners[mixed][word]])
                 continue
             known = [part[0] for part in parts]
             if (twin := next((at for at, (a, b) in enumerate(pairwise(known)) if a == b), None)) is not None:
@@ -256,12 +321,20 @@ class Player:
                 continue
             missing = next(number for number in range(len(right.turns)) if number not in known)
             at = known.index(missing - 1) if missing else 0
-            self._cut(at, len(shown[at]["text"]) if missing else 0, right, max(missing, 1))
+            self._cut_off(at, len(shown[at]["text"]) if missing else 0, right, max(missing, 1))
         raise AssertionError(f"the turns of {self.clip} cannot be brought to {right.turns}")
 
-    def _cut(self, index: int, caret: int, right: ClipState, owner: int) -> None:
-        """Divide a turn where one hears that another begins."""
-        second = (right.turns[owner - 1].end + right.turns[owner].start) / 2
+    def _cut(self, index: int, word: int, second: Turn) -> None:
+        """Divide a turn before a word, when one hears that somebody else says it."""
+        start, end = self.look().turns[index]["span"]
+        self._listen(index, second, 0)
+        self._select_heard(index, word)
+        self.hands.press(Keys.ENTER)
+        self._done("turn divided", end - start, self._play_on())
+
+    def _cut_off(self, index: int, caret: int, right: ClipState, owner: int) -> None:
+        """Make room for a turn that has no words yet, where one hears that it begins or ends."""
+        second = (right.turns[owner - 1].end + right.turns[owner].start) / 2 + self.chance.uniform(*REACTION)
         start, end = self.look().turns[index]["span"]
         self._to_turn(index)
         if here := start < second < end:
@@ -269,9 +342,7 @@ class Player:
             self.page.until(lambda: not self.look().paused)
             self.hands.press(Keys.ESCAPE)
             self.page.until(lambda: self.look().paused)
-            self.page.run(
-                f"media.currentTime = {second - max(0.0, right.start - AROUND)}"
-            )  # where one would have paused
+            self.page.run(STAND.format(second - self.origin))
         self._to_caret(caret)
         self.hands.press(Keys.ENTER, *["Shift"] * here)
         self._done("turn divided", end - start)
@@ -314,41 +385,78 @@ class Player:
             shown = self.look().turns[index]["text"]
             if shown.split() == turn.text.split():
                 return
-            kind, low, high, put = _first_change(shown, turn.text)
-            kind = kind if shown else "turn written afresh"
-            self._to_turn(index)
-            self._to_caret(low)
-            self._select(high)
-            if put:
-                self.hands.type(put)
+            if shown.strip():
+                self._correct_words(index, turn, _first_change(shown, turn.text))
             else:
-                self.hands.press(Keys.DELETE)
-            self._done(kind, _length(turn))
+                self._to_turn(index)
+                self.hands.type(turn.text)
+                self._done("turn written afresh", _length(turn))
         raise AssertionError(f"{shown!r} cannot be brought to {turn.text!r}")
 
+    def _correct_words(self, index: int, turn: Turn, change: Change) -> None:
+        if change.low == change.high and self._stands_before(index, change.low):
+            self.hands.type(f"{change.put} ")
+            return self._done(change.kind, _length(turn))
+        self._listen(index, turn, change.heard)
+        if change.low == change.high:
+            self._insert(index, change)
+        else:
+            self._select_heard(index, change.low)
+            self._extend(change.high - change.low - 1)
+            if change.put:
+                self.hands.type(change.put)
+            else:
+                self.hands.press(Keys.DELETE)
+        return self._done(change.kind, _length(turn), self._play_on())
+
+    def _stands_before(self, index: int, word: int) -> bool:
+        """Whether the caret is where the word begins already, as in the first box of a clip."""
+        here = self.look()
+        starts = [match.start() for match in re.finditer(r"\S+", here.turns[index]["text"])]
+        return here.turn == index and here.caret == here.end and here.caret in starts[word : word + 1]
+
+    def _insert(self, index: int, change: Change) -> None:
+        """Write words before the next one, or behind the one before, whichever is selected sooner."""
+        count = len(self.look().turns[index]["text"].split())
+        wanted = [word for word in (change.low, change.low - 1) if 0 <= word < count]
+        following = self._select_heard(index, *wanted) == change.low
+        self.hands.press(Keys.LEFT if following else Keys.RIGHT)
+        if change.kind == "event missing" and " " not in change.put:
+            self._choose(change.put)
+        else:
+            self.hands.type(f"{change.put} " if following else f" {change.put}")
+
+    def _choose(self, event: str) -> None:
+        """Take an event from the palette, when so much of it is typed that it is the first."""
+        self.hands.press("p", "Alt")
+        for letter in event.strip("()"):
+            if self.page.find("#palette-list [aria-selected=true]").text == event:
+                break
+            self.hands.type(letter)
+        self.hands.press(Keys.ENTER)
+        self.page.until(lambda: not self.page.sees("#palette"))
+
+    def _extend(self, words: int) -> None:
+        """Select so many words more, one by one, since browsers stop at punctuation too."""
+        here = self.look()
+        end = _ends(here.turns[here.turn]["text"])[
+            _words_before(here.turns[here.turn]["text"], here.caret) + words
+        ]
+        self._walk(end, lambda: self.look().end, "Shift")
+
     def _clean(self, index: int, turn: Turn) -> None:
-        """A clean text that is wrong is emptied: then it is made from the verbatim one."""
+        """A clean text that is wrong is made from the verbatim one."""
         shown = self.look().turns[index]["text_clean"]
         if not shown or turn.text_clean is None or shown.split() == turn.text_clean.split():
             return
-        self._to_turn(index, "text_clean")
-        self.hands.press("a", "Ctrl")
-        self.hands.press(Keys.DELETE)
+        self._to_turn(index)
+        self.hands.press("y", "Alt")
         self._done("clean text", 0.0)
 
-    def _to_turn(self, index: int, name: str = "text") -> None:
-        here = self.look()
-        if here.field != name and name == "text":
-            self.hands.press(Keys.TAB, "Shift")
-            here = self.look()
-        if here.turn != index:
-            away = index - here.turn
+    def _to_turn(self, index: int) -> None:
+        if away := index - self.look().turn:
             self.hands.press(Keys.DOWN if away > 0 else Keys.UP, "Alt", times=abs(away))
-            here = self.look()
-        if here.field != name:
-            self.hands.press(Keys.TAB)
-        here = self.look()
-        assert (here.turn, here.field) == (index, name), (here, index, name)
+        assert self.look().turn == index
 
     def _to_caret(self, target: int) -> None:
         """From where the caret is, from the start or from the end: by the fewest words."""
@@ -360,9 +468,6 @@ class Player:
         if best:
             self.hands.press(best, "Ctrl")
         self._walk(target, lambda: self.look().caret)
-
-    def _select(self, target: int) -> None:
-        self._walk(target, lambda: self.look().end, "Shift")
 
     def _walk(self, target: int, where: Any, *held: str) -> None:
         here = self.look()
@@ -395,8 +500,17 @@ def _between(text: str, low: int, high: int, ends: bool = True) -> int:
     )
 
 
-def _starts(text: str) -> list[int]:
-    return [match.start() for match in re.finditer(r"\S+", text)]
+def _ends(text: str) -> list[int]:
+    return [match.end() for match in re.finditer(r"\S+", text)]
+
+
+def _words_before(text: str, caret: int) -> int:
+    return len(text[:caret].split())
+
+
+def _before(turns: Sequence[dict[str, Any]], index: int) -> int:
+    """Words of the turns before one; the page goes through one without words as if it had one."""
+    return sum(max(1, len(turn["text"].split())) for turn in turns[:index])
 
 
 def _owners(shown: Sequence[dict[str, Any]], right: Sequence[Turn]) -> list[list[int]]:
@@ -424,20 +538,13 @@ def _owners(shown: Sequence[dict[str, Any]], right: Sequence[Turn]) -> list[list
     return owners
 
 
-def _first_change(shown: str, wanted: str) -> tuple[str, int, int, str]:
-    """Kind, characters from and to, and what is to stand there instead; the first of all."""
+def _first_change(shown: str, wanted: str) -> Change:
+    """The first of all; what is too many is noticed when the next word is said."""
     old, new = shown.split(), wanted.split()
     tag, low, high, start, end = next(code for code in _opcodes(old, new) if code[0] != "equal")
-    spans = [match.span() for match in re.finditer(r"\S+", shown)]
     put = " ".join(new[start:end])
-    if tag == "insert":
-        at = spans[low][0] if low < len(spans) else len(shown)
-        return _missing(put), at, at, f"{put} " if low < len(spans) else f" {put}" if shown else put
-    first, last = spans[low][0], spans[high - 1][1]
-    if tag == "replace":
-        return "word replaced", first, last, put
-    low, high = (first, spans[high][0]) if high < len(spans) else (max(first - 1, 0), last)
-    return "word too many", low, high, ""
+    kinds = {"insert": _missing(put), "replace": "word replaced", "delete": "word too many"}
+    return Change(kinds[tag], low, high, put, min(start, len(new) - 1))
 
 
 def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:

@@ -94,6 +94,14 @@ class Desk(Page):
     def values(self, selector: str) -> list[str]:
         return self.run(f"return [...document.querySelectorAll({selector!r})].map(({{ value }}) => value)")
 
+    @property
+    def selected(self) -> str:
+        """What is selected in the box that has the focus."""
+        return self.run("""
+            const { value, selectionStart, selectionEnd } = document.activeElement;
+            return value.slice(selectionStart, selectionEnd);
+        """)
+
     def to_start(self) -> None:
         self.press_keys("Ctrl+Home")
 

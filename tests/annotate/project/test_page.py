@@ -31,6 +31,12 @@ def saved(desk: Desk, fake: Fake, clip: str, count: int = 1) -> dict[str, Any]:
     return last(fake, clip)
 
 
+def stand(desk: Desk, second: float) -> None:
+    """Stop as if the recording had been heard until a second."""
+    desk.until(lambda: desk.run("return plays.length"))
+    desk.run(f"media.pause(); media.currentTime = {second - desk.origin}")
+
+
 # Listening
 
 
@@ -209,13 +215,13 @@ def test_turns_are_divided_joined_assigned_marked_and_removed_and_all_is_undone(
     desk.keys(*[Keys.RIGHT] * 10, Keys.ENTER)
     assert desk.written[:2] == ["Uh ik was", "gisteren op de market."]
     assert desk.cleaned[:2] == ["Ik was", "gisteren op de market."]
-    assert desk.spans[:2] == [(2.0, 2.63), (2.63, 4.0)]
+    assert desk.spans[:2] == [(2.0, 2.79), (2.79, 4.0)]
     desk.press_keys("Alt+2")
     assert desk.voices == ["S1", "S2", "S2"]
     desk.press_keys("Alt+G")
     assert desk.written == ["Uh ik was", "gisteren op de market. (laughs) Echt waar?"]
     assert desk.cleaned[1] == "gisteren op de market. Echt waar?"
-    assert desk.spans == [(2.0, 2.63), (2.63, 5.5)]
+    assert desk.spans == [(2.0, 2.79), (2.79, 5.5)]
     desk.press_keys("Alt+0")
     assert desk.voices == ["S1", "S3"]
     desk.press_keys("Alt+O")
@@ -318,6 +324,101 @@ def test_events_and_fillers_are_inserted_at_the_caret(desk: Desk) -> None:
     assert desk.cleaned[1] == "Echt waar?"
     desk.keys("!")
     assert desk.written[1].endswith("(sighs)!")
+
+
+def test_the_word_just_heard_is_written_over_and_heard_again(desk: Desk) -> None:
+    stand(desk, 5.4)  # half a second before, "waar?" had not begun
+    desk.press_keys("Alt+A")
+    assert desk.selected == "Echt" and desk.run("return media.paused")
+    at = desk.run("return media.currentTime") + desk.origin
+    assert 4.5 < at < 4.7
+    desk.keys("Heus")
+    assert desk.written[1] == "(laughs) Heus waar?" and desk.cleaned[1] == "Heus waar?"
+    desk.run("plays.length = 0")
+    desk.press_keys("Escape")
+    desk.until(lambda: desk.run("return plays.length"))
+    desk.hears(at, 5.5)
+
+
+def test_from_the_word_heard_one_goes_to_those_around_it_also_in_other_turns(desk: Desk) -> None:
+    stand(desk, 5.4)
+    for chord, word in [("A", "Echt"), ("A", "(laughs)"), ("A", "market."), ("Z", "(laughs)"), ("Z", "Echt")]:
+        desk.press_keys(f"Alt+{chord}")
+        assert desk.selected == word
+    desk.press_keys("Escape")
+    desk.until(lambda: not desk.run("return media.paused"))
+    stand(desk, 5.4)
+    desk.press_keys("Alt+A")
+    assert desk.selected == "Echt"  # something was heard since: no longer the word before
+
+
+def test_who_hears_slowly_or_has_just_jumped_means_a_later_word(desk: Desk) -> None:
+    desk.until(lambda: desk.run("return plays.length"))
+    desk.run("media.playbackRate = 0.5")
+    stand(desk, 5.4)
+    desk.press_keys("Alt+A")
+    assert desk.selected == "waar?"
+    desk.run("media.playbackRate = 1")
+    stand(desk, 5.4)
+    desk.press_keys("F8")
+    desk.to_start()
+    desk.press_keys("Alt+A")
+    assert desk.selected == "(laughs)"
+
+
+def test_pauses_hold_no_words(desk: Desk) -> None:
+    script = """
+      const [loud, quiet] = [Array(10).fill([-0.4, 0.5]), Array(30).fill([-0.01, 0.01])];
+      const turns = [{ start: 1, end: 1.5, text: "een twee" }, { start: 1.5, end: 1.6, text: "" }];
+      const sound = { start: 1, rate: 100, peaks: [...loud, ...quiet, ...loud, ...loud] };
+      return import("/static/heard.js").then(({ spoken }) => spoken(turns, sound));
+    """
+    assert desk.run(script) == [
+        {"turn": 0, "from": 0, "to": 3, "second": 1},
+        {"turn": 0, "from": 4, "to": 8, "second": 1.4},
+        {"turn": 1, "from": 0, "to": 0, "second": 1.5},
+    ]
+
+
+def test_a_turn_is_divided_in_the_longest_pause_near_the_word(desk: Desk) -> None:
+    script = """
+      const [loud, quiet] = [Array(50).fill([-0.4, 0.5]), [0, 0]];
+      const sound = { start: 1, rate: 100, peaks: [...loud, ...loud, ...loud, ...loud] };
+      for (const [from, to] of [[60, 75], [90, 120], [175, 200]]) sound.peaks.fill(quiet, from, to);
+      const turn = { start: 1, end: 3, text: "een twee drie vier" };
+      return import("/static/heard.js").then(({ division }) => [4, 9, 14, 18].map((caret) => division(turn, caret, sound)));
+    """
+    assert [round(second, 3) for second in desk.run(script)] == [1.675, 2.05, 2.05, 2.68]
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [(0, "(laughs) Echt"), (1, "(laughs) waar?"), (2, "Echt waar?")],
+)
+def test_a_word_is_deleted_without_leaving_two_spaces(desk: Desk, steps: int, text: str) -> None:
+    stand(desk, 5.7)
+    for _ in range(steps + 1):
+        desk.press_keys("Alt+A")
+    desk.keys(Keys.DELETE)
+    assert desk.written[1] == text
+    desk.press_keys("Ctrl+Z")
+    assert desk.written[1] == "(laughs) Echt waar?"
+
+
+def test_letters_are_deleted_alone(desk: Desk) -> None:
+    desk.box(1).click()
+    desk.to_end()
+    desk.press_keys("Shift+Left")
+    desk.keys(Keys.BACKSPACE)
+    assert desk.written[1] == "(laughs) Echt waar"
+
+
+def test_a_clean_text_is_made_anew_by_one_key(desk: Desk, fake: Fake) -> None:
+    desk.rewrite(0, "Ik was elders.", "text_clean")
+    desk.press_keys("Alt+Y")
+    assert desk.cleaned[0] == ""
+    desk.press_keys("Ctrl+S")
+    assert saved(desk, fake, "one")["after"]["turns"][0]["text_clean"] is None
 
 
 def test_a_suggested_word_is_taken_by_one_key(driver: Any, address: str, downloads: Path, fake: Fake) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from selenium.webdriver import Chrome
 
 from annotate.playing import CLOCK, Player, Work
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.browser
 
 RECORDING, EVERY = "c" * 32, 6.0
 """Seconds from the start of a clip to that of the next."""
-SAID = ("Eh, dank je wel.", "(laughs) Ik bak elke morgen vers brood.")
+SAID = ("Eh, dank je wel voor de lekkere koffie.", "(laughs) Ik bak elke morgen vers brood.")
 Turns = tuple[Turn, ...]
 
 
@@ -77,14 +78,14 @@ class Flaw:
 
 
 FLAWS = (
-    Flaw(("word replaced",), 18, lambda turns: said(turns, "elke", "alle")),
-    Flaw(("word too many",), 14, lambda turns: said(turns, "bak", "bak ook")),
-    Flaw(("word missing",), 14, lambda turns: said(turns, "vers ", "")),
+    Flaw(("word replaced",), 9, lambda turns: said(turns, "elke", "alle")),
+    Flaw(("word too many",), 5, lambda turns: said(turns, "bak", "bak ook")),
+    Flaw(("word missing",), 10, lambda turns: said(turns, "vers ", "")),
     Flaw(("filler missing",), 4, lambda turns: said(turns, "Eh, dank", "dank")),
-    Flaw(("event missing",), 12, lambda turns: said(turns, "(laughs) ", "")),
+    Flaw(("event missing",), 8, lambda turns: said(turns, "(laughs) ", "")),
     Flaw(("speaker",), 2, lambda turns: (replace(turns[0], speaker="B"),), lambda turns: turns[:1]),
     Flaw(("boundary",), 6, lambda turns: (replace(turns[0], end=round(turns[0].end - 0.25, 3)), turns[1])),
-    Flaw(("turn divided", "speaker"), 14, one, touching),
+    Flaw(("turn divided", "speaker"), 7, one, touching),
     Flaw(("turns joined",), 2, tuple, one),
     Flaw((), 0, tuple, tuple, "music or noise"),
 )
@@ -98,10 +99,20 @@ def driver(downloads: Path) -> Iterator[Chrome]:
     chrome.quit()
 
 
+def talk(path: Path, seconds: float) -> Path:
+    """A tone with half a second of silence in each clip, in the middle of which the second turn begins."""
+    wave, rate = soundfile.read(save_tone(path, seconds))
+    for number in range(len(FLAWS)):
+        begin = 3.1 + EVERY * number
+        wave[round((begin - 0.25) * rate) : round((begin + 0.25) * rate)] = 0
+    soundfile.write(path, wave, rate)
+    return path
+
+
 def plant(catalogue: Catalogue, folder: Path) -> dict[str, tuple[Flaw, ClipState]]:
     """A recording with a clip for each flaw; flaws and right states by clip."""
     duration = 1.0 + EVERY * len(FLAWS)
-    path = str(save_tone(folder / "talk.wav", duration))
+    path = str(talk(folder / "talk.wav", duration))
     catalogue.add(Recording(RECORDING, path, duration, 16_000, 1, language="nl"), source_of(path), [])
     heard: list[Turn] = []
     utterances: list[Utterance] = []

@@ -27,6 +27,7 @@ export class Desk extends EventTarget {
   player = new Player();
   transcript = new Transcript($("#turns"), $("#turn"));
   selection = null;
+  sound = null; // the peaks of what is heard
   faults = [];
   offers = [];
   showsDraft = true;
@@ -155,7 +156,7 @@ export class Desk extends EventTarget {
     const waiting = this.outbox.last(view.id);
     const draft = kept.keptDraft(view.id, this.me.name);
     this.clip = new Clip(view, this.me.name, waiting?.method === "PUT" ? waiting : null);
-    Object.assign(this, { selection: null, faults: [], offers: [], showsDraft: !view.empty });
+    Object.assign(this, { sound: peaks, selection: null, faults: [], offers: [], showsDraft: !view.empty });
     this.meeting.clash = null;
     for (const name of ["changed", "refused"]) dismiss(name);
     this.clip.addEventListener("change", () => this.render());

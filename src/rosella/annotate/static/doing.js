@@ -1,6 +1,7 @@
 // What each key and button does at the desk; the names are those of keys.js.
 
 import { askComment, askName, askReason, chooseClip, choosePiece, showHelp } from "./asking.js";
+import { division, spoken } from "./heard.js";
 import { keepSpeed, keptDrafts } from "./kept.js";
 import { searchAll } from "./searching.js";
 import { say } from "./status.js";
@@ -17,6 +18,8 @@ export function actions(desk, { send, arrived }) {
     ...listening(desk, player, transcript),
     ...editing(desk, player, transcript),
     palette: () => insert(desk),
+    word: () => selectHeard(desk),
+    nextWord: () => selectNext(desk),
     rename: async () => {
       const { recording } = desk.clip.view;
       const answer = await askName(recording, current(desk).speaker, ({ message }) => say(message));
@@ -131,8 +134,8 @@ function editing(desk, player, transcript) {
     return desk.edit((state, index) => turns.withTurn(state, index, { speaker: name }));
   };
   return {
-    split: () => split(desk, null),
-    splitHere: () => split(desk, player.position),
+    split: () => split(desk, division(current(desk), transcript.caret, desk.sound)),
+    splitHere: () => splitHere(desk),
     glue: () => desk.edit(turns.glue),
     remove: () => desk.edit(turns.remove),
     unusable: () => desk.edit((state, index) => turns.withTurn(state, index, { overlap: !state.turns[index].overlap })),
@@ -142,6 +145,7 @@ function editing(desk, player, transcript) {
     endEarlierFine: edge("end", -FINE), endLaterFine: edge("end", FINE),
     speaker1: speaker(1), speaker2: speaker(2), speaker3: speaker(3), speaker4: speaker(4),
     newSpeaker: () => desk.edit((state, index) => turns.withTurn(state, index, { speaker: desk.freeName() })),
+    cleanAnew: () => desk.edit((state, index) => turns.withTurn(state, index, { text_clean: null })),
     suggestion: () => (desk.offers.length ? desk.take(desk.offers[0]) : say("There is no suggestion here.")),
     draft() {
       desk.showsDraft = !desk.showsDraft;
@@ -151,14 +155,40 @@ function editing(desk, player, transcript) {
   };
 }
 
-function split(desk, second) {
-  const index = desk.transcript.current;
-  const { start, end } = desk.clip.state.turns[index];
-  if (second !== null && (second <= start || second >= end)) {
-    return say("What is heard lies outside this turn: play it (F2) and stop where the second one begins.");
-  }
-  desk.edit((state) => turns.split(state, index, desk.transcript.caret, second));
-  return desk.transcript.focus(index + 1, { caret: 0 });
+function splitHere(desk) {
+  const { position } = desk.player;
+  const { start, end } = current(desk);
+  if (start < position && position < end) return split(desk, position);
+  return say("What is heard lies outside this turn: play it (F2) and stop where the second one begins.");
+}
+
+function split({ clip, transcript }, second) {
+  const index = transcript.current;
+  clip.edit(turns.split(clip.state, index, transcript.caret, second));
+  transcript.focus(index + 1, { caret: 0 });
+}
+
+/** The word that was heard last; where that one is selected already, the word before. */
+function selectHeard(desk) {
+  const { player, transcript } = desk;
+  const words = spoken(desk.clip.state.turns, desk.sound);
+  const [from, to] = transcript.selected;
+  const again = from < to && !player.hasPlayed;
+  const before = (word) => word.turn < transcript.current || (word.turn === transcript.current && word.to <= from);
+  selectWord(desk, words.findLast(again ? before : ({ second }) => second <= player.heard) ?? words[0]);
+}
+
+function selectNext(desk) {
+  const { transcript } = desk;
+  const words = spoken(desk.clip.state.turns, desk.sound);
+  const [, to] = transcript.selected;
+  const after = (word) => word.turn > transcript.current || (word.turn === transcript.current && word.from >= to);
+  selectWord(desk, words.find(after) ?? words.at(-1));
+}
+
+function selectWord({ player, transcript }, { turn, from, to, second }) {
+  player.stop(second);
+  transcript.select(turn, [from, to]);
 }
 
 async function insert({ transcript, me, fillers }) {

@@ -28,7 +28,7 @@ export const GROUPS = [
   ["Turns", [
     ["down", "Alt+ArrowDown", "To the next turn"],
     ["up", "Alt+ArrowUp", "To the turn before"],
-    ["split", "Enter", "Divide the turn at the caret; its time is shared by length of text"],
+    ["split", "Enter", "Divide the turn at the caret, and its time in the pause nearby, or by length of text"],
     ["splitHere", "Shift+Enter", "Divide the text at the caret and the time at what is heard"],
     ["glue", "Alt+G", "Join the turn with the next"],
     ["remove", "Alt+Delete", "Remove the turn"],
@@ -51,6 +51,9 @@ export const GROUPS = [
     ["rename", "Alt+R", "Rename a speaker in the whole recording"],
   ]],
   ["Words", [
+    ["word", "Alt+A", "Pause and select the word that was just heard, to write another over it; again: the word before"],
+    ["nextWord", "Alt+Z", "Select the next word"],
+    ["cleanAnew", "Alt+Y", "Make the clean text anew from the verbatim one"],
     ["palette", "Alt+P", "Insert an event or a filler"],
     ["suggestion", "Alt+.", "Take the next suggested word"],
     ["draft", "F4", "Show or hide what the model wrote"],

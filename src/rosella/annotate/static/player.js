@@ -1,6 +1,7 @@
 // Plays the sound of a clip, whole or an excerpt, once or again and again; seconds are those of the recording.
 
 export const SPEEDS = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2];
+const REACTION = 0.5; // seconds from the middle of a word until whoever hears it has pressed a key
 const PATIENCE = 200; // ms in which sound that is in memory comes
 
 /** Tells `position` while it plays and `change` when it begins or ends. */
@@ -9,6 +10,7 @@ export class Player extends EventTarget {
   #origin = 0; // the second of the recording at which the sound begins
   #from = null; // where an excerpt begins and ends
   #until = null;
+  #begun = 0; // the second from which on it was heard
   #frame = 0;
   loop = false;
 
@@ -66,8 +68,23 @@ export class Player extends EventTarget {
 
   set position(second) {
     this.free();
-    this.#audio.currentTime = Math.max(0, second - this.#origin);
-    this.dispatchEvent(new Event("position"));
+    this.#stand(second);
+  }
+
+  /** Pauses at a second; an excerpt goes on from there. */
+  stop(second) {
+    this.pause();
+    this.#stand(second);
+  }
+
+  /** Whether anything was heard since the position was chosen. */
+  get hasPlayed() {
+    return this.position - this.#begun > 0.01;
+  }
+
+  /** The second that a key is about which is pressed now. */
+  get heard() {
+    return Math.max(this.#begun, this.position - REACTION * this.speed);
   }
 
   get speed() {
@@ -84,7 +101,14 @@ export class Player extends EventTarget {
     this.speed = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + by))];
   }
 
+  #stand(second) {
+    this.#audio.currentTime = Math.max(0, second - this.#origin);
+    this.#begun = this.position;
+    this.dispatchEvent(new Event("position"));
+  }
+
   async #begin() {
+    this.#begun = this.position;
     try {
       await this.#audio.play();
       return true;

@@ -16,6 +16,7 @@ export class Transcript extends EventTarget {
     super();
     [this.#list, this.#template] = [list, template];
     list.addEventListener("input", ({ target }) => target.matches("textarea") && this.#tell("edit", { ...placeOf(target), value: target.value }));
+    list.addEventListener("beforeinput", (event) => event.target.matches("textarea") && takeSpace(event));
     list.addEventListener("change", ({ target }) => this.#changed(target));
     list.addEventListener("click", ({ target }) => target.closest(".hear") && this.#tell("hear", placeOf(target).index));
     list.addEventListener("focusin", ({ target }) => this.#focused(target));
@@ -66,6 +67,12 @@ export class Transcript extends EventTarget {
     const box = this.#box();
     box.focus();
     if (caret !== null) box.setSelectionRange(caret, caret);
+  }
+
+  /** Selects what stands between two places of a verbatim text. */
+  select(index, [from, to]) {
+    this.focus(index);
+    this.#box().setSelectionRange(from, to);
   }
 
   /** Puts words between two places of the text, with spaces around them where they are missing. */
@@ -171,6 +178,16 @@ function placeOf(element) {
   const item = element.closest("li");
   const field = FIELDS.find((name) => element.closest(`.${name}`));
   return { index: [...item.parentElement.children].indexOf(item), field };
+}
+
+/** Words that are deleted whole take a space along: none is doubled. */
+function takeSpace({ target: box, inputType }) {
+  const { value, selectionStart: start, selectionEnd: end } = box;
+  if (start === end || !/^deleteContent/.test(inputType)) return;
+  const free = (place) => (value[place] ?? " ") === " ";
+  if (!free(start - 1) || !free(end)) return;
+  if (end < value.length) box.setSelectionRange(start, end + 1);
+  else box.setSelectionRange(Math.max(0, start - 1), end);
 }
 
 function chip(offer, first, take) {

@@ -7,13 +7,11 @@ export function withTurn(state, index, changes) {
   return { ...state, turns: state.turns.map((turn, at) => (at === index ? { ...turn, ...changes } : turn)) };
 }
 
-/** Divides a turn in two: its text at `caret`, its time at `second`, or where the length of the text lays the caret. */
-export function split(state, index, caret, second = null) {
+/** Divides a turn in two: its text at `caret`, its time at `second`. */
+export function split(state, index, caret, second) {
   const turn = state.turns[index];
   if (turn.end - turn.start < 2 * SHORTEST) return state;
-  const share = turn.text.length ? caret / turn.text.length : 0.5;
-  const wanted = second ?? turn.start + (turn.end - turn.start) * Math.min(0.95, Math.max(0.05, share));
-  const middle = rounded(Math.min(turn.end - SHORTEST, Math.max(turn.start + SHORTEST, wanted)));
+  const middle = rounded(Math.min(turn.end - SHORTEST, Math.max(turn.start + SHORTEST, second)));
   const cut = (text, at) => (text == null ? [null, null] : [text.slice(0, at).trim(), text.slice(at).trim()]);
   const [text, rest] = cut(turn.text, caret);
   const [clean, restClean] = cut(turn.text_clean, cleanCaret(turn, caret));
