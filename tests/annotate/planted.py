@@ -107,14 +107,12 @@ def plant(
     Unless `informative`, a clip has the confidence and the clean transcript's errors of another.
     """
     rng = np.random.default_rng(seed)
-    truth, said = Truth(), sorted(_podcast(), key=lambda said: (said.language, str(said.path)))
+    truth, said = Truth(), sorted(_podcast(), key=lambda said: str(said.path))
     rates = [_rates(rng, len(share)) for share in np.array_split(np.arange(clips), recordings)]
     told = np.concatenate(rates) if informative else rng.permutation(np.concatenate(rates))
     bounds = np.cumsum([0, *map(len, rates)])
     for number, (low, high) in enumerate(pairwise(bounds)):
-        language = ("nl", "en")[number % 2]
-        spoken = [one for one in said if one.language == language]
-        _plant_recording(catalogue, number, spoken, rates[number], told[low:high], truth, rng, sound)
+        _plant_recording(catalogue, number, said, rates[number], told[low:high], truth, rng, sound)
     return truth
 
 

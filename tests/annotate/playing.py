@@ -557,5 +557,7 @@ def _missing(put: str) -> str:
         return "event missing"
     spoken = put.casefold().strip(".,?!")
     return (
-        "filler missing" if any(spoken in fillers(language) for language in ("nl", "en")) else "word missing"
+        "filler missing"
+        if any(spoken in fillers(language) for language in ("nl", "en", "de"))
+        else "word missing"
     )

@@ -69,7 +69,12 @@ def _podcast(folder: Path) -> None:
     (folder / "manifest.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     (folder / "audio").mkdir()
     alone = _recording(folder / "audio", 3)
-    about = {"audio": f"audio/{alone['audio']}", "language": "en"}
+    about = {
+        "audio": f"audio/{alone['audio']}",
+        "language": "en",
+        "licence": "CC0-1.0",
+        "consent": "synthetic speech",
+    }
     (folder / "said.jsonl").write_text(json.dumps({**alone, **about}) + "\n")
     voice = {"audio": "../show0.wav", "start": 0.0, "end": 0.9, "text": f"[S1] {TURNS[0]}"}
     held = []

@@ -47,7 +47,7 @@ def test_events_are_found_in_their_order():
     assert events("[S1] ja (laughs) nee (clears throat)") == ["(laughs)", "(clears throat)"]
 
 
-def test_clean_text_stays_as_it_is_and_most_of_the_podcast_comes_out_as_scripted():
+def test_clean_text_stays_as_it_is_and_nearly_all_of_the_podcast_comes_out_as_scripted():
     manifest = Path(mini.__file__).parent / "podcast" / "manifest.jsonl"
     lines = [json.loads(line) for line in manifest.read_text().splitlines()]
     turns = [(line["language"], turn) for line in lines for turn in line["turns"]]
@@ -56,4 +56,4 @@ def test_clean_text_stays_as_it_is_and_most_of_the_podcast_comes_out_as_scripted
     agreed = [
         remove_disfluencies(turn["text"], fillers(language)) == turn["text_clean"] for language, turn in turns
     ]
-    assert sum(agreed) >= 0.9 * len(agreed)
+    assert sum(agreed) >= 0.98 * len(agreed)

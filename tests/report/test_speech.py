@@ -137,6 +137,11 @@ def test_what_was_read_back_stands_in_the_first_lines(story: Story) -> None:
     assert told in lead and "told from all others" not in lead
 
 
+def test_it_begins_with_what_it_is_about(story: Story) -> None:
+    html = speech.draw(replace(story, about="A model was given a podcast."))
+    assert html.index("A model was given a podcast.") < html.index("Rosella took")
+
+
 def test_parts_that_did_not_happen_are_left_out(story: Story) -> None:
     short = speech.draw(replace(story, before=None, corpus=None, training=None, steps=(), next_steps=()))
     assert short.count("<audio controls") == 6

@@ -96,7 +96,7 @@ def test_a_read_phrase_gives_leave_for_its_own_voice_alone(tmp_path, say):
     shelf = VoiceShelf(tmp_path / "shelf")
     client = server(shelf, Ears())
     found = client.get(f"{CONSENTS}/phrases").json()["data"]
-    assert [each["language"] for each in found] == ["en", "nl"]
+    assert [each["language"] for each in found] == ["en", "nl", "de"]
     refused = fault(consent(client, language="nl", recording=say(SENTENCE, HIS)), 400)
     assert refused["code"] == "consent_phrase_not_heard" and "rode appel" in refused["message"]
     given = consent(client, language="nl", recording=say(PHRASES["nl"], HIS))

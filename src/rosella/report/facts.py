@@ -85,6 +85,7 @@ class Story:
     steps: Sequence[StepFacts] = ()
     next_steps: Sequence[tuple[str, str]] = ()  # what for, command
     machine: Mapping[str, str] = field(default_factory=lambda: machine_facts())
+    about: str = ""  # what it is about, in a sentence
 
 
 def corpus_facts(directory: Path, said: Path | None = None) -> CorpusFacts:

@@ -53,6 +53,8 @@ def _title(story: Story) -> str:
 
 def _sentences(story: Story) -> Iterable[str]:
     """What happened, in plain words."""
+    if story.about:
+        yield story.about
     if story.corpus:
         seconds = story.corpus.utterance_seconds
         recordings = counted(len(story.corpus.recordings), "recording")

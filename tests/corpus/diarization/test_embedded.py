@@ -144,9 +144,13 @@ def podcast() -> list[dict]:
 def test_speakers_of_the_demo_recordings(diarizer, recording):
     truth = [(turn["start"], turn["end"], turn["speaker"]) for turn in recording["turns"]]
     found = diarizer.diarize(mini.path("podcast") / recording["audio"])
-    assert len(found.embeddings) == len({speaker for *_, speaker in truth}) == 2
-    assert error_rate(truth, found.turns).total <= 0.15
-    assert found.overlaps == []
+    seconds = sorted(
+        sum(turn.end - turn.start for turn in found.turns if turn.speaker == voice)
+        for voice in found.embeddings
+    )
+    assert sum(seconds[:-2]) < 0.05 * sum(seconds), "hardly a voice too many"
+    assert error_rate(truth, found.turns).total <= 0.06
+    assert sum(end - start for start, end in found.overlaps) < 0.01 * sum(seconds)
 
 
 def test_a_voice_that_never_speaks_long_without_a_breath_is_counted_in_full():
