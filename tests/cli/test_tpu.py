@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from cloud.fake_ssh import FakeHosts
 from cloud.fake_world import Clock, World, Zone
 from cloud.real_hosts import RealHosts
 from rosella import cli, stopping
+from rosella.cli import tpu
 from rosella.cloud import decide as decisions
 from rosella.cloud import supervisor as supervision
 
@@ -148,6 +150,34 @@ def test_what_is_left_running_is_attached_to_and_taken_down(desk, capfd, monkeyp
     assert desk.types("down", desk.pod, "--yes") == 0
     assert "It is taken down." in capfd.readouterr().err and desk.world.left() == []
     assert desk.types("attach", desk.pod) == 0 and desk.world.most_at_once() == 1
+
+
+def test_a_log_is_followed_to_the_end_of_the_command(desk, capfd, monkeypatch):
+    on = desk.folder / "on"
+    desk.write(command=f"echo it runs; while [ ! -e {on} ]; do sleep 0.05; done; echo it ends")
+    leave_after_the_start(monkeypatch, desk, "l")
+    assert desk.types("run", desk.pod, "--yes") == 130
+    capfd.readouterr()
+    threading.Timer(0.5, on.touch).start()
+    assert desk.types("logs", desk.pod, "-f", "--host", 1) == 0
+    assert capfd.readouterr().out == "it runs\nit ends\n"
+    assert desk.types("attach", desk.pod) == 0 and desk.world.left() == []
+
+
+def test_a_slice_alone_runs_nothing(desk, capfd, monkeypatch):
+    """Who got one presses Ctrl-C when it is ready, and takes it down."""
+
+    def heard(sentence: str) -> None:
+        if "is ready and runs nothing" in sentence:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(tpu, "say", heard)
+    monkeypatch.setattr(stopping, "exit_code", lambda: 130)
+    monkeypatch.setattr("builtins.input", lambda _: "d")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    assert desk.types("up", desk.pod, "--yes") == 130
+    assert "step one" not in capfd.readouterr().out
+    assert desk.world.most_at_once() == 1 and desk.world.left() == []
 
 
 def test_ctrl_c_twice_takes_the_pod_down(desk, capfd, monkeypatch):
