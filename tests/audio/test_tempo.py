@@ -18,7 +18,7 @@ RATES = (16_000, 44_100)
 @pytest.fixture(scope="module", params=RATES)
 def speech(request) -> tuple[np.ndarray, int]:
     """One speaker of the podcast."""
-    clips = [mini.path("podcast") / "heldout" / f"gast-{number:02}.opus" for number in range(3)]
+    clips = [mini.path("podcast") / "heldout" / f"clara-{number:02}.opus" for number in range(3)]
     return np.concatenate([audio.decode(clip, request.param) for clip in clips]), request.param
 
 

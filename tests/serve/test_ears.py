@@ -19,7 +19,7 @@ from rosella.speak import VoiceShelf
 from serve.hearing import CONSENTS, consent, fault, server, voice
 from serve.sounds import coded, tone, wav
 
-HIS, HERS = Speaker("nl+m3", 155, 30), Speaker("nl+f3", 155, 70)
+HIS, HERS = Speaker("nl+klatt3", 140, 50), Speaker("nl+f3", 155, 70)
 SENTENCE = "De oude man koopt een rode appel op het station."
 
 
