@@ -158,7 +158,8 @@ class Page:
 
     def downloaded(self, name: str) -> bytes:
         path = self.downloads / name
-        self.until(path.is_file)
+        # Chromium holds the name with an empty file until all is there.
+        self.until(lambda: path.is_file() and path.stat().st_size)
         content = path.read_bytes()
         path.unlink()
         return content
