@@ -186,8 +186,9 @@ def test_every_seed_says_every_sentence_and_the_intervals_are_over_both(yardstic
 
 def test_what_is_scored_is_said_in_blocks_where_they_are_asked_for(yardstick: Yardstick) -> None:
     model = Reader(lambda text: sentence(text, 120.0))
-    evaluate_model("blocks", model, yardstick, blocks=Blocks(8, 2))
+    made = evaluate_model("blocks", model, yardstick, blocks=Blocks(8, 2))
     assert model.blocks == Blocks(8, 2)
+    assert "size=8, passes=2" in made.facts["blocks"], "scores say how they came about"
 
 
 def test_a_clip_longer_than_the_window_is_cut_for_reading(yardstick: Yardstick) -> None:

@@ -10,7 +10,7 @@ from rosella.model.config import DiaConfig, dia_1_6b, mini
 from tiny_dia import ATTEND, CONFIG
 
 
-@pytest.mark.parametrize("config", [CONFIG, ATTEND, dia_1_6b(), mini()])
+@pytest.mark.parametrize("config", [CONFIG, ATTEND, dia_1_6b(), mini(), replace(CONFIG, blocks=8)])
 def test_a_configuration_survives_json(config):
     assert DiaConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -37,6 +37,7 @@ def test_the_hub_file_of_dia_is_the_preset():
         ({"decoder": replace(CONFIG.decoder, cross_hidden_size=8)}, "cross_hidden_size"),
         ({"cross_attention_padding": "maybe"}, "neither mask nor attend"),
         ({"cross_attention_padding": "attend"}, "trained_text_length"),
+        ({"blocks": 0}, "blocks of 0 steps"),
     ],
 )
 def test_unusable_numbers_are_refused(change, part):

@@ -233,7 +233,7 @@ def evaluate_model(
         by_id,
         sample_rate,
         intervals(clips, seeds),
-        yardstick.facts | {"seeds": str(seeds)},
+        yardstick.facts | {"seeds": str(seeds)} | ({"blocks": str(blocks)} if blocks else {}),
     )
 
 

@@ -233,6 +233,7 @@ def _checks(config: DiaConfig) -> list[tuple[bool, str]]:
             config.cross_attention_padding not in ("mask", "attend"),
             "cross_attention_padding is neither mask nor attend",
         ),
+        (config.blocks < 1, f"blocks of {config.blocks} steps"),
         (attend != (length is not None), "attend needs trained_text_length, and only attend does"),
     ]
 
