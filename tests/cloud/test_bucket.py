@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import fsspec
+import numpy as np
 import pytest
 
+from cloud.fake_buckets import FakeBuckets
+from little import write as write_little
 from rosella.cloud import bucket
 from rosella.cloud.bucket import check_region
 from rosella.errors import UserError
+from rosella.shards.read import Export
 
 CODES = 36e9
 """Of 10,000 hours."""
@@ -47,3 +52,21 @@ def test_where_nobody_can_tell_it_is_said_and_a_folder_lies_nowhere(lies):
     said = check_region("gs://talk", ["us-central2-b"], CODES, 0.12)
     assert said is not None and "does not say in which region" in said
     assert check_region("/mnt/talk", ["us-central2-b"], CODES, 0.12) is None
+
+
+def test_a_bucket_tells_where_it_lies(buckets: FakeBuckets):
+    assert check_region("gs://my-dutch/pods", ["us-central2-b"], CODES, 0.12) is None
+    with pytest.raises(
+        UserError, match="gs://my-dutch lies in us-central2, the accelerators in europe-west4-a"
+    ):
+        check_region("gs://my-dutch", ["europe-west4-a"], CODES, 0.12)
+    assert "does not say in which region" in (check_region("gs://none", ["us-central2-b"], CODES, 0.12) or "")
+
+
+def test_a_corpus_in_a_bucket_is_read_as_it_is_here(buckets: FakeBuckets, tmp_path):
+    write_little(tmp_path, steps=2)
+    fsspec.filesystem("gs").put(str(tmp_path / "corpus"), "my-dutch/corpus", recursive=True)
+    here, there = Export.open(tmp_path / "corpus"), Export.open("gs://my-dutch/corpus")
+    assert len(there) == len(here) == 12
+    for number in range(len(here)):
+        np.testing.assert_array_equal(there.codes(number), here.codes(number))

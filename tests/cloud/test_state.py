@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-import uuid
 from pathlib import Path
 
 import pytest
 
+from cloud.fake_buckets import FakeBuckets, Trouble
+from rosella.cloud.kept import keep_version, kept_version
 from rosella.cloud.state import KEPT, Away, Bill, Ending, Overtaken, PodState, Request, Store, Training
+from rosella.cloud.version import Version
+from rosella.errors import RosellaError
 
 
 @pytest.fixture(params=["a folder", "a bucket"])
 def home(request, tmp_path: Path) -> str:
-    return str(tmp_path) if request.param == "a folder" else f"memory://{uuid.uuid4()}/pods/dutch"
+    return str(tmp_path) if request.param == "a folder" else request.getfixturevalue("in_bucket")
+
+
+@pytest.fixture
+def in_bucket(buckets: FakeBuckets) -> str:
+    buckets.page_size = 3
+    return "gs://my-dutch/pods/dutch"
 
 
 def state(generation: int = 0) -> PodState:
@@ -99,3 +108,32 @@ def test_what_was_not_written_to_its_end_is_no_state(tmp_path):
     assert Store(str(tmp_path)).newest().state.generation == 1
     (path,) = (tmp_path / "state").glob("0*.json")
     assert json.loads(path.read_text())["state"]["generation"] == 1
+
+
+@pytest.mark.parametrize("trouble", ["lost", "gone", "refused"])
+def test_a_bucket_that_answers_badly_for_a_moment_is_written_all_the_same(
+    buckets, in_bucket, trouble: Trouble
+):
+    """gcsfs asks again, and then hears that the state is there: it is our own."""
+    store = Store(in_bucket, holder="me-1")
+    store.take(None, state())
+    troubles = [trouble, trouble]
+    buckets.befalls = lambda method, path: troubles.pop() if method == "POST" and troubles else None
+    store.commit(state(1))
+    store.commit(state(2))
+    assert not troubles and Store(in_bucket).newest().state.generation == 2
+
+
+def test_a_bucket_that_may_not_be_used_is_said_to_be_away(in_bucket):
+    with pytest.raises(Away, match="does not answer"):
+        Store(in_bucket.replace("my-dutch", "another")).take(None, state())
+
+
+def test_a_version_is_kept_and_what_is_damaged_is_not_brought(home, buckets):
+    version = Version("rosella_tts-1.0-py3-none-any.whl", bytes(range(256)) * 4000, b"numpy==2.0\n")
+    keep_version(home, version)
+    keep_version(home, version)
+    assert kept_version(home, version.name) == version
+    keep_version(home, Version(version.wheel_name, b"another", version.constraints))
+    with pytest.raises(RosellaError, match="no longer in"):
+        kept_version(home, "1.0-000000000000")

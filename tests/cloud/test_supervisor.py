@@ -51,13 +51,14 @@ class Place:
         }
         return Pod.model_validate(values | keys)
 
-    def store(self) -> Store:
-        return Store(self.pod().home, self.clock)
+    def store(self, pod: Pod | None = None) -> Store:
+        return Store((pod or self.pod()).home, self.clock)
 
     def supervisor(self, pod: Pod | None = None) -> Supervisor:
         """One that has taken the pod over, or begun it."""
+        pod = pod or self.pod()
         made = Supervisor(
-            pod or self.pod(), self.google, self.crew, self.store(), self.said.append, self.clock, self._sleep
+            pod, self.google, self.crew, self.store(pod), self.said.append, self.clock, self._sleep
         )
         held = made._store.newest()
         fresh = PodState(made.pod.model_dump(mode="json"), {"v4-32": PRICE, "v4-16": PRICE / 2})
@@ -442,6 +443,15 @@ def test_a_bucket_that_is_away_stops_all_deeds_until_it_is_back(place, monkeypat
 
 
 # Who looks after it
+
+
+def test_a_pod_is_kept_in_a_bucket_that_falters(place, buckets):
+    """Google's client of it asks again by itself."""
+    chance, troubles = random.Random(4), ["lost", "refused", "gone", "lost"]
+    buckets.befalls = lambda method, path: troubles.pop() if troubles and chance.random() < 0.1 else None
+    place.at(150, lambda: place.world.preempt(name()))
+    ended = place.run(place.pod(bucket="gs://my-dutch"))
+    assert ended.ending.outcome == "done" and place.taught() and ended.preemptions == 1 and not troubles
 
 
 def test_an_adopted_slice_is_trained_on_and_stays(place):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from cloud.chain import SCRIPT, chain
 from cloud.conftest import ZONE
 from cloud.fake_ssh import FakeHosts
 from cloud.fake_world import Clock, World
@@ -21,45 +22,11 @@ from rosella.cloud.google import Google
 from rosella.runs import read_metrics
 from support import ROOT, free_port
 
-SCRIPT = """
-# The first host takes steps, each of which follows from the one before, and saves every fifth; the others wait for its end.
-step=0; value=
-if [ -f "$SHARED/saved" ]; then read -r step value < "$SHARED/saved"; fi
-save() {
-    echo "$step $value" > "$SHARED/new"; mv "$SHARED/new" "$SHARED/saved"
-    time='{"split": "time", "step": %s, "productive": %s, "first_step": %s}'
-    printf "$time\n" "$step" "$step" $$ >> "$SHARED/metrics.jsonl"
-}
-trap stop=1 TERM
-stop=
-while [ ! "$stop" ] && [ "$step" -lt 1500 ]; do
-    sleep 0.02
-    if [ "$JAX_PROCESS_ID" = 0 ]; then
-        step=$((step + 1))
-        value=$(printf '%s %s' "$value" "$step" | sha256sum | cut -c 1-64)
-        if [ $((step % 5)) = 0 ]; then save; fi
-    elif [ -f "$SHARED/saved" ]; then
-        read -r step value < "$SHARED/saved"
-    fi
-done
-if [ "$stop" ]; then
-    if [ "$JAX_PROCESS_ID" = 0 ]; then save; fi
-    exit 143
-fi
-"""
-
 
 @pytest.fixture
 def clock() -> Clock:
     """Sixty times as fast as ours."""
     return Clock(speed=60)
-
-
-def after(steps: int) -> str:
-    value = ""
-    for step in range(1, steps + 1):
-        value = hashlib.sha256(f"{value} {step}".encode()).hexdigest()
-    return f"{steps} {value}"
 
 
 @pytest.mark.slow
@@ -68,12 +35,12 @@ def test_thirty_preemptions_of_real_processes_end_as_none(
 ):
     shared = tmp_path / "shared"
     shared.mkdir()
-    RealHosts(world, hosts, {"SHARED": str(shared)})
+    RealHosts(world, hosts, {"SHARED": str(shared), "STEPS": "1500"})
     taken = Preemptions(world, 3, 30, (60, 200), lambda name: True)
     keys = {"coordinator": 1234, "run": str(shared)}
     ended, said = look_after(tmp_path, world, google, clock, hosts, SCRIPT, taken, **keys)
     assert ended.ending and ended.ending.outcome == "done", said[-5:]
-    assert (shared / "saved").read_text().strip() == after(1500)
+    assert (shared / "saved").read_text().strip() == chain(1500)
     assert taken.left == 0 and ended.preemptions > 20 and ended.training.saved == 1500
 
 
@@ -84,9 +51,13 @@ def little(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(little: Path) -> Path:
+    return alone(little)
+
+
+def alone(recipe: Path) -> Path:
     """The run of two processes that nothing happens to."""
-    run = little.parent / "undisturbed"
-    train = [sys.executable, "-m", "rosella", "train", str(little), "--run", str(run)]
+    run = recipe.parent / "undisturbed"
+    train = [sys.executable, "-m", "rosella", "train", str(recipe), "--run", str(run)]
     known = {"JAX_COORDINATOR_ADDRESS": f"localhost:{free_port()}", "JAX_NUM_PROCESSES": "2"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **known}
     both = [subprocess.Popen(train, env={**environment, "JAX_PROCESS_ID": each}) for each in "01"]
@@ -130,10 +101,7 @@ def test_a_real_training_that_loses_its_slices_has_the_same_weights_bit_for_bit(
 ):
     run, sizes = disturbed(tmp_path, world, google, clock, hosts, little, ["v4-16"])
     assert sizes == ["v4-16"] * 3
-    expected, found = load_weights(undisturbed / "model"), load_weights(run / "model")
-    assert expected.keys() == found.keys()
-    for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    assert_same_weights(run, undisturbed)
 
 
 @pytest.mark.slow
@@ -154,6 +122,36 @@ def test_on_another_size_it_sees_the_same_batches_and_learns_the_same(
     )
     apart = np.abs(found - expected)
     assert np.mean(apart < 1e-5) > 0.999 and apart.max() < 12 * 1e-4
+
+
+@pytest.mark.slow
+def test_a_hundred_preemptions_of_a_real_training_have_the_same_weights_bit_for_bit(
+    tmp_path, world, google, clock, hosts
+):
+    """Most within two seconds after a checkpoint, every sixth while hosts install, begin or compile."""
+    recipe, run = write_little(tmp_path, steps=800), tmp_path / "run"
+    RealHosts(world, hosts, {})
+    chance, before = random.Random(6), dict[str, int]()
+
+    def begins(name: str) -> bool:
+        saved = max((int(each.parent.name) for each in run.glob("checkpoints/*/manifest.json")), default=0)
+        before.setdefault(name, -1 if chance.random() < 1 / 6 else saved)
+        return saved > before[name]
+
+    taken = Preemptions(world, 6, 100, (0, 120), begins)
+    keys = {"coordinator": free_port(), "run": str(run)}
+    command = f"exec rosella train {recipe} --run {run}"
+    ended, said = look_after(tmp_path, world, google, clock, hosts, command, taken, **keys)
+    assert ended.ending and ended.ending.outcome == "done", said[-5:]
+    assert taken.left == 0 and len(ended.bills) == ended.preemptions + 1 == 101
+    assert_same_weights(run, alone(recipe))
+
+
+def assert_same_weights(found: Path, expected: Path) -> None:
+    here, there = load_weights(found / "model"), load_weights(expected / "model")
+    assert here.keys() == there.keys()
+    for name, values in there.items():
+        np.testing.assert_array_equal(here[name], values, err_msg=name)
 
 
 def load_weights(model: Path) -> dict[str, np.ndarray]:
