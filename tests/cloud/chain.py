@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 SCRIPT = """
-# The first host takes STEPS steps, each of which follows from the one before, and saves every fifth; the others wait for its end.
+# The first host takes steps, each of which follows from the one before, and saves every fifth; the others wait for it.
 step=0; value=
 if [ -f "$SHARED/saved" ]; then read -r step value < "$SHARED/saved"; fi
 save() {

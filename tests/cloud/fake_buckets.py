@@ -96,7 +96,7 @@ class FakeBuckets:
         }
 
     def listed(self, bucket: str, prefix: str, delimiter: str, start: str) -> Answer:
-        """A page of what begins with `prefix`, after the name `start`; what has a delimiter further on as its part before."""
+        """A page of what begins with `prefix`, after the name `start`; of what has a delimiter later the part before."""
         self.bucket(bucket)
         with self._lock:
             names = sorted(
