@@ -63,6 +63,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     RealHosts(world, hosts, {})
     monkeypatch.setattr(supervision, "ROUND", 0.25)
+    monkeypatch.setattr(supervision, "LEASE", 2)
     monkeypatch.setattr(decisions, "CONFIRMED", 0.5)
     with FakeGoogle(world) as google:
         for name, value in google.sign_in(tmp_path).items():
@@ -152,6 +153,19 @@ def test_what_is_left_running_is_attached_to_and_taken_down(desk, capfd, monkeyp
     assert desk.types("attach", desk.pod) == 0 and desk.world.most_at_once() == 1
 
 
+def test_who_attaches_is_shown_the_end_of_a_long_log_and_what_follows(desk, capfd, monkeypatch):
+    on = desk.folder / "on"
+    desk.write(command=f"seq -w 9999; while [ ! -e {on} ]; do sleep 0.05; done; echo it ends")
+    leave_after_the_start(monkeypatch, desk, "l")
+    assert desk.types("run", desk.pod, "--yes") == 130
+    capfd.readouterr()
+    threading.Timer(1, on.touch).start()
+    assert desk.types("attach", desk.pod, "--take") == 0
+    told = capfd.readouterr()
+    lines = told.out.splitlines()
+    assert 300 < len(lines) < 500 and lines[-2:] == ["9999", "it ends"] and "rosella tpu logs" in told.err
+
+
 def test_a_log_is_followed_to_the_end_of_the_command(desk, capfd, monkeypatch):
     on = desk.folder / "on"
     desk.write(command=f"echo it runs; while [ ! -e {on} ]; do sleep 0.05; done; echo it ends")
@@ -175,6 +189,7 @@ def test_a_slice_alone_runs_nothing(desk, capfd, monkeypatch):
     monkeypatch.setattr(stopping, "exit_code", lambda: 130)
     monkeypatch.setattr("builtins.input", lambda _: "d")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    desk.write()
     assert desk.types("up", desk.pod, "--yes") == 130
     assert "step one" not in capfd.readouterr().out
     assert desk.world.most_at_once() == 1 and desk.world.left() == []
@@ -190,6 +205,7 @@ def test_ctrl_c_twice_takes_the_pod_down(desk, capfd, monkeypatch):
 @pytest.mark.parametrize(
     ("keys", "words", "sentence"),
     [
+        ({"command": ""}, [], "pod.yaml has no command: say what every host runs"),
         ({}, ["budget={}"], "budget needs money or hours"),
         ({}, ["accelerators=[v7-16]"], "No hardware is called 'v7-16'"),
         ({}, ["zones=[moon]"], "'moon' is no zone"),
@@ -199,7 +215,7 @@ def test_ctrl_c_twice_takes_the_pod_down(desk, capfd, monkeypatch):
     ],
 )
 def test_mistakes_are_one_sentence_and_ask_for_nothing(desk, capfd, keys, words, sentence):
-    desk.write(command="true", **keys)
+    desk.write(**{"command": "true"} | keys)
     assert desk.types("run", desk.pod, *words, "--yes") == 2
     told = capfd.readouterr().err
     assert sentence in told and "Traceback" not in told

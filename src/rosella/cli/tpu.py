@@ -51,6 +51,8 @@ PodPlace = Annotated[
 Overrides = Annotated[list[str] | None, typer.Argument(help="Changes to it, as key=value.")]
 OwnPrices = Annotated[Path | None, typer.Option(help="Your own prices, as YAML; see docs/plan.md.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+_REPEATED = 2000
+"""Bytes of a log that one who attaches is shown again."""
 OfHost = Annotated[int, typer.Option("--host", min=0, help="Its number.")]
 
 
@@ -213,6 +215,10 @@ def _begin(
     from rosella.training.plan.prices import load_prices
 
     pod, listed = load_pod(file, overrides), load_prices(prices)
+    if trains and not pod.command:
+        raise UserError(
+            f"{file} has no command: say what every host runs, or get a slice alone by `rosella tpu up`."
+        )
     hourly = hourly_prices(pod, listed)
     store = Store(pod.home)
     held = wait_for_silence(store, say, time.time, time.sleep)
@@ -235,7 +241,8 @@ def _look_after(pod: Pod, state: PodState, held: Held | None, store: Store) -> N
     """Until the end, or until the person goes."""
     from rosella.cloud.slices import SignIn
 
-    supervisor = _supervisor(pod, state, store)
+    attempt = held.state.attempt if held else None
+    supervisor = _supervisor(pod, state, store, begun=attempt.id if attempt else None)
     supervisor.take(state, held)
     try:
         while not supervisor.state.ended:
@@ -287,18 +294,20 @@ def _leave(pod: Pod) -> None:
     raise typer.Exit(stopping.exit_code())
 
 
-def _supervisor(pod: Pod, state: PodState, store: Store, with_secrets: bool = True) -> Supervisor:
+def _supervisor(
+    pod: Pod, state: PodState, store: Store, with_secrets: bool = True, begun: str | None = None
+) -> Supervisor:
     from rosella.cloud.supervisor import Supervisor
 
     crew = crew_of(pod, state, with_secrets)
-    return Supervisor(pod, cloud_of(pod), crew, store, say, keys=keys_of(pod), runs=_Live(pod, crew))
+    return Supervisor(pod, cloud_of(pod), crew, store, say, keys=keys_of(pod), runs=_Live(pod, crew, begun))
 
 
 class _Live:
-    """The log of host 0 on standard output, of whatever runs."""
+    """The log of host 0 on standard output, of whatever runs; of what somebody else had `begun` the last part."""
 
-    def __init__(self, pod: Pod, crew: OverSsh) -> None:
-        self._pod, self._crew = pod, crew
+    def __init__(self, pod: Pod, crew: OverSsh, begun: str | None) -> None:
+        self._pod, self._crew, self._begun = pod, crew, begun
         self._heard: str | None = None
 
     def __call__(self, slice: Slice, attempt: Attempt) -> None:
@@ -313,12 +322,22 @@ class _Live:
             time.sleep(5)
             return self._heard == attempt.id
 
-        shell = shell_of(self._pod, slice)
+        shell, job = shell_of(self._pod, slice), self._crew.job(attempt)
         try:
-            for block in launch.follow(shell, slice.hosts[0], self._crew.job(attempt), again=again):
+            known = self._known(slice, attempt)
+            for block in launch.follow(shell, slice.hosts[0], job, known, again):
                 pass_on(block)
         except RosellaError as trouble:
             say(f"The log is no longer shown: {trouble}")
+
+    def _known(self, slice: Slice, attempt: Attempt) -> int:
+        """The bytes of the log that somebody else was shown."""
+        if attempt.id != self._begun:
+            return 0
+        known = max(0, self._crew.look(slice, attempt)[0].size - _REPEATED)
+        if known:
+            say(f"The log goes on; all of it: rosella tpu logs {self._pod.home}")
+        return known
 
 
 def _done(state: PodState, pod: Pod) -> bool:

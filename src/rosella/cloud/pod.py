@@ -97,8 +97,8 @@ class Pod(Part):
     """Take a bucket that lies in another region than the zones, and pay for what leaves it."""
     source: Source
     """Which Rosella."""
-    command: str
-    """What every host runs, by `sh`; a run of `rosella train` goes on by itself."""
+    command: str = ""
+    """What every host runs, by `sh`; a run of `rosella train` goes on by itself. Only `up` does without."""
     run: str | None = None
     """The run's directory as host 0 sees it, for live metrics and goodput."""
     environment: dict[str, str] = Field(default_factory=dict)
