@@ -39,12 +39,32 @@ def test_top_k_keeps_exactly_k():
     assert sampling.top_k(jnp.array([1.0, 3]), 5).tolist() == [1, 3]
 
 
+@pytest.mark.parametrize("count", [1, 7, 50, 260])
+def test_the_worst_of_the_best_is_found_by_bits_as_by_rank(count):
+    scores = np.random.default_rng(count).normal(0, 3, (3, 5, 260)).astype(np.float32)
+    scores[0] = np.round(scores[0])  # many equals, zeros of both signs
+    scores[1, :, 20:] = HIDE
+    scores[2, 0, :3] = np.inf, -1e38, 1e-38
+    by_rank = sampling._least_by_rank(jnp.asarray(scores), count)
+    np.testing.assert_array_equal(sampling._least_by_bits(jnp.asarray(scores), count), by_rank)
+    kept = np.asarray(sampling._best(jnp.asarray(scores), count))
+    assert (kept.sum(-1) == count).all()
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    assert np.take_along_axis(kept, order, -1)[..., :count].all()
+
+
 @pytest.mark.parametrize(("share", "kept"), [(0.45, 1), (0.55, 2), (0.85, 3), (1.0, 4), (1e-6, 1)])
 def test_top_p_keeps_the_fewest_that_reach_the_share(share, kept):
     scores = jnp.log(jnp.array([0.1, 0.5, 0.15, 0.25]))
     left = np.asarray(sampling.top_p(scores, share))
     order = [1, 3, 2, 0]
     assert np.isfinite(left)[order].tolist() == [True] * kept + [False] * (4 - kept)
+    np.testing.assert_array_equal(sampling.top_p(scores, share, 9), left)
+
+
+def test_top_p_asks_only_for_what_other_filters_left():
+    scores = sampling.top_k(jnp.asarray(np.random.default_rng(0).normal(0, 3, (4, 8, 260)), jnp.float32), 50)
+    np.testing.assert_array_equal(sampling.top_p(scores, 0.95, 50), sampling.top_p(scores, 0.95))
 
 
 def test_top_p_ignores_what_is_already_hidden():

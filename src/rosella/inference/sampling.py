@@ -5,13 +5,18 @@ The order is Transformers' for Dia: guidance, temperature, end filter, top-k, to
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rosella.inference.settings import Filters, Numbers
 
 _ALMOST_ONE = 1 - 2.0**-18
 """What a random number is at most, lest rounding takes it beyond the last id that may be drawn."""
+_SIGN = np.uint32(1 << 31)
+"""The bit of a float32 that is its sign."""
 
 
 def choose(logits: jax.Array, keys: jax.Array, numbers: Numbers, filters: Filters, eos: int) -> jax.Array:
@@ -26,7 +31,7 @@ def choose(logits: jax.Array, keys: jax.Array, numbers: Numbers, filters: Filter
     if filters.top_k is not None and not filters.guided:  # guidance left no more
         scores = top_k(scores, filters.top_k)
     if filters.top_p:
-        scores = top_p(scores, numbers.top_p)
+        scores = top_p(scores, numbers.top_p, filters.top_k)
     return draw(scores, keys)
 
 
@@ -60,12 +65,16 @@ def top_k(scores: jax.Array, count: int) -> jax.Array:
     return jnp.where(_best(scores, count), scores, -jnp.inf)
 
 
-def top_p(scores: jax.Array, share: jax.Array | float) -> jax.Array:
-    """Hides the least likely ids that together have at most 1 - share (arXiv 1904.09751), but the best."""
-    order = jnp.argsort(scores, axis=-1)
-    below = jnp.cumsum(jax.nn.softmax(jnp.take_along_axis(scores, order, -1), axis=-1), axis=-1)
-    hidden = (below <= 1.0 - share).at[..., -1].set(False)
-    return jnp.where(jnp.take_along_axis(hidden, jnp.argsort(order, axis=-1), -1), -jnp.inf, scores)
+def top_p(scores: jax.Array, share: jax.Array | float, most: int | None = None) -> jax.Array:
+    """Hides the least likely ids that together have at most 1 - share (arXiv 1904.09751), but the best; of equals, the
+    higher ids. Other filters left at most `most`.
+    """
+    count = min(most or scores.shape[-1], scores.shape[-1])
+    ranked = jax.lax.top_k(scores, count)[0]
+    below = jnp.cumsum(jax.nn.softmax(ranked[..., ::-1], axis=-1), axis=-1)[..., :-1]
+    kept = count - jnp.sum(below <= 1.0 - share, axis=-1, keepdims=True)
+    least = jnp.take_along_axis(ranked, kept - 1, -1)
+    return jnp.where(_at_least(scores, least, kept), scores, -jnp.inf)
 
 
 def draw(scores: jax.Array, keys: jax.Array) -> jax.Array:
@@ -84,7 +93,34 @@ def draw(scores: jax.Array, keys: jax.Array) -> jax.Array:
 def _best(scores: jax.Array, count: int) -> jax.Array:
     """A mask of exactly the `count` best ids; of equals, the lower ids."""
     count = min(count, scores.shape[-1])
-    least = jax.lax.top_k(scores, count)[0][..., -1:]
+    by_rank = partial(_least_by_rank, count=count)
+    least = jax.lax.platform_dependent(scores, cpu=partial(_least_by_bits, count=count), default=by_rank)
+    return _at_least(scores, least, count)
+
+
+def _at_least(scores: jax.Array, least: jax.Array, count: jax.Array | int) -> jax.Array:
+    """A mask of the `count` best ids, of which `least` [..., 1] is the worst score."""
     better, equal = scores > least, scores == least
     left = count - jnp.sum(better, axis=-1, keepdims=True)
     return better | (equal & (jnp.cumsum(equal, axis=-1) <= left))
+
+
+def _least_by_rank(scores: jax.Array, count: int) -> jax.Array:
+    """The score [..., 1] that is the `count`-th best."""
+    return jax.lax.top_k(scores, count)[0][..., -1:]
+
+
+def _least_by_bits(scores: jax.Array, count: int) -> jax.Array:
+    """The same, bit by bit of float32 from the highest: a processor counts faster than it sorts, a sixth of the time."""
+    bits = jax.lax.bitcast_convert_type(scores, jnp.uint32)
+    ordered = jnp.where(
+        bits >> 31 == 1, ~bits, bits | _SIGN
+    )  # as unsigned numbers, in the order of the scores
+
+    def more(number: jax.Array, least: jax.Array) -> jax.Array:
+        tried = least | (_SIGN >> number.astype(jnp.uint32))
+        enough = jnp.sum(ordered >= tried, axis=-1, keepdims=True) >= count
+        return jnp.where(enough, tried, least)
+
+    least = jax.lax.fori_loop(0, 32, more, jnp.zeros((*scores.shape[:-1], 1), jnp.uint32))
+    return jax.lax.bitcast_convert_type(jnp.where(least >> 31 == 1, least ^ _SIGN, ~least), jnp.float32)

@@ -45,10 +45,10 @@ def filter_end(scores: Tensor, eos: int) -> Tensor:
 
 
 def top_p(scores: Tensor, share: Tensor | float) -> Tensor:
-    """Hides the least likely ids that together have at most 1 - share, but the best."""
-    ascending, order = scores.sort(stable=True, dim=-1)
-    hidden = ascending.softmax(-1).cumsum(-1) <= 1.0 - share
-    hidden[..., -1] = False
+    """Hides the least likely ids that together have at most 1 - share, but the best; of equals, the higher ids."""
+    best_first, order = scores.sort(stable=True, descending=True, dim=-1)
+    hidden = best_first.flip(-1).softmax(-1).cumsum(-1).flip(-1) <= 1.0 - share
+    hidden[..., 0] = False
     return hide(scores, torch.empty_like(hidden).scatter_(-1, order, hidden))
 
 
