@@ -21,7 +21,7 @@ from rosella.training.run import TrainingRun
 from rosella.training.samples import Clip, Spoken
 from rosella.training.state import Skeleton, steps
 from rosella.training.trackers import Tracker
-from rosella.weights import load_model
+from rosella.weights import load_model, save_model
 from training import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +70,16 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
     assert (path / "README.md").read_text() == (path / "model" / "README.md").read_text()
     validation = [r["loss"] for r in records if r["split"] == "validation"]
     assert validation[-1] < validation[0]
+
+
+def test_the_model_keeps_a_share_of_what_it_began_with_and_checkpoints_do_not(tmp_path, export):
+    save_model(tmp_path / "parent", tiny.model(), tiny.config())
+    parent = {"weights": str(tmp_path / "parent"), "preset": None, "keep": 0.25}
+    outcome = run(tmp_path / "run", export, steps=3, model=parent)
+    learnt, began = (Skeleton.of(each)[1] for each in (outcome.model, tiny.model()))
+    for name, value in Skeleton.of(load_model(tmp_path / "run/model")[0])[1].items():
+        np.testing.assert_allclose(value, 0.75 * learnt[name] + 0.25 * began[name], rtol=1e-5, atol=1e-6)
+    assert run(tmp_path / "run", export, steps=3, model=parent).trained == 0
 
 
 @pytest.mark.parametrize(

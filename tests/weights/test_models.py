@@ -7,7 +7,7 @@ import pytest
 
 from foreign_homes import weights
 from rosella.errors import NoSpace
-from rosella.weights import load_model, save_model
+from rosella.weights import interpolate, load_model, save_model
 from support import ROOT
 from tiny_dia import CONFIG, model
 
@@ -24,6 +24,13 @@ def test_a_model_survives_the_disk_bit_for_bit(saved):
     for path, value in weights(model()).items():
         np.testing.assert_array_equal(weights(loaded)[path], value, err_msg=str(path))
     assert not list(saved.glob(".*"))
+
+
+def test_between_two_models_every_parameter_is_between(saved):
+    mixed, ours, saved_one = interpolate(model(seed=1), saved, 0.25), model(seed=1), model()
+    for path, value in weights(mixed).items():
+        expected = 0.75 * weights(ours)[path] + 0.25 * weights(saved_one)[path]
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-7, err_msg=str(path))
 
 
 def test_a_failed_write_leaves_the_old_model(saved, monkeypatch):

@@ -38,7 +38,7 @@ from rosella.training.start import Weights, check_export, on_mesh, start
 from rosella.training.state import Skeleton
 from rosella.training.step import make_evaluation, make_step
 from rosella.training.trackers import Tracker, Trackers, named
-from rosella.weights import save_model
+from rosella.weights import interpolate, save_model
 from rosella.weights.card import CARD
 
 
@@ -160,6 +160,9 @@ def _steps(job: Job, hooks: list[Hook], rows: Rows) -> int:
 def _save_model(job: Job) -> None:
     model = job.model()
     if job.run.writes():
+        recipe = job.recipe.model
+        if recipe.weights is not None and recipe.keep:
+            model = interpolate(model, recipe.weights, recipe.keep)
         with job.run.new_model(job.step) as directory:
             save_model(directory, model, job.config)
             write_text(directory / CARD, job.run.card.read_text("utf-8"))

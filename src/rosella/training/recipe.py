@@ -21,6 +21,8 @@ class ModelRecipe(Part):
     """With `weights: null`: the shape of the model, `mini` or `dia_1_6b`."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Changes to single values of the preset's `config.json`, nested as there."""
+    keep: Share = 0.0
+    """Share of `weights` in the model that is written at the end (not in checkpoints): it keeps more of what it knew."""
 
     @model_validator(mode="after")
     def _one_start(self) -> ModelRecipe:
@@ -29,6 +31,8 @@ class ModelRecipe(Part):
                 f"model.weights is {self.weights}, so model.preset and model.overrides mean nothing: "
                 "set model.weights=null to start from random weights"
             )
+        if self.weights is None and self.keep:
+            raise ValueError("model.keep is a share of model.weights, which is null: leave it out")
         if self.weights is None and self.preset is None:
             raise ValueError("model.weights is null: name a model.preset (mini or dia_1_6b) to start from")
         return self

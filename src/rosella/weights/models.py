@@ -43,6 +43,21 @@ def load_model(name_or_path: str | os.PathLike[str], mesh: Mesh | None = None) -
     return nnx.merge(graph, nnx.from_flat_state(filled)), home.config
 
 
+def interpolate(model: Dia, other: str | os.PathLike[str], share: float) -> Dia:
+    """A model of which `share` is another of the same shape, parameter by parameter, in the host's memory.
+
+    What was fine-tuned and what it began with lie in one valley of the loss: between them much of both is known (WiSE-FT,
+    arXiv 2109.01903).
+    """
+    home, (graph, state) = open_home(other), nnx.split(model)
+    flat: Any = nnx.to_flat_state(state)
+    mixed = [
+        (path, leaf.replace((1 - share) * np.asarray(leaf[...]) + share * _parameter(home, path, leaf.shape)))
+        for path, leaf in flat
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(mixed))
+
+
 def save_model(
     directory: str | os.PathLike[str], model: Dia, config: DiaConfig, dtype: str = "float32"
 ) -> None:
