@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -16,8 +17,12 @@ import openai
 import pytest
 
 from rosella import audio
+from rosella.inference.settings import Blocks
+from rosella.serve.engine import Engine
+from rosella.serve.studio import Studio
+from rosella.speak import Speaker
 from rosella.speak.provenance import SOURCE_TYPE
-from serve.small import CONFIG, KEY
+from serve.small import CONFIG, KEY, LIMITS, serving
 
 TEXT = "[S1] Ja. [S2] Nee, eh nee."
 
@@ -89,6 +94,30 @@ def test_events_carry_the_file_and_end_with_what_there_is_to_know(server):
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     assert [cue["speaker"] for cue in done["cues"]] == ["S1", "S2"]
     assert done["cues"][-1]["end"] <= len(sound) / 2 / 16_000 + 0.01
+
+
+def test_in_blocks_each_says_what_the_speaker_says(speaker, shelf, monkeypatch):
+    """Three for two places."""
+    learnt, blocks = Speaker(speaker.model, replace(CONFIG, blocks=8), speaker.codec), Blocks(8, 2)
+    studio = Studio(learnt, Engine(lambda: learnt.table(2, blocks)), "tiny", shelf, 2, LIMITS, blocks)
+    batch, sitting = studio.engine.ask(lambda batch: batch), []
+    whole = batch.advance
+
+    def slowly() -> None:
+        sitting.append(len(batch.seats))
+        time.sleep(0.05)
+        whole()
+
+    monkeypatch.setattr(batch, "advance", slowly)
+    texts = ["Ja.", "Nee, eh nee.", "Wat?"]
+    with serving(studio, [KEY]) as server, ThreadPoolExecutor() as threads:
+        asked = [
+            threads.submit(ask, server, input=text, seed=seed, response_format="pcm")
+            for seed, text in enumerate(texts)
+        ]
+    assert max(sitting) == 2
+    for heard, said in zip(asked, learnt.speak(texts, tries=1, blocks=blocks), strict=True):
+        assert same(heard.result().content, np.round(said.waveform * 32767).astype("<i2").tobytes())
 
 
 def test_the_speed_is_heard(server):

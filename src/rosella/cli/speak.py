@@ -29,6 +29,10 @@ Backend = Annotated[
     Literal["jax", "torch"],
     typer.Option(help="Who computes; torch reads a Transformers folder, or mini."),
 ]
+BlockSize = Annotated[
+    int | None, typer.Option(help="Make so many steps at once, with a model that learnt to.")
+]
+Passes = Annotated[int | None, typer.Option(help="By which a block is made at most (default: 4).")]
 VoiceTexts = Annotated[
     list[str] | None,
     typer.Option(help="Exactly what is said in the clip, or S2='...' (default: what a recogniser hears)."),
@@ -76,10 +80,8 @@ def speak(
     subtitles: Annotated[
         Path | None, typer.Option(help="Write who says what when: a .srt or .vtt file.")
     ] = None,
-    blocks: Annotated[
-        int | None, typer.Option(help="Make so many steps at once, with a model that learnt to.")
-    ] = None,
-    passes: Annotated[int | None, typer.Option(help="By which a block is made at most (default: 4).")] = None,
+    blocks: BlockSize = None,
+    passes: Passes = None,
     precision: Precision = "float32",
     backend: Backend = "jax",
 ) -> None:

@@ -15,21 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rosella.inference.decoding import Decoding, Request, State, program, row_keys
+from rosella.inference.blocks import decoding_by
+from rosella.inference.decoding import Request, State, program, row_keys
 from rosella.inference.generate import prepared
 from rosella.inference.layout import Generation, codes_of, lay_out, pad_text, require_room
-from rosella.inference.settings import Filters, Sampling
+from rosella.inference.settings import Blocks, Filters, Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import DecodingWeights, Dia
 
 CHUNK = 8
-"""Steps between two moments at which rows may join and leave."""
+"""Steps between two moments at which rows may join and leave, at least."""
 _NEVER = -(2**30)
 """The frame in which a place ends that nobody sits at."""
 
 
 class Places(NamedTuple):
-    """What is at the places: every array but the two that are the table's own holds B rows, or 2 B (each once more)."""
+    """What is at the places: every array but those that are the table's own holds B rows, or 2 B (each once more)."""
 
     request: Request
     state: State
@@ -71,6 +72,12 @@ class Table:
         self._seats: list[Seat | None] = []
 
     @property
+    def chunk(self) -> int:
+        """Steps that `advance` takes: whole blocks."""
+        at_once = self._sampling.at_once
+        return -(-CHUNK // at_once) * at_once
+
+    @property
     def seats(self) -> list[Seat]:
         """Those who sit there."""
         return [seat for seat in self._seats if seat is not None]
@@ -86,7 +93,10 @@ class Table:
         require_room(config, len(ids), np.array([frames]), [prompt])
         text = pad_text(ids[None], most)
         request = Request(
-            lay_out([prompt], config), jnp.full(1, frames), row_keys([seed]), self._sampling.numbers
+            lay_out([prompt], config),
+            jnp.full(1, frames, jnp.int32),
+            row_keys([seed]),
+            self._sampling.numbers,
         )
         newcomer = _programs().begin(
             self._graph,
@@ -96,6 +106,8 @@ class Table:
             np.array([len(ids)], np.int32),
             request,
             self._sampling.filters,
+            self._sampling.blocks,
+            config.decoder.max_position_embeddings + self._sampling.at_once - 1,
         )
         seat = Seat(config, prompt, frames, config.text_keys(text.shape[1]))
         self._sit(seat, newcomer)
@@ -109,7 +121,15 @@ class Table:
         idle = np.array([seat is None for seat in self._seats])
         known = np.int32(max(seat.text_known for seat in self.seats))
         self._taken, *said = _programs().advance(
-            self._graph, self._params, self._weights, self._taken, idle, known, self._sampling.filters
+            self._graph,
+            self._params,
+            self._weights,
+            self._taken,
+            idle,
+            known,
+            self._sampling.filters,
+            self._sampling.blocks,
+            self.chunk,
         )
         written, steps, unfinished, stopped = jax.device_get(said)
         for place, seat in enumerate(self._seats):
@@ -157,8 +177,8 @@ class _Programs(NamedTuple):
 @cache
 def _programs() -> _Programs:
     return _Programs(
-        program(_begin, static_argnames=("graph", "filters")),
-        program(_advance, static_argnames=("graph", "filters"), donate_argnames="taken"),
+        program(_begin, static_argnames=("graph", "filters", "blocks", "slots")),
+        program(_advance, static_argnames=("graph", "filters", "blocks", "chunk"), donate_argnames="taken"),
         program(_seat, donate_argnames="taken"),
         program(_pick, static_argnames="places"),
     )
@@ -172,12 +192,13 @@ def _begin(
     lengths: jax.Array,
     request: Request,
     filters: Filters,
+    blocks: Blocks | None,
+    slots: int,
 ) -> Places:
     """One row before its first step, in a cache of all that the model holds: every row at a table has the same shapes."""
     model = nnx.merge(graph, params)
-    slots = model.config.decoder.max_position_embeddings
     keys = model.config.text_keys(model.config.encoder.max_position_embeddings)
-    state = Decoding(model, weights, filters).begin(text_ids, lengths, request, slots, keys)
+    state = decoding_by(blocks, model, weights, filters).begin(text_ids, lengths, request, slots, keys)
     # Steps read nothing of these rows, whose width is that of the prompt.
     read = request.prompts._replace(rows=jnp.asarray(request.prompts.rows[:, :0]))
     return Places(request._replace(prompts=read), state)
@@ -191,15 +212,17 @@ def _advance(
     idle: jax.Array,
     text_known: jax.Array,
     filters: Filters,
+    blocks: Blocks | None,
+    chunk: int,
 ) -> tuple[Places, jax.Array, jax.Array, jax.Array, jax.Array]:
-    """A chunk of steps: places, rows written [CHUNK, B, C], how many, which rows are unfinished, which stopped."""
-    decoding = Decoding(nnx.merge(graph, params), weights, filters)
+    """A chunk of steps: places, rows written [chunk, B, C], how many, which rows are unfinished, which stopped."""
+    decoding = decoding_by(blocks, nnx.merge(graph, params), weights, filters)
     request, state = taken.request, taken.state._replace(ends=jnp.where(idle, _NEVER, taken.state.ends))
     rows = jnp.tile(idle, len(state.cache.filled) // len(idle))
     filled = jnp.where(rows, 0, state.cache.filled)  # an empty place must not have the others read further
     state = state._replace(cache=state.cache._replace(filled=filled, text_known=text_known))
-    written = jnp.zeros((CHUNK, *state.tokens.shape), jnp.int32)
-    state, written, steps = decoding.advance(request, state, written, jnp.int32(0), jnp.int32(CHUNK))
+    written = jnp.zeros((chunk, *state.tokens.shape), jnp.int32)
+    state, written, steps = decoding.advance(request, state, written, jnp.int32(0), jnp.int32(chunk))
     return Places(request, state), written, steps, decoding.unfinished(request, state), state.stopped
 
 
@@ -232,8 +255,9 @@ def _by_row(function: Any, taken: Places, *others: Places) -> Places:
     def parted(places: Places) -> Places:
         request, state = places
         cache = state.cache._replace(text_known=None, silence=None)
-        return Places(request._replace(numbers=None), state._replace(cache=cache))
+        return Places(request._replace(numbers=None), state._replace(cache=cache, prior=None))
 
     (request, state), whole = jax.tree.map(function, *map(parted, (taken, *others))), taken.state.cache
     cache = state.cache._replace(text_known=whole.text_known, silence=whole.silence)
-    return Places(request._replace(numbers=taken.request.numbers), state._replace(cache=cache))
+    state = state._replace(cache=cache, prior=taken.state.prior)
+    return Places(request._replace(numbers=taken.request.numbers), state)

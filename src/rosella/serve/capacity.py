@@ -12,7 +12,7 @@ import numpy as np
 from rosella.codec.streaming import StreamDecoder
 from rosella.inference.alignment import STEPS
 from rosella.inference.layout import PROMPTS, TEXTS
-from rosella.inference.table import CHUNK, Table
+from rosella.inference.table import Table
 from rosella.speak.recital import LATER
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def _times(factor: int, least: int, most: int) -> Iterator[int]:
 def _step(table: Table, rows: int) -> float:
     """Seconds that a step of so many rows takes; who sits there leaves."""
     while len(table.seats) < rows:
-        table.join(np.ones(TEXTS, np.int32), None, 8 * CHUNK, len(table.seats))
+        table.join(np.ones(TEXTS, np.int32), None, 8 * table.chunk, len(table.seats))
     table.advance()
     began, steps = perf_counter(), 0
-    while len(table.seats) == rows and steps < 4 * CHUNK:
+    while len(table.seats) == rows and steps < 4 * table.chunk:
         table.advance()
-        steps += CHUNK
+        steps += table.chunk
     taken = perf_counter() - began
     for seat in table.seats:
         table.leave(seat)

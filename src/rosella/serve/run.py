@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rosella.inference.programs import kept, programs_folder
 from rosella.serve import capacity
@@ -16,6 +17,9 @@ from rosella.serve.studio import Studio
 from rosella.speak import VoiceShelf, load
 from rosella.speak.provenance import model_name
 from rosella.web.listening import listen, server_of
+
+if TYPE_CHECKING:
+    from rosella.inference.settings import Blocks
 
 MOST = 64
 """Places beyond which no more are tried."""
@@ -31,20 +35,22 @@ def run(
     voices: Path | None,
     recogniser: str,
     keys: Sequence[str],
+    blocks: Blocks | None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; speeches under way are then heard to their end. Arguments are those of the command."""
     with listen(host, port) as listening, kept(programs_folder()):
         print(f"Loading {model} and compiling what it needs (once for this machine) ...", flush=True)
         speaker = load(model, codec)
-        places = places or capacity.places_of(speaker, speaker.table(MOST))
-        capacity.warm(speaker, speaker.table(places))
+        places = places or capacity.places_of(speaker, speaker.table(MOST, blocks))
+        capacity.warm(speaker, speaker.table(places, blocks))
         studio = Studio(
             speaker,
-            Engine(lambda: speaker.table(places)),
+            Engine(lambda: speaker.table(places, blocks)),
             model_name(model),
             VoiceShelf(voices),
             places,
             limits,
+            blocks,
         )
         app = create_app(studio, Ears(recogniser), keys)
         address = f"http://{host}:{listening.getsockname()[1]}"

@@ -200,18 +200,18 @@ class Speaker:
         rows = dialogue.pad_batch([ids] * len(seeds))
         return self._running(*rows, frames, prompts, sampling, seeds, roomy=True)
 
-    @property
-    def sampling(self) -> Sampling:
-        """The model's own settings."""
+    def sampling(self, blocks: Blocks | None = None) -> Sampling:
+        """The model's own settings; UserError for blocks that it did not learn."""
         from rosella.inference.settings import Sampling
 
-        return Sampling(self.config.guidance, self.config.temperature)
+        self._require_learnt(blocks)
+        return Sampling(self.config.guidance, self.config.temperature, blocks=blocks)
 
-    def table(self, places: int) -> Table:
-        """An empty table for so many speeches at once, with the model's own settings."""
+    def table(self, places: int, blocks: Blocks | None = None) -> Table:
+        """An empty table for so many speeches at once, with `sampling` of these blocks."""
         from rosella.inference.table import Table
 
-        return Table(self._dia, self.sampling, places, self._weights)
+        return Table(self._dia, self.sampling(blocks), places, self._weights)
 
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
         """Where in a text, byte ids int32 [bytes], each frame of codes [frames, codebooks] is that says it."""
@@ -261,16 +261,7 @@ class Speaker:
         from rosella.inference.settings import Sampling
 
         config = self.config
-        if blocks is not None and self._of_torch:
-            raise UserError(
-                "Blocks are computed by JAX alone: load the model without a backend, or leave them out."
-            )
-        if blocks is not None and blocks.size > config.blocks:
-            learnt = "one step after another" if config.blocks == 1 else f"blocks of {config.blocks}"
-            raise UserError(
-                f"The model learnt {learnt}, and would babble in blocks of {blocks.size}: leave them out, choose smaller "
-                "ones, or train it with objective=blocks (docs/blocks.md)."
-            )
+        self._require_learnt(blocks)
         return Sampling(
             config.guidance if guidance is None else guidance,
             config.temperature if temperature is None else temperature,
@@ -278,6 +269,21 @@ class Speaker:
             top_p,
             blocks,
         )
+
+    def _require_learnt(self, blocks: Blocks | None) -> None:
+        if blocks is None:
+            return
+        if self._of_torch:
+            raise UserError(
+                "Blocks are computed by JAX alone: load the model without a backend, or leave them out."
+            )
+        most = self.config.blocks
+        if blocks.size > most:
+            learnt = "one step after another" if most == 1 else f"blocks of {most}"
+            raise UserError(
+                f"The model learnt {learnt}, and would babble in blocks of {blocks.size}: leave them out, choose smaller "
+                "ones, or train it with objective=blocks (docs/blocks.md)."
+            )
 
     def _judge(self, text: str, pace: float, take: Take, most: int | None) -> Verdict:
         text, rate = dialogue.tagged(text), self.codec.frame_rate
