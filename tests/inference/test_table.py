@@ -82,9 +82,9 @@ def test_a_seat_says_what_it_knows_while_it_is_generated():
     seat, running = join(table, 2), alone(dia, 2)
     for _ in range(3):
         table.advance()
-        running.advance(module.CHUNK)
+        running.advance(table.chunk)
         np.testing.assert_array_equal(seat.so_far().codes[0], running.so_far().codes[0])
-    assert seat.step == 3 * module.CHUNK and not seat.finished
+    assert seat.step == 3 * table.chunk and not seat.finished
 
 
 def test_blocks_may_reach_beyond_what_the_model_holds():

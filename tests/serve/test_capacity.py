@@ -6,8 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from rosella.codec import load_codec
+from rosella.pytorch import load_model
 from rosella.serve import capacity
-from rosella.serve.capacity import places_of
+from rosella.serve.capacity import places_of, warm
+from rosella.speak import Speaker
+from rosella.weights import save_model
+from serve.small import CONFIG
+from tiny_dia import model
 
 
 class FakeTable:
@@ -36,3 +42,12 @@ def test_so_many_may_speak_as_are_made_a_quarter_faster_than_heard(monkeypatch):
     speaker = SimpleNamespace(codec=SimpleNamespace(frame_rate=50.0))
     assert places_of(speaker, table) == 2
     assert capacity._step(table, 2) == pytest.approx(0.01) and not table.seats
+
+
+def test_what_is_tried_beforehand_a_model_can_say_and_leaves_nobody_behind(tmp_path):
+    """Texts, clips and speech of every width up to what it holds."""
+    save_model(tmp_path, model(CONFIG), CONFIG)
+    speaker = Speaker(load_model(tmp_path)[0], CONFIG, load_codec("mini"))
+    table = speaker.table(2)
+    warm(speaker, table)
+    assert not table.seats

@@ -65,17 +65,17 @@ def test_all_that_the_server_makes_and_sends_is_in_the_same_blocks(speaker, tmp_
     """In those that the model learnt; others are refused before anything is compiled."""
     learnt = Speaker(speaker.model, replace(CONFIG, blocks=16), speaker.codec)
     measured, made = [], []
-    monkeypatch.setattr(module, "load", lambda *given: learnt)
+    monkeypatch.setattr(module, "load", lambda *given, backend: learnt)
     monkeypatch.setattr(module.capacity, "places_of", lambda speaker, table: measured.append(table) or 2)
     monkeypatch.setattr(module.capacity, "warm", lambda speaker, table: measured.append(table))
     monkeypatch.setattr(module, "create_app", lambda studio, *_: made.append(studio))
     monkeypatch.setattr(module, "server_of", lambda *_: SimpleNamespace(run=lambda sockets: None))
     run = partial(module.run, "tiny", None, "127.0.0.1", 0, None, Limits(), tmp_path, "mini", [])
-    run(Blocks(16, 2))
+    run(Blocks(16, 2), "jax")
     studio = made[0]
     assert [*(table.chunk for table in measured), studio.engine.ask(lambda batch: batch.chunk)] == [16] * 3
     assert studio._sampling.blocks == Blocks(16, 2)
     studio.close()
     with pytest.raises(UserError, match="would babble in blocks of 32"):
-        run(Blocks(32))
+        run(Blocks(32), "jax")
     assert len(measured) == 2

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rosella.cli.speak import BlockSize, Passes, blocks_of
+from rosella.cli.speak import Backend, BlockSize, Passes, blocks_of
 from rosella.errors import UserError
 
 KEYS = "ROSELLA_API_KEYS"
@@ -41,6 +41,7 @@ def serve(
     ] = "mini",
     blocks: BlockSize = None,
     passes: Passes = None,
+    backend: Backend = "jax",
 ) -> None:
     """Serve speech as OpenAI's API has it, and a page to try it.
 
@@ -58,4 +59,4 @@ def serve(
     from rosella.serve.settings import Limits
 
     limits, at_once = Limits(queue=queue, deadline=deadline), blocks_of(blocks, passes)
-    run(model, codec, host, port, places, limits, voices, recogniser, keys, at_once)
+    run(model, codec, host, port, places, limits, voices, recogniser, keys, at_once, backend)
