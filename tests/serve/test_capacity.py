@@ -17,7 +17,7 @@ from tiny_dia import model
 
 
 class FakeTable:
-    """Advances by 16 steps, in a time that grows with those who sit there."""
+    """Advances by 16 steps, in a time that grows with those who sit there, of whom one ends each time."""
 
     chunk, places = 16, 8
 
@@ -32,6 +32,7 @@ class FakeTable:
 
     def advance(self):
         self.clock += 0.08 * len(self.seats)
+        self.seats = self.seats[1:]
 
 
 def test_so_many_may_speak_as_are_made_a_quarter_faster_than_heard(monkeypatch):
@@ -44,10 +45,14 @@ def test_so_many_may_speak_as_are_made_a_quarter_faster_than_heard(monkeypatch):
     assert capacity._step(table, 2) == pytest.approx(0.01) and not table.seats
 
 
-def test_what_is_tried_beforehand_a_model_can_say_and_leaves_nobody_behind(tmp_path):
-    """Texts, clips and speech of every width up to what it holds."""
+def test_all_widths_and_numbers_of_places_are_tried_beforehand(tmp_path, monkeypatch):
+    """Up to what a model holds; nobody stays behind."""
     save_model(tmp_path, model(CONFIG), CONFIG)
     speaker = Speaker(load_model(tmp_path)[0], CONFIG, load_codec("mini"))
-    table = speaker.table(2)
+    table, sizes = speaker.table(2), []
+    advanced = table._advanced
+    monkeypatch.setattr(
+        table, "_advanced", lambda rows, idle: sizes.append(len(idle)) or advanced(rows, idle)
+    )
     warm(speaker, table)
-    assert not table.seats
+    assert sizes == [2, 1] and not table.seats
