@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MARGIN = 1.25
 """How much faster than it is heard a speech is to be made."""
 CHUNKS = 4
-"""Of so many steps are measured."""
+"""So many chunks of steps are timed."""
 
 
 def places_of(speaker: Speaker, table: Table[Any]) -> int:
