@@ -72,6 +72,7 @@ def assert_same(made, wanted) -> None:
 
 
 @pytest.mark.parity
+@pytest.mark.parametrize("both", [roomy(ATTEND)], indirect=True, ids=["attends"])
 def test_greedy_codes_are_those_of_jax(both):
     ours, theirs = both
     wanted = come_and_go(jax_table.Table(ours, GREEDY, places=4))
@@ -128,6 +129,7 @@ def test_places_stay_where_they_are(both):
     assert places[0] is places[2] and places[1] is places[3] and places[0] is not places[1]
 
 
+@pytest.mark.parametrize("both", [roomy(ATTEND)], indirect=True, ids=["attends"])
 def test_a_step_of_a_table_is_one_graph(both, monkeypatch):
     """What is compiled for a card has no break in it, and computes the same."""
     theirs = both[1]
