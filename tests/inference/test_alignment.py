@@ -44,7 +44,7 @@ def test_what_pads_text_and_frames_is_not_looked_at(monkeypatch):
     codes = np.random.default_rng(0).integers(0, 16, (9, 3)).astype(np.uint16)
     found = []
     for steps in (9, 64):
-        monkeypatch.setattr(alignment, "STEPS", steps)
+        monkeypatch.setattr(alignment, "FOLLOWED", steps)
         found.append(follow(dia, ids, codes, prepared(dia)))
     assert found[0].places.shape == (9,)
     assert found[0].places.max() < len(ids)

@@ -56,13 +56,16 @@ def test_another_backend_is_refused():
 
 
 def test_a_speaker_of_pytorch_imports_no_jax():
-    """From the command's own front: a whole script in pieces, and a list at once."""
+    """From the command's own front: a whole script in pieces, a list at once, and in a batch that others may join."""
     done = python(
         "-c",
         "import sys, numpy, rosella; speaker = rosella.load('mini', backend='torch');"
         "pieces = list(speaker.stream('[S1] Ja.', seed=3, max_seconds=1.0));"
         "whole = speaker.speak('[S1] Ja.', seed=3, max_seconds=1.0, tries=1)[0].waveform;"
         "assert len(whole) and numpy.abs(numpy.concatenate(pieces) - whole).max() < 1e-4;"
+        "import rosella.serve.run; table = speaker.table(2);"
+        "table.join(numpy.ones(5, int), None, 20, 0); table.advance();"
+        "speaker.follow(numpy.ones(5, int), numpy.zeros((9, 8), int));"
         "print('jax' in sys.modules)",
     )
     assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr

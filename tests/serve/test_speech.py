@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -16,8 +17,15 @@ import openai
 import pytest
 
 from rosella import audio
+from rosella.inference.settings import Blocks
+from rosella.pytorch import load_model
+from rosella.serve.engine import Engine
+from rosella.serve.studio import Studio
+from rosella.speak import Speaker
 from rosella.speak.provenance import SOURCE_TYPE
-from serve.small import CONFIG, KEY
+from rosella.weights import save_model
+from serve.small import CONFIG, KEY, LIMITS, serving
+from tiny_dia import model
 
 TEXT = "[S1] Ja. [S2] Nee, eh nee."
 
@@ -89,6 +97,40 @@ def test_events_carry_the_file_and_end_with_what_there_is_to_know(server):
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     assert [cue["speaker"] for cue in done["cues"]] == ["S1", "S2"]
     assert done["cues"][-1]["end"] <= len(sound) / 2 / 16_000 + 0.01
+
+
+def test_in_blocks_each_says_what_the_speaker_says(speaker, shelf, monkeypatch):
+    learnt = Speaker(speaker.model, replace(CONFIG, blocks=8, guidance=1.0, temperature=0.0), speaker.codec)
+    assert_said_as_spoken(learnt, Blocks(8, 2), shelf, monkeypatch)
+
+
+def test_by_pytorch_each_says_what_the_speaker_says(speaker, shelf, monkeypatch, tmp_path):
+    save_model(tmp_path, model(CONFIG), CONFIG)
+    of_torch = Speaker(load_model(tmp_path)[0], CONFIG, speaker.codec)
+    assert_said_as_spoken(of_torch, None, shelf, monkeypatch)
+
+
+def assert_said_as_spoken(speaker, blocks, shelf, monkeypatch) -> None:
+    """Three for two places."""
+    studio = Studio(speaker, Engine(lambda: speaker.table(2, blocks)), "tiny", shelf, 2, LIMITS, blocks)
+    batch, sitting = studio.engine.ask(lambda batch: batch), []
+    whole = batch.advance
+
+    def slowly() -> None:
+        sitting.append(len(batch.seats))
+        time.sleep(0.05)
+        whole()
+
+    monkeypatch.setattr(batch, "advance", slowly)
+    texts = ["Ja.", "Nee, eh nee.", "Wat?"]
+    with serving(studio, [KEY]) as server, ThreadPoolExecutor() as threads:
+        asked = [
+            threads.submit(ask, server, input=text, seed=seed, response_format="pcm")
+            for seed, text in enumerate(texts)
+        ]
+    assert max(sitting) == 2
+    for heard, said in zip(asked, speaker.speak(texts, tries=1, blocks=blocks), strict=True):
+        assert same(heard.result().content, np.round(said.waveform * 32767).astype("<i2").tobytes())
 
 
 def test_the_speed_is_heard(server):

@@ -11,7 +11,7 @@ import pytest
 from rosella import dialogue
 from rosella.errors import UserError
 from rosella.inference.reading import Followed
-from rosella.inference.settings import Sampling
+from rosella.inference.settings import Blocks, Sampling
 from rosella.speak import Voice
 from rosella.speak.recital import Recital
 from rosella.speak.takes import OTHER, TRIES
@@ -88,6 +88,12 @@ def recite(text, speaker=None, voice=None, max_seconds=None, seed=7):
     speaker = speaker or Speaker()
     recital = Recital(speaker, text, voice, seed, max_seconds, Sampling())
     return recital, list(recital), speaker
+
+
+@pytest.mark.parametrize(("blocks", "frames"), [(None, 5), (Blocks(2), 5), (Blocks(16), 16)])
+def test_the_first_that_is_heard_lasts_while_the_next_block_is_made(blocks, frames):
+    first = next(iter(Recital(Speaker(), "[S1] Een zin.", None, 7, None, Sampling(blocks=blocks))))
+    assert len(first) == frames * HOP
 
 
 def test_a_short_text_is_said_at_once():

@@ -178,6 +178,8 @@ def test_longer_blocks_than_were_learnt_are_refused(speaker):
         UserError, match="learnt blocks of 4, and would babble in blocks of 8: leave them out"
     ):
         speaker.speak("een", blocks=Blocks(8))
+    with pytest.raises(UserError, match="would babble in blocks of 8"):
+        speaker.table(2, Blocks(8))
     with pytest.raises(UserError, match="learnt one step after another"):
         Speaker(tiny.model(), tiny.config(), Codec()).stream("een", blocks=Blocks(2))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rosella.cli.speak import BlockSize, Passes, blocks_of
 from rosella.numbers import percent
 
 if TYPE_CHECKING:
@@ -50,15 +51,12 @@ def evaluate(
     precision: Annotated[
         Literal["float32", "bfloat16", "int8"], typer.Option(help="In which the model speaks, as in `speak`.")
     ] = "float32",
-    blocks: Annotated[
-        int | None, typer.Option(help="Make so many steps at once, with a model that learnt to.")
-    ] = None,
-    passes: Annotated[int | None, typer.Option(help="By which a block is made at most (default: 4).")] = None,
+    blocks: BlockSize = None,
+    passes: Passes = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model: is it understood, does it stop, is it in pace and in voice? With controls."""
     from rosella import speak
-    from rosella.cli.speak import blocks_of
     from rosella.evaluate.reading import reader
     from rosella.evaluate.sentences import read_sentences
     from rosella.evaluate.speaking import measure_references, to_dict

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rosella.cli.speak import Backend, BlockSize, Passes, blocks_of
 from rosella.errors import UserError
 
 KEYS = "ROSELLA_API_KEYS"
@@ -38,6 +39,9 @@ def serve(
     recogniser: Annotated[
         str, typer.Option(help="Who hears consents and samples: mini, a directory, or a Whisper on the hub.")
     ] = "mini",
+    blocks: BlockSize = None,
+    passes: Passes = None,
+    backend: Backend = "jax",
 ) -> None:
     """Serve speech as OpenAI's API has it, and a page to try it.
 
@@ -54,5 +58,5 @@ def serve(
         raise UserError(f"{error.name} is missing: pip install 'rosella-tts[serve]'.") from error
     from rosella.serve.settings import Limits
 
-    limits = Limits(queue=queue, deadline=deadline)
-    run(model, codec, host, port, places, limits, voices, recogniser, keys)
+    limits, at_once = Limits(queue=queue, deadline=deadline), blocks_of(blocks, passes)
+    run(model, codec, host, port, places, limits, voices, recogniser, keys, at_once, backend)

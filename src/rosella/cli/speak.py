@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,6 +28,10 @@ Backend = Annotated[
     Literal["jax", "torch"],
     typer.Option(help="Who computes; torch reads a Transformers folder, or mini."),
 ]
+BlockSize = Annotated[
+    int | None, typer.Option(help="Make so many steps at once, with a model that learnt to.")
+]
+Passes = Annotated[int | None, typer.Option(help="By which a block is made at most (default: 4).")]
 VoiceTexts = Annotated[
     list[str] | None,
     typer.Option(help="Exactly what is said in the clip, or S2='...' (default: what a recogniser hears)."),
@@ -76,16 +79,14 @@ def speak(
     subtitles: Annotated[
         Path | None, typer.Option(help="Write who says what when: a .srt or .vtt file.")
     ] = None,
-    blocks: Annotated[
-        int | None, typer.Option(help="Make so many steps at once, with a model that learnt to.")
-    ] = None,
-    passes: Annotated[int | None, typer.Option(help="By which a block is made at most (default: 4).")] = None,
+    blocks: BlockSize = None,
+    passes: Passes = None,
     precision: Precision = "float32",
     backend: Backend = "jax",
 ) -> None:
     """Speak a dialogue of any length, in the voices of clips or saved ones if they are given."""
     from rosella.cli.voice import find_voices
-    from rosella.speak import load, provenance
+    from rosella.speak import compiled, load, provenance
 
     for path in filter(None, (out, subtitles)):
         if not path.parent.is_dir():
@@ -94,7 +95,7 @@ def speak(
     said, voices = read_text(text, file), find_voices(voice or (), voice_text or ())
     settings = (seed, max_seconds, guidance, temperature, top_k, top_p, pace)
     takes, at_once = takes_of(best_of, stream or out == PIPE), blocks_of(blocks, passes)
-    with _compiled(backend):
+    with compiled(backend):
         recital = load(model, codec, precision, backend).stream(said, voices, *settings, takes, at_once)
         seconds = _write(recital, out, stream, provenance.marks(model)) / recital.sample_rate
         if write_cues is not None and subtitles is not None:
@@ -102,15 +103,6 @@ def speak(
     name = f"AI-generated 16-bit mono PCM at {recital.sample_rate} Hz" if out == PIPE else out
     ending = "" if recital.stopped else ", cut off at the length limit"
     print(f"{name}: {seconds:.1f} s{ending}", file=sys.stderr if out == PIPE else sys.stdout)
-
-
-def _compiled(backend: str) -> AbstractContextManager[None]:
-    """What JAX compiles is kept for the next time."""
-    if backend != "jax":
-        return nullcontext()
-    from rosella.inference.programs import kept, programs_folder
-
-    return kept(programs_folder())
 
 
 def blocks_of(size: int | None, passes: int | None) -> Blocks | None:

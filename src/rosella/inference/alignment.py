@@ -15,20 +15,17 @@ from flax import nnx
 
 from rosella import dialogue
 from rosella.inference.decoding import program
-from rosella.inference.layout import doubled
+from rosella.inference.layout import FOLLOWED, doubled
 from rosella.inference.reading import Followed, read_along
 from rosella.model.attention import Attention
 from rosella.model.masking import Mask
 from rosella.model.transformer import DecodingWeights, Dia
 
-STEPS = 256
-"""Frames are rounded up to doublings of these, so that few shapes are compiled."""
-
 
 def follow(model: Dia, ids: np.ndarray, codes: np.ndarray, weights: DecodingWeights) -> Followed:
     """Read codes [frames, C] along their text, byte ids int32 [S]; `weights` are the model's own, `prepared`."""
     config = model.config
-    steps = min(doubled(len(codes), STEPS), config.decoder.max_position_embeddings)
+    steps = min(doubled(len(codes), FOLLOWED), config.decoder.max_position_embeddings)
     tokens = np.full((1, steps, config.decoder.num_channels), config.decoder.pad_token_id, np.int32)
     tokens[0, : len(codes)] = config.delayed(codes, end=False)[: len(codes)]
     text = dialogue.pad_batch([ids], config.encoder.max_position_embeddings)

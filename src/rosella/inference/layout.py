@@ -20,6 +20,8 @@ TEXTS, PROMPTS, SLOTS = 64, 64, 128
 
 Texts and prompts, which are read once, are doubled twice at a time.
 """
+FOLLOWED = 256
+"""Frames that are followed in their text are rounded up to doublings of these, so that few shapes are compiled."""
 
 
 class Prompts(NamedTuple):
@@ -69,8 +71,13 @@ def codes_of(generated: np.ndarray, prompt: np.ndarray, config: DiaConfig) -> np
 
 def pad_text(text_ids: np.ndarray, most: int) -> np.ndarray:
     """Texts [B, S] in one of the few widths that are compiled, at most `most`."""
-    wide = min(doubled(text_ids.shape[1], TEXTS, 2), most)
-    return np.pad(text_ids, ((0, 0), (0, wide - text_ids.shape[1])))
+    free = text_width(text_ids.shape[1], most) - text_ids.shape[1]
+    return np.pad(text_ids, ((0, 0), (0, free)))
+
+
+def text_width(count: int, most: int) -> int:
+    """To how many bytes a text of so many is padded."""
+    return min(doubled(count, TEXTS, 2), most)
 
 
 def require_room(

@@ -8,6 +8,7 @@ from rosella.lazily import lazily
 
 if TYPE_CHECKING:
     from rosella.pytorch.models import load_model
+    from rosella.pytorch.table import Table
 
-__all__ = ["load_model"]
-__getattr__ = lazily(__name__, {"load_model": "models"})
+__all__ = ["Table", "load_model"]
+__getattr__ = lazily(__name__, {"Table": "table", "load_model": "models"})

@@ -35,14 +35,14 @@ class State(NamedTuple):
     layers: tuple[Layer, ...]
     text_bias: Tensor  # [B, 1, 1, S]
     filled: Tensor  # int64 [rows], the slots that hold steps
-    step: Tensor  # int64 [], generated so far
+    step: Tensor  # int64 [B], generated so far
     tokens: Tensor  # int64 [B, C], the last row of the sequence
     ends: Tensor  # int64 [B], the frame in which a row ends
     stopped: Tensor  # bool [B], the row chose that end itself
-    written: Tensor  # int64 [steps, B, C]
+    written: Tensor  # int64 [B, steps, C]
     frames: Tensor  # int64 [B], of the prompt
     dictated: Tensor  # int64 [B, steps, C], what a prompt's delay fixes in the first steps, else padding
-    random: Tensor  # float32 [steps, B, C]
+    random: Tensor  # float32 [B, steps, C]
     numbers: Numbers
 
 
@@ -96,8 +96,11 @@ class Decoding:
             found.append((*of_text, reader.o_proj(_attend(asked, *of_zeros, mask=None))))
         return found
 
-    def decode(self, tokens: Tensor, state: State, width: int) -> Tensor:
-        """Decoder states [rows, T, D] of the next T steps [rows, T, C]; the cache has `width` slots filled at most."""
+    def decode(self, tokens: Tensor, state: State, width: int, asked: list[Tensor] | None = None) -> Tensor:
+        """Decoder states [rows, T, D] of the next T steps [rows, T, C]; the cache has `width` slots filled at most.
+
+        What each layer asks the texts [B, N, T, H] is added to `asked`.
+        """
         at = state.filled[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
         seen = (torch.arange(width, device=tokens.device) <= at[..., None])[:, None]
         decoder, texts = self._decoder, len(state.text_bias)
@@ -105,7 +108,11 @@ class Decoding:
         angles = decoder.rotary_emb(x, at)
         for layer, kept in zip(decoder.layers, state.layers, strict=True):
             x = x + _hear(layer.self_attention, layer.pre_sa_norm(x), angles, at, seen, kept)
-            read = _read(layer.cross_attention, layer.pre_ca_norm(x[:texts]), kept, state.text_bias)
+            reader = layer.cross_attention
+            queries = _heads(reader.q_proj(layer.pre_ca_norm(x[:texts])), reader.head_dim)
+            if asked is not None:
+                asked.append(queries)
+            read = reader.o_proj(_attend(queries, kept.text_keys, kept.text_values, state.text_bias))
             x = x + torch.cat([read, kept.silence.expand(len(x) - texts, *read.shape[1:])])
             x = x + layer.mlp(layer.pre_mlp_norm(x))
         state.filled.add_(tokens.shape[1])
@@ -117,25 +124,25 @@ class Decoding:
         decoder = self.config.decoder
         logits = self._model.logits_dense(self.decode(tokens, state, width)).float()
         logits = logits.view(len(tokens), decoder.num_channels, decoder.vocab_size)
-        random = state.random.index_select(0, state.step.view(1))[0]
+        random = _at(state.random, state.step)
         self._advance(state, choose(logits, random, state.numbers, filters, decoder.eos_token_id))
 
-    def unfinished(self, state: State) -> bool:
-        """Whether a codebook of a row is still to be generated."""
-        return bool((state.step + state.frames - self._delays.max() < state.ends).any())
+    def unfinished(self, state: State) -> Tensor:
+        """Rows bool [B] of which a codebook is still to be generated."""
+        return state.step + state.frames - self._delays.max() < state.ends
 
     def _advance(self, state: State, chosen: Tensor) -> None:
         """Writes the chosen ids where the delay pattern dictates no others: begin and prompt, end and padding."""
-        decoder, at = self.config.decoder, state.step.view(1)
+        decoder = self.config.decoder
         frames = (state.frames + state.step)[:, None] - self._delays
         ended = (chosen[:, 0] == decoder.eos_token_id) & (frames[:, 0] <= state.ends)
         state.ends.copy_(torch.where(ended, frames[:, 0], state.ends))
         state.stopped.logical_or_(ended)
         tokens = torch.where(frames == state.ends[:, None], decoder.eos_token_id, chosen)
         tokens = torch.where(frames > state.ends[:, None], decoder.pad_token_id, tokens)
-        dictated = state.dictated.index_select(1, at.clamp(max=state.dictated.shape[1] - 1))[:, 0]
+        dictated = _at(state.dictated, state.step.clamp(max=state.dictated.shape[1] - 1))
         state.tokens.copy_(torch.where(dictated == decoder.pad_token_id, tokens, dictated))
-        state.written.index_copy_(0, at, state.tokens[None])
+        state.written.scatter_(1, _index(state.written, state.step), state.tokens[:, None])
         state.step.add_(1)
 
     def _nothing(self) -> Tensor:
@@ -156,16 +163,18 @@ def _hear(
     return attention.o_proj(_attend(queries, kept.keys[:, :, :width], kept.values[:, :, :width], seen))
 
 
-def _read(attention: Any, x: Tensor, kept: Layer, bias: Tensor) -> Tensor:
-    """What steps [B, T, D] read of their texts."""
-    queries = _heads(attention.q_proj(x), attention.head_dim)
-    return attention.o_proj(_attend(queries, kept.text_keys, kept.text_values, bias))
+def _at(values: Tensor, step: Tensor) -> Tensor:
+    """Of values [B, steps, C] those of each row's own step [B]."""
+    return values.gather(1, _index(values, step))[:, 0]
 
 
-def looked(asked: Tensor, kept: Layer, bias: Tensor) -> Tensor:
-    """What the sharpest head of a layer looks at [T, S], that asks its text [1, T, N H]."""
+def _index(values: Tensor, step: Tensor) -> Tensor:
+    return step[:, None, None].expand(-1, 1, values.shape[2])
+
+
+def looked(queries: Tensor, kept: Layer, bias: Tensor) -> Tensor:
+    """What the sharpest head of a layer looks at [T, S], that asks its text [1, N, T, H]."""
     keys = kept.text_keys
-    queries = _heads(asked, keys.shape[-1])
     shared = queries.shape[1] // keys.shape[1]
     looks = (queries @ keys.repeat_interleave(shared, 1).transpose(2, 3) + bias).softmax(-1)[0]
     return looks[looks.amax(2).sum(1).argmax()]

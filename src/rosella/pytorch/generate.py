@@ -59,17 +59,10 @@ class Model:
     @torch.inference_mode()
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
         """Where in a text, byte ids int32 [S], each frame of codes [frames, C] is: as `inference.alignment.follow`."""
-        asked, layers = list[Tensor](), self.decoding.layers
-        projections = [layer.cross_attention.q_proj for layer in layers]
-        hooks = [each.register_forward_hook(lambda _, __, made: asked.append(made)) for each in projections]
-        try:
-            random = _random([0], len(codes), codes.shape[1])
-            laid = lay_out([codes], self.config)
-            alone = np.array([len(ids)]), laid, np.zeros(1, np.int64), random, Sampling(guidance=1.0)
-            state = self.start(ids[None], *alone)
-        finally:
-            for hook in hooks:
-                hook.remove()
+        asked, random = list[Tensor](), random_of([0], len(codes), codes.shape[1])
+        laid, limits = lay_out([codes], self.config), np.zeros(1, np.int64)
+        alone = np.array([len(ids)]), laid, limits, random, Sampling(guidance=1.0)
+        state = self.start(ids[None], *alone, asked)
         looks = [looked(*each, state.text_bias) for each in zip(asked, state.layers, strict=True)]
         return read_along(torch.stack(looks)[..., : len(ids)].float().cpu().numpy())
 
@@ -81,18 +74,22 @@ class Model:
         limits: np.ndarray,
         random: np.ndarray,
         sampling: Sampling,
+        asked: list[Tensor] | None = None,
     ) -> State:
-        """The state before the first step, its prompts read; it has a slot for each of the `random` steps [steps, B, C]."""
+        """The state before the first step, its prompts read; it has a slot for each of the `random` steps [B, steps, C].
+
+        What layers ask the texts meanwhile is added to `asked`.
+        """
         decoding, decoder, known = self.decoding, self.config.decoder, laid.frames
         text = decoding.encode(self._read(text_ids), self.tensor(lengths))
         rows, doubling = len(lengths), 1 + sampling.filters.guided
-        shape = doubling * rows, decoder.num_key_value_heads, len(random), decoder.head_dim
+        shape = doubling * rows, decoder.num_key_value_heads, random.shape[1], decoder.head_dim
         empty = lambda: torch.zeros(shape, dtype=self.dtype, device=self.device)  # noqa: E731
         state = State(
             tuple(Layer(empty(), empty(), *read) for read in decoding.read(text)),
             text.bias,
             filled=self.tensor(np.zeros(doubling * rows)),
-            step=self.tensor(0),
+            step=self.tensor(np.zeros(rows)),
             tokens=self.tensor(laid.rows[np.arange(rows), known]),
             ends=self.tensor(known + limits),
             stopped=self.tensor(np.zeros(rows), torch.bool),
@@ -104,7 +101,7 @@ class Model:
         )
         if known.max():
             prefix = np.tile(laid.rows[:, : known.max()], (doubling, 1, 1))
-            decoding.decode(self.tensor(prefix), state, prefix.shape[1])
+            decoding.decode(self.tensor(prefix), state, prefix.shape[1], asked)
             # What lies behind a shorter prompt is written over.
             state.filled.copy_(self.tensor(np.tile(known, doubling)))
         return state
@@ -125,12 +122,21 @@ class Model:
             for old, new in zip(_tensors(place), _tensors(made), strict=True):
                 old.copy_(new)
             return place
+        return self.fixed(made)
+
+    def fixed(self, state: State) -> State:
+        """The state, which stays where it is: for a graph to read and write."""
         if self.device.type == "cuda":
             from torch._dynamo.decorators import mark_static_address
 
-            for tensor in _tensors(made):
+            for tensor in _tensors(state):
                 mark_static_address(tensor)
-        return made
+        return state
+
+    def width(self, state: State, known: int) -> int:
+        """How much of a cache a step reads: on a CPU the slots that are known, elsewhere one of few widths, each a graph."""
+        slots = state.layers[0].keys.shape[2]
+        return known if self.device.type == "cpu" else min(doubled(known, SLOTS), slots)
 
     def take_back(self, state: State) -> State:
         """What is left of a state for who reads it, once others may write over it."""
@@ -163,7 +169,7 @@ class Running:
         slots = config.decoder.max_position_embeddings
         if not roomy:
             slots = min(doubled(self._known + self._steps, SLOTS), slots)
-        random = _random(range(rows) if seeds is None else seeds, slots, config.decoder.num_channels)
+        random = random_of(range(rows) if seeds is None else seeds, slots, config.decoder.num_channels)
         laid = lay_out(prompts, config)
         self._state = model.lend(model.start(text_ids, lengths, laid, self._limits, random, sampling))
         self.step, self.finished = 0, False
@@ -177,27 +183,25 @@ class Running:
             model.step(self._state, self._width(), self._filters)
             self.step += 1
             if self.step % apart == 0 or self.step == until:
-                self.finished = not model.decoding.unfinished(self._state)
+                self.finished = not bool(model.decoding.unfinished(self._state).any())
         if self.finished and self._state.layers:
             self._state = model.take_back(self._state)
 
     def so_far(self) -> Generation:
         """The frames of which every codebook is known."""
-        tokens = self._state.written[: self.step].cpu().numpy().astype(np.int32).transpose(1, 0, 2)
+        tokens = self._state.written[:, : self.step].cpu().numpy().astype(np.int32)
         rows = zip(tokens, self._prompts, self._limits, strict=True)
         codes = [codes_of(row, prompt, self._model.config)[:limit] for row, prompt, limit in rows]
         return Generation(codes, self._state.stopped.cpu().numpy(), tokens)
 
     def _width(self) -> int:
-        """How much of the cache a step reads: on a CPU what is known, elsewhere one of few widths, each a graph."""
-        known, slots = self._known + self.step + 1, self._state.layers[0].keys.shape[2]
-        return known if self._model.device.type == "cpu" else min(doubled(known, SLOTS), slots)
+        return self._model.width(self._state, self._known + self.step + 1)
 
 
-def _random(seeds: Sequence[int] | np.ndarray, steps: int, channels: int) -> np.ndarray:
-    """Float32 [steps, B, C]: a row draws by its own seed alone, and alike on every device."""
+def random_of(seeds: Sequence[int] | np.ndarray, steps: int, channels: int) -> np.ndarray:
+    """Float32 [B, steps, C]: a row draws by its own seed alone, and alike on every device."""
     drawn = [np.random.default_rng(int(seed) % 2**32).random((steps, channels), np.float32) for seed in seeds]
-    return np.stack(drawn, 1)
+    return np.stack(drawn)
 
 
 def _tensors(state: State) -> list[Tensor]:

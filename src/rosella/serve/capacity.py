@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rosella.codec.streaming import StreamDecoder
-from rosella.inference.alignment import STEPS
-from rosella.inference.layout import PROMPTS, TEXTS
-from rosella.inference.table import CHUNK, Table
+from rosella.inference.layout import FOLLOWED, PROMPTS, TEXTS
 from rosella.speak.recital import LATER
 
 if TYPE_CHECKING:
+    from rosella.inference.seats import Table
     from rosella.speak import Speaker
 
 MARGIN = 1.25
 """How much faster than it is heard a speech is to be made."""
+CHUNKS = 4
+"""So many chunks of steps are timed."""
 
 
-def places_of(speaker: Speaker, table: Table) -> int:
+def places_of(speaker: Speaker, table: Table[Any]) -> int:
     """The most rows, a doubling, whose steps and sound together leave the margin; compiles the steps of so many.
 
     At least one: a machine that is slower than speech lets one speak after the other.
@@ -35,7 +36,7 @@ def places_of(speaker: Speaker, table: Table) -> int:
     return fits
 
 
-def warm(speaker: Speaker, table: Table) -> None:
+def warm(speaker: Speaker, table: Table[Any]) -> None:
     """Have all compiled that requests may need: every width of text and prompt and of speech that is read along, and places.
 
     Of these, as many as there are come and go one by one.
@@ -49,10 +50,10 @@ def warm(speaker: Speaker, table: Table) -> None:
         table.leave(table.join(np.ones(text, np.int32), codes, 1, 0))
     for number in range(table.places):
         table.join(np.ones(TEXTS, np.int32), None, config.room(), number)
-    while table.seats:
-        table.leave(table.seats[0])
+    for seat in table.seats:
         table.advance()
-    for frames in _times(2, STEPS, config.decoder.max_position_embeddings):
+        table.leave(seat)
+    for frames in _times(2, FOLLOWED, config.room()):
         codes = np.zeros((frames, config.decoder.num_channels), np.uint16)
         speaker.follow(np.ones(1, np.int32), codes)
 
@@ -64,19 +65,18 @@ def _times(factor: int, least: int, most: int) -> Iterator[int]:
     yield most
 
 
-def _step(table: Table, rows: int) -> float:
+def _step(table: Table[Any], rows: int) -> float:
     """Seconds that a step of so many rows takes; who sits there leaves."""
-    while len(table.seats) < rows:
-        table.join(np.ones(TEXTS, np.int32), None, 8 * CHUNK, len(table.seats))
-    table.advance()
-    began, steps = perf_counter(), 0
-    while len(table.seats) == rows and steps < 4 * CHUNK:
+    taken = list[float]()
+    for _ in range(1 + CHUNKS):
+        while len(table.seats) < rows:  # who was there may have ended by himself
+            table.join(np.ones(TEXTS, np.int32), None, 8 * table.chunk, len(table.seats))
+        began = perf_counter()
         table.advance()
-        steps += CHUNK
-    taken = perf_counter() - began
+        taken.append(perf_counter() - began)
     for seat in table.seats:
         table.leave(seat)
-    return taken / max(steps, 1)
+    return sum(taken[1:]) / (CHUNKS * table.chunk)  # the first was compiled
 
 
 def _sound(speaker: Speaker) -> float:

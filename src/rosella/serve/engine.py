@@ -17,8 +17,8 @@ from rosella.errors import RosellaError, UserError
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.layout import Generation
+    from rosella.inference.seats import Seat
     from rosella.inference.settings import Sampling
-    from rosella.inference.table import Seat
     from rosella.model.config import DiaConfig
     from rosella.speak import Speaker
 
@@ -43,7 +43,7 @@ class Cancelled(RosellaError):
 
 
 class Batch(Protocol):
-    """What the engine needs of `inference.table.Table`."""
+    """What the engine needs of `inference.seats.Table`."""
 
     @property
     def seats(self) -> list[Seat]: ...

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rosella.inference.programs import kept, programs_folder
 from rosella.serve import capacity
 from rosella.serve.app import create_app
 from rosella.serve.ears import Ears
 from rosella.serve.engine import Engine
 from rosella.serve.settings import Limits
 from rosella.serve.studio import Studio
-from rosella.speak import VoiceShelf, load
+from rosella.speak import VoiceShelf, compiled, load
 from rosella.speak.provenance import model_name
 from rosella.web.listening import listen, server_of
+
+if TYPE_CHECKING:
+    from rosella.inference.settings import Blocks
+    from rosella.speak.speaker import Backend
 
 MOST = 64
 """Places beyond which no more are tried."""
@@ -31,20 +35,23 @@ def run(
     voices: Path | None,
     recogniser: str,
     keys: Sequence[str],
+    blocks: Blocks | None,
+    backend: Backend,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; speeches under way are then heard to their end. Arguments are those of the command."""
-    with listen(host, port) as listening, kept(programs_folder()):
+    with listen(host, port) as listening, compiled(backend):
         print(f"Loading {model} and compiling what it needs (once for this machine) ...", flush=True)
-        speaker = load(model, codec)
-        places = places or capacity.places_of(speaker, speaker.table(MOST))
-        capacity.warm(speaker, speaker.table(places))
+        speaker = load(model, codec, backend=backend)
+        places = places or capacity.places_of(speaker, speaker.table(MOST, blocks))
+        capacity.warm(speaker, speaker.table(places, blocks))
         studio = Studio(
             speaker,
-            Engine(lambda: speaker.table(places)),
+            Engine(lambda: speaker.table(places, blocks)),
             model_name(model),
             VoiceShelf(voices),
             places,
             limits,
+            blocks,
         )
         app = create_app(studio, Ears(recogniser), keys)
         address = f"http://{host}:{listening.getsockname()[1]}"

@@ -22,6 +22,7 @@ from rosella.speak.recital import Recital
 from rosella.web.faults import Refusal, refusing
 
 if TYPE_CHECKING:
+    from rosella.inference.settings import Blocks
     from rosella.speak import Speaker, VoiceShelf
     from rosella.speak.past import Past
     from rosella.speak.voices import Voices
@@ -65,11 +66,19 @@ class Studio:
     """Shared by all requests; used from one event loop."""
 
     def __init__(
-        self, speaker: Speaker, engine: Engine, name: str, shelf: VoiceShelf, places: int, limits: Limits
+        self,
+        speaker: Speaker,
+        engine: Engine,
+        name: str,
+        shelf: VoiceShelf,
+        places: int,
+        limits: Limits,
+        blocks: Blocks | None = None,
     ) -> None:
-        """`name` is what the model is called, `places` how many may speak at once."""
+        """`name` is what the model is called, `places` how many may speak at once; the engine speaks in these `blocks`."""
         self.speaker, self.name, self.shelf, self.limits = speaker, name, shelf, limits
         self.engine, self.sample_rate = engine, speaker.codec.sample_rate
+        self._sampling = speaker.sampling(blocks)
         self.admission = Admission(places, limits.queue, limits.patience)
         self.metrics = Metrics(self.admission)
         self._threads = ThreadPoolExecutor(places, "speech")
@@ -89,7 +98,7 @@ class Studio:
 
         def spoken() -> Iterator[T]:
             with session:
-                recital = Recital(session, order.text, voice, seed, None, self.speaker.sampling, order.pace)
+                recital = Recital(session, order.text, voice, seed, None, self._sampling, order.pace)
                 yield from make(id, recital)
                 self._remember(id, recital.said)
                 self.metrics.audio.inc(recital.frames / self.speaker.codec.frame_rate)

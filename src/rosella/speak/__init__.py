@@ -1,7 +1,7 @@
 """Text and a voice become a waveform: `rosella.load(model).speak("[S1] Hello.")`."""
 
 from rosella.speak.past import Past
-from rosella.speak.speaker import MAX_BATCH, Speaker, Speech, load
+from rosella.speak.speaker import MAX_BATCH, Speaker, Speech, compiled, load
 from rosella.speak.voices import SavedVoice, Voice, VoiceShelf, make_voice, read_voice_file, save_voice
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Speech",
     "Voice",
     "VoiceShelf",
+    "compiled",
     "load",
     "make_voice",
     "read_voice_file",

@@ -250,6 +250,7 @@ class Recital:
     def _run(self, running: UnderWay) -> Iterator[np.ndarray]:
         """The codes of its first row as they are known; those of pieces that a stream comes in."""
         first, later = (max(1, round(seconds * self._rate)) for seconds in (FIRST, LATER))
+        first = max(first, self._sampling.at_once)  # while a block is heard the next is made
         context = self._speaker.codec.context
         steps, known, finished = self._speaker.config.longest_delay + context + first, 0, False
         while not finished:

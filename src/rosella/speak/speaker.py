@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from rosella.codec.interface import Codec
     from rosella.inference.precision import Precision
     from rosella.inference.reading import Followed
+    from rosella.inference.seats import Table
     from rosella.inference.settings import Blocks, Sampling
-    from rosella.inference.table import Table
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import DecodingWeights, Dia
     from rosella.pytorch.generate import Model
@@ -69,6 +70,15 @@ def load(
     model, config = load_model(name_or_path)
     model, weights = ready(model, precision)
     return Speaker(model, config, codec_of(name_or_path, config, codec, beside), weights)
+
+
+def compiled(backend: Backend) -> AbstractContextManager[None]:
+    """What JAX compiles in the block is kept for the next time."""
+    if backend != "jax":
+        return nullcontext()
+    from rosella.inference.programs import kept, programs_folder
+
+    return kept(programs_folder())
 
 
 def _load_torch(name_or_path: str | Path, codec: str | None, precision: Precision) -> Speaker:
@@ -200,18 +210,23 @@ class Speaker:
         rows = dialogue.pad_batch([ids] * len(seeds))
         return self._running(*rows, frames, prompts, sampling, seeds, roomy=True)
 
-    @property
-    def sampling(self) -> Sampling:
-        """The model's own settings."""
+    def sampling(self, blocks: Blocks | None = None) -> Sampling:
+        """The model's own settings; UserError for blocks that it did not learn."""
         from rosella.inference.settings import Sampling
 
-        return Sampling(self.config.guidance, self.config.temperature)
+        self._require_learnt(blocks)
+        return Sampling(self.config.guidance, self.config.temperature, blocks=blocks)
 
-    def table(self, places: int) -> Table:
-        """An empty table for so many speeches at once, with the model's own settings."""
+    def table(self, places: int, blocks: Blocks | None = None) -> Table[Any]:
+        """An empty table for so many speeches at once, with `sampling` of these blocks."""
+        sampling = self.sampling(blocks)
+        if self._of_torch:
+            from rosella.pytorch import Table as TorchTable
+
+            return TorchTable(self.model, sampling, places)
         from rosella.inference.table import Table
 
-        return Table(self._dia, self.sampling, places, self._weights)
+        return Table(self.model, sampling, places, self._weights)
 
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
         """Where in a text, byte ids int32 [bytes], each frame of codes [frames, codebooks] is that says it."""
@@ -219,7 +234,7 @@ class Speaker:
             return self.model.follow(ids, codes)
         from rosella.inference.alignment import follow
 
-        return follow(self._dia, ids, codes, self._weights)
+        return follow(self.model, ids, codes, self._weights)
 
     @cached_property
     def _running(self) -> Callable[..., UnderWay]:
@@ -228,21 +243,13 @@ class Speaker:
             return self.model.begin
         from rosella.inference.generate import Running
 
-        return partial(Running, self._dia, weights=self._weights)
+        return partial(Running, self.model, weights=self._weights)
 
     @cached_property
     def _weights(self) -> DecodingWeights:
         from rosella.inference.generate import prepared
 
-        return prepared(self._dia)
-
-    @property
-    def _dia(self) -> Dia:
-        if self._of_torch:
-            raise UserError(
-                "Many speeches in one batch are computed by JAX alone: load the model without a backend."
-            )
-        return self.model
+        return prepared(self.model)
 
     @property
     def _of_torch(self) -> bool:
@@ -261,16 +268,7 @@ class Speaker:
         from rosella.inference.settings import Sampling
 
         config = self.config
-        if blocks is not None and self._of_torch:
-            raise UserError(
-                "Blocks are computed by JAX alone: load the model without a backend, or leave them out."
-            )
-        if blocks is not None and blocks.size > config.blocks:
-            learnt = "one step after another" if config.blocks == 1 else f"blocks of {config.blocks}"
-            raise UserError(
-                f"The model learnt {learnt}, and would babble in blocks of {blocks.size}: leave them out, choose smaller "
-                "ones, or train it with objective=blocks (docs/blocks.md)."
-            )
+        self._require_learnt(blocks)
         return Sampling(
             config.guidance if guidance is None else guidance,
             config.temperature if temperature is None else temperature,
@@ -278,6 +276,21 @@ class Speaker:
             top_p,
             blocks,
         )
+
+    def _require_learnt(self, blocks: Blocks | None) -> None:
+        if blocks is None:
+            return
+        if self._of_torch:
+            raise UserError(
+                "Blocks are computed by JAX alone: load the model without a backend, or leave them out."
+            )
+        most = self.config.blocks
+        if blocks.size > most:
+            learnt = "one step after another" if most == 1 else f"blocks of {most}"
+            raise UserError(
+                f"The model learnt {learnt}, and would babble in blocks of {blocks.size}: leave them out, choose smaller "
+                "ones, or train it with objective=blocks (docs/blocks.md)."
+            )
 
     def _judge(self, text: str, pace: float, take: Take, most: int | None) -> Verdict:
         text, rate = dialogue.tagged(text), self.codec.frame_rate
