@@ -4,6 +4,7 @@ usage: python benchmarks/blocks.py [--model mini] [--export corpus]
 
 *A step*: time, operations and temporary memory, of packed rows of utterances of 40 to 600 frames of random codes; both kinds
 in turn. *The loss* of one validation batch of an export, nothing learnt between draws: mean and standard deviation.
+*Speaking*: frames a second of one row and of eight, one step after another and in blocks, in turn; what is said is noise.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from _machine import row
 
+from rosella.inference.generate import generate, prepared
+from rosella.inference.settings import Blocks, Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.sharding import make_mesh
-from rosella.model.transformer import Dia
+from rosella.model.transformer import DecodingWeights, Dia
 from rosella.shards.read import Export
 from rosella.training import batches, objective, order
 from rosella.training.batches import Batch
@@ -32,6 +35,8 @@ from rosella.weights import load_model
 SIZES = (8, 16)
 NOISE = ((0.02, 1.0), (0.35, 1.0), (0.7, 1.0))
 ROUNDS, DRAWS = 5, 32
+WAYS = (None, Blocks(8, 2), Blocks(16, 1), Blocks(16, 2), Blocks(16, 4))
+FRAMES, BYTES = 192, 64
 
 
 def main() -> None:
@@ -40,6 +45,7 @@ def main() -> None:
     parser.add_argument("--export")
     options = parser.parse_args()
     model, config = load_model(options.model)
+    speaking(options.model, model)
     steps(options.model, model, config)
     if options.export is not None:
         scatter(options.model, model, config, options.export)
@@ -71,6 +77,30 @@ def steps(name: str, model: Dia, config: DiaConfig) -> None:
             f"{operations[0] / operations[1]:.2f} x the operations, {memory[0] / memory[1]:.2f} x the memory"
         )
         print(row(f"training step, {name}, {kind}", result), flush=True)
+
+
+def speaking(name: str, model: Dia) -> None:
+    """As fast as the fastest of a few, guided and with the filters that `speak` has by default."""
+    weights = prepared(model)
+    for rows in (1, 8):
+        speeds = [[speed(model, weights, rows, way) for way in WAYS] for _ in range(1 + ROUNDS)][1:]
+        one, *others = (max(each) for each in zip(*speeds, strict=True))
+        told = [
+            f"blocks of {blocks.size} by {blocks.passes} {found:.0f} ({found / one:.2f} x)"
+            for blocks, found in zip(WAYS[1:], others, strict=True)
+            if blocks
+        ]
+        result = f"{one:.0f} frames/s one step after another, {', '.join(told)}"
+        print(row(f"speaking, {name}, rows {rows}, guided", result), flush=True)
+
+
+def speed(model: Dia, weights: DecodingWeights, rows: int, blocks: Blocks | None) -> float:
+    """Frames a second of all rows together; so hot that none ends by itself soon."""
+    text, lengths = np.full((rows, BYTES), 97, np.int32), np.full(rows, BYTES)
+    sampling = Sampling(guidance=1.5, temperature=2.5, blocks=blocks)
+    began = time.perf_counter()
+    made = generate(model, text, lengths, max_frames=FRAMES, sampling=sampling, weights=weights)
+    return sum(map(len, made.codes)) / (time.perf_counter() - began)
 
 
 def compiled(model: Dia, batch: Batch, chosen: Recipe) -> tuple[Any, list[Any]]:
