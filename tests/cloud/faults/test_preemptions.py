@@ -134,7 +134,9 @@ def test_a_hundred_preemptions_of_a_real_training_have_the_same_weights_bit_for_
     chance, before = random.Random(6), dict[str, int]()
 
     def begins(name: str) -> bool:
-        saved = max((int(each.parent.name) for each in run.glob("checkpoints/*/manifest.json")), default=0)
+        saved = max(
+            (int(each.parent.name) for each in run.glob("checkpoints/[0-9]*/manifest.json")), default=0
+        )
         before.setdefault(name, -1 if chance.random() < 1 / 6 else saved)
         return saved > before[name]
 
