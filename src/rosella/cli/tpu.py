@@ -51,9 +51,9 @@ PodPlace = Annotated[
 Overrides = Annotated[list[str] | None, typer.Argument(help="Changes to it, as key=value.")]
 OwnPrices = Annotated[Path | None, typer.Option(help="Your own prices, as YAML; see docs/plan.md.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+OfHost = Annotated[int, typer.Option("--host", min=0, help="Its number.")]
 _REPEATED = 2000
 """Bytes of a log that one who attaches is shown again."""
-OfHost = Annotated[int, typer.Option("--host", min=0, help="Its number.")]
 
 
 def register(app: typer.Typer) -> None:
