@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from pathlib import Path
 
 import pytest
@@ -282,15 +282,23 @@ def test_exports_during_edits_hold_one_state_of_a_recording_or_the_other(filled)
             changes.append(Change(clip, now.version, replace(now.state, turns=turns), "edit"))
         save(filled.catalogue, "anna", changes, f"edit {number}")
 
+    over = threading.Event()
+
+    def edit_on():
+        for number in takewhile(lambda _: not over.is_set(), count(1)):
+            edit(number)
+
     edit(0)
-    thread = threading.Thread(target=lambda: [edit(number) for number in range(1, 40)])
+    thread = threading.Thread(target=edit_on)
     thread.start()
-    while thread.is_alive():
+    for _ in range(8):
         filled.export()
         rows = exported(filled)
         words = {rows[clip]["text"].split()[1] for clip in clips}
         assert len(words) == 1
         seen |= words
+    over.set()
+    thread.join()
     assert len(seen) > 1
 
 
