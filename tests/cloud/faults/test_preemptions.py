@@ -61,7 +61,7 @@ def alone(recipe: Path) -> Path:
     known = {"JAX_COORDINATOR_ADDRESS": f"localhost:{free_port()}", "JAX_NUM_PROCESSES": "2"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **known}
     both = [subprocess.Popen(train, env={**environment, "JAX_PROCESS_ID": each}) for each in "01"]
-    assert [process.wait(timeout=600) for process in both] == [0, 0]
+    assert [process.wait(timeout=1800) for process in both] == [0, 0]
     return run
 
 
