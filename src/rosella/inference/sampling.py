@@ -113,9 +113,8 @@ def _least_by_rank(scores: jax.Array, count: int) -> jax.Array:
 def _least_by_bits(scores: jax.Array, count: int) -> jax.Array:
     """The same, bit by bit of float32 from the highest: a processor counts faster than it sorts, a sixth of the time."""
     bits = jax.lax.bitcast_convert_type(scores, jnp.uint32)
-    ordered = jnp.where(
-        bits >> 31 == 1, ~bits, bits | _SIGN
-    )  # as unsigned numbers, in the order of the scores
+    # As unsigned numbers these are in the order of the scores.
+    ordered = jnp.where(bits >> 31 == 1, ~bits, bits | _SIGN)
 
     def more(number: jax.Array, least: jax.Array) -> jax.Array:
         tried = least | (_SIGN >> number.astype(jnp.uint32))
