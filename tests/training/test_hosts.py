@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from torch.distributed import TCPStore
 
 from rosella import devices
 from rosella.errors import UserError
@@ -28,6 +30,7 @@ def joined(monkeypatch):
         monkeypatch.setattr(jax.distributed, "initialize", lambda **known: called.append(known))
         monkeypatch.setattr(jax.config, "update", lambda *_: None)
         monkeypatch.setattr(hosts.os, "environ", environment)
+        monkeypatch.setattr(hosts, "_agreed_port", lambda: nullcontext("free"))
         monkeypatch.setattr(devices, "cards", lambda: [80 << 30] * cards)
         hosts.join()
         (asked,) = called or [None]
@@ -78,7 +81,7 @@ def test_torchrun_started_by_slurm_knows_more_than_slurm(joined):
 
 
 def test_where_torchrun_itself_listens_nobody_else_does(joined):
-    assert joined(AGENT)["coordinator_address"] == "first:29499"
+    assert joined(AGENT)["coordinator_address"] == "first:free"
     assert joined(AGENT | {"JAX_COORDINATOR_PORT": "4321"})["coordinator_address"] == "first:4321"
 
 
@@ -124,6 +127,21 @@ def test_processes_of_a_real_torchrun_find_each_other(tmp_path):
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["0 of 2 with 2", "1 of 2 with 2"]
+
+
+def test_the_first_process_of_a_torchrun_finds_a_port_and_tells_the_others(monkeypatch):
+    """Each start of the same processes anew finds its own."""
+    store = TCPStore("localhost", 0, is_master=True)
+    told = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port)}
+    ports = []
+    for index in ("0", "1"):
+        for restarts in ("0", "1"):
+            started = told | {"RANK": index, "TORCHELASTIC_RESTART_COUNT": restarts}
+            monkeypatch.setattr(hosts.os, "environ", started)
+            with hosts._agreed_port() as port:
+                ports.append(port)
+    first, again, *others = ports
+    assert others == [first, again] and len({first, again, told["MASTER_PORT"]}) == 3
 
 
 def test_a_process_alone_agrees_with_itself_at_once():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,8 +73,8 @@ def join() -> None:
     elif launcher is _TORCHRUN:  # it may have been started by one of the others, and then knows more
         if _TORCHRUN.several():
             number, index = int(os.environ[_TORCHRUN.number]), int(os.environ[_TORCHRUN.index])
-            address = _beside_torchrun()
-            _initialize(launcher, coordinator_address=address, num_processes=number, process_id=index)
+            with _beside_torchrun() as address:
+                _initialize(launcher, coordinator_address=address, num_processes=number, process_id=index)
     elif (launcher and launcher.several()) or _on_tpu():
         _initialize(launcher)
 
@@ -187,10 +189,31 @@ def _here(launcher: _Launcher, cards: int) -> int:
     return each[int(os.environ["SLURM_NODEID"])] if len(each) > 1 else each[0]
 
 
-def _beside_torchrun() -> str:
+@contextmanager
+def _beside_torchrun() -> Generator[str]:
     """An address on the first machine; torchrun itself mostly listens at the one that it tells."""
-    port = int(os.environ["MASTER_PORT"]) - (os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True")
-    return f"{os.environ['MASTER_ADDR']}:{os.environ.get('JAX_COORDINATOR_PORT', port)}"
+    port = os.environ.get("JAX_COORDINATOR_PORT")
+    held = port is None and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    with _agreed_port() if held else nullcontext(port or os.environ["MASTER_PORT"]) as port:
+        yield f"{os.environ['MASTER_ADDR']}:{port}"
+
+
+@contextmanager
+def _agreed_port() -> Generator[str]:
+    """A port that the first process finds free, and tells the others in torchrun's own store.
+
+    It is kept from other programs in the block, but not from gRPC, which shares ports of the same user.
+    """
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    key = f"rosella/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+    with socket.socket() as kept:
+        if os.environ[_TORCHRUN.index] == "0":
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            kept.bind(("", 0))
+            store.set(key, str(kept.getsockname()[1]))
+        yield store.get(key).decode()
 
 
 def _on_tpu() -> bool:
