@@ -49,6 +49,8 @@ def shaped(
 
 CONFIG = shaped()
 ATTEND = replace(CONFIG, cross_attention_padding="attend", trained_text_length=32)
+READS = replace(CONFIG, readers=((1, 3), (0, 1), (1, 0), (0, 2)))
+"""Some of its heads read along, or are taken to."""
 
 
 def model(config: DiaConfig = CONFIG, seed: int = 0) -> Dia:

@@ -14,7 +14,7 @@ from flax import nnx
 from rosella.errors import UserError
 from rosella.inference import sampling, unmasking
 from rosella.inference.generate import Running, generate, prepared
-from rosella.inference.layout import codes_of
+from rosella.inference.layout import Prompt, codes_of
 from rosella.inference.settings import Blocks, Sampling
 from tiny_dia import CONFIG, batch, model, shaped
 
@@ -23,7 +23,7 @@ SHALLOW = shaped(layers=1)
 GREEDY = Sampling(guidance=1.0, temperature=0.0)
 DRAWN = Sampling(guidance=2.0, temperature=1.0, top_k=12, top_p=0.95)
 LIVELY = replace(DRAWN, blocks=Blocks(8, 3, "calibrated", early=0.7, cooling=0.9))
-PROMPTS = [np.random.default_rng(n).integers(0, EOS, (n, 3)) for n in (0, 3, 5)]
+PROMPTS = [Prompt(np.random.default_rng(n).integers(0, EOS, (n, 3)), n) for n in (0, 3, 5)]
 SEEDS = [5, 2**40 + 3, 7]
 
 
@@ -82,14 +82,14 @@ def test_blocks_are_what_the_whole_sequences_give_pass_after_pass(order):
     """Greedy, by a second account that keeps no cache: without and with clips, to a row's own end or its limit."""
     dia, size, passes = model(CONFIG, seed=4), 4, 3
     ids, lengths, _ = batch(CONFIG, rows=4)
-    prompts = [np.random.default_rng(n).integers(0, EOS, (n, 3)) for n in (0, 4, 8, 4)]
+    prompts = [Prompt(np.random.default_rng(n).integers(0, EOS, (n, 3)), n) for n in (0, 4, 8, 4)]
     asked = replace(GREEDY, blocks=Blocks(size, passes, order=order))
     whole = generate(dia, ids, lengths, max_frames=12, prompts=prompts, sampling=asked)
     assert any(whole.stopped) and not all(whole.stopped)
     forced = jax.jit(partial(_best, nnx.split(dia)[0], size))
     for row, prompt in enumerate(prompts):
         text = ids[row : row + 1], lengths[row : row + 1]
-        expected = _recount(forced, dia, text, prompt, asked.blocks)
+        expected = _recount(forced, dia, text, prompt.codes, asked.blocks)
         np.testing.assert_array_equal(whole.codes[row], codes_of(expected, prompt, CONFIG)[:12])
 
 
@@ -156,8 +156,8 @@ def test_each_row_ends_by_itself_in_the_middle_of_a_block_or_at_its_limit():
         True,
         False,
     ]
-    for tokens, codes, prompt in zip(whole.tokens, whole.codes, PROMPTS, strict=True):
-        sequence = SHALLOW.delayed(np.concatenate([prompt, codes]), end=True)[len(prompt) + 1 :]
+    for tokens, codes, (before, _) in zip(whole.tokens, whole.codes, PROMPTS, strict=True):
+        sequence = SHALLOW.delayed(np.concatenate([before, codes]), end=True)[len(before) + 1 :]
         np.testing.assert_array_equal(tokens[: len(sequence)], sequence)
         assert (tokens[len(sequence) :] == PAD).all()
 

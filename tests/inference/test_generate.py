@@ -14,6 +14,7 @@ from rosella.errors import UserError
 from rosella.inference import generate as module
 from rosella.inference import sampling
 from rosella.inference.generate import Running, generate, prepared
+from rosella.inference.layout import Prompt
 from rosella.inference.settings import Sampling
 from rosella.model.transformer import Dia
 from tiny_dia import ATTEND, CONFIG, batch, model
@@ -38,6 +39,10 @@ def overfitted():
     counted = delay.learnable(tokens[:, 1:], SPECIAL[0], SPECIAL[2])
     np.testing.assert_array_equal(np.argmax(logits, -1)[counted], tokens[:, 1:][counted])
     return nnx.merge(graph, weights), ids, lengths, codes
+
+
+def behind(prompts):
+    return [Prompt(codes, 0) for codes in prompts]
 
 
 def _padded(sequences):
@@ -76,7 +81,9 @@ def test_greedy_decoding_reproduces_what_was_learnt(overfitted):
     """Without a prompt and after prompts of unequal lengths, to the last frame, in one batch."""
     dia, ids, lengths, codes = overfitted
     prompts = [each[:0] for each in codes] + [codes[0][:2], codes[1][:6], codes[2][:1], codes[3][:3]]
-    made = generate(dia, np.tile(ids, (2, 1)), np.tile(lengths, 2), max_frames=30, prompts=prompts, **GREEDY)
+    made = generate(
+        dia, np.tile(ids, (2, 1)), np.tile(lengths, 2), max_frames=30, prompts=behind(prompts), **GREEDY
+    )
     assert made.stopped.all()
     for result, prompt, whole in zip(made.codes, prompts, codes * 2, strict=True):
         assert result.dtype == np.uint16
@@ -96,7 +103,7 @@ def test_greedy_choices_are_those_of_the_teacher_forced_model(config):
     """A random model, prompts of unequal lengths: each id generated is the best one given all before it."""
     dia, (ids, lengths, _) = model(config), batch(config)
     prompts = [np.random.default_rng(n).integers(0, SPECIAL[1], (n, 3)) for n in (0, 3, 5)]
-    made = generate(dia, ids, lengths, max_frames=6, prompts=prompts, **GREEDY)
+    made = generate(dia, ids, lengths, max_frames=6, prompts=behind(prompts), **GREEDY)
     whole = [np.concatenate(pair) for pair in zip(prompts, made.codes, strict=True)]
     sequences = _padded([delay.apply(codes, config.delay_pattern, *SPECIAL) for codes in whole])
     forced = jax.jit(lambda *inputs: sampling.filter_end(dia(*inputs), SPECIAL[1]).argmax(-1))
@@ -108,7 +115,7 @@ def test_greedy_choices_are_those_of_the_teacher_forced_model(config):
 
 def test_a_row_depends_on_its_own_seed_alone():
     dia, (ids, lengths, _) = model(), batch()
-    prompts = [np.full((n, 3), 7) for n in (0, 3, 5)]
+    prompts = behind([np.full((n, 3), 7) for n in (0, 3, 5)])
     seeds = [11, 2**40 + 3, 11]
     made = generate(dia, ids, lengths, max_frames=12, prompts=prompts, seeds=seeds)
     assert [len(codes) for codes in made.codes] == [12, 12, 12]
@@ -131,7 +138,7 @@ def test_a_row_depends_on_its_own_seed_alone():
 
 def test_other_lengths_and_settings_do_not_compile_again():
     dia, (ids, lengths, _) = model(), batch()
-    prompts = [np.full((n, 3), 7) for n in (0, 3, 5)]
+    prompts = behind([np.full((n, 3), 7) for n in (0, 3, 5)])
     generate(dia, ids, lengths, max_frames=12, prompts=prompts)
     before = [each._cache_size() for each in module._programs()]
     made = generate(
@@ -168,7 +175,7 @@ def test_rows_without_a_text_are_those_of_zeros_of_any_length(config):
     [
         ({"max_frames": 0}, "room for 1 to 124"),
         ({"max_frames": 125}, "room for 1 to 124"),
-        ({"prompts": [np.zeros((120, 3), int)] * 3}, "room for 1 to 4 after 120"),
+        ({"prompts": behind([np.zeros((120, 3), int)] * 3)}, "room for 1 to 4 after 120"),
     ],
 )
 def test_more_than_the_model_holds_is_refused(setting, part):
@@ -185,7 +192,7 @@ def test_text_longer_than_the_encoder_is_refused():
 def test_a_few_steps_at_a_time_are_those_of_a_whole_generation():
     """Each row to its own limit; of every row just the frames that are whole are known on the way."""
     dia, (ids, lengths, _) = model(), batch()
-    prompts, limits, seeds = [np.full((n, 3), 7) for n in (0, 3, 5)], [6, 2, 9], [5, 6, 7]
+    prompts, limits, seeds = behind([np.full((n, 3), 7) for n in (0, 3, 5)]), [6, 2, 9], [5, 6, 7]
     whole = generate(dia, ids, lengths, max_frames=limits, prompts=prompts, seeds=seeds)
     assert [len(codes) for codes in whole.codes] == limits
     alone = generate(dia, ids[1:2], lengths[1:2], max_frames=2, prompts=prompts[1:2], seeds=[6])

@@ -12,12 +12,18 @@ from rosella import dialogue
 from rosella.errors import UserError
 from rosella.inference import table as module
 from rosella.inference.generate import Running
+from rosella.inference.layout import Prompt
 from rosella.inference.settings import Blocks, Sampling
 from rosella.inference.table import Table
 from tiny_dia import model, shaped
 
 SPOKEN = ["[S1] ja", "[S2] nee, eh nee", "[S1] (laughs) [S2] wat?", "[S3] dank u wel"]
-PROMPTS = [None, np.arange(15).reshape(5, 3) % 16, None, np.arange(36).reshape(12, 3) % 16]
+PROMPTS = [
+    None,
+    Prompt(np.arange(15).reshape(5, 3) % 16, 4),
+    None,
+    Prompt(np.arange(36).reshape(12, 3) % 16, 9),
+]
 FRAMES = [40, 17, 60, 33]
 SHALLOW = shaped(layers=1)
 ATTENDS = {"cross_attention_padding": "attend", "trained_text_length": 32}
@@ -45,9 +51,9 @@ def finish(table: Table) -> None:
     [
         (SHALLOW, Sampling(guidance=1.0)),
         (replace(SHALLOW, **ATTENDS), GUIDED),
-        (SHALLOW, LIVELY),
+        (replace(SHALLOW, readers=((0, 1), (0, 2))), LIVELY),
     ],
-    ids=["unguided", "guided, attend", "in blocks"],
+    ids=["unguided", "guided, attend", "in blocks, steady"],
 )
 def test_who_comes_and_goes_beside_a_row_changes_nothing_of_it(config, sampling):
     """Rows join at different steps, one is broken off, the table grows and shrinks: each says what it says alone.
@@ -140,6 +146,6 @@ def test_other_texts_and_prompts_of_the_same_widths_compile_nothing_again():
     programs = module._programs()
     before = [each._cache_size() for each in programs]
     table.join(dialogue.encode("[S2] iets anders"), None, 30, 7)
-    table.join(dialogue.encode("[S2] en nog iets"), np.zeros((9, 3), np.int32), 30, 7)
+    table.join(dialogue.encode("[S2] en nog iets"), Prompt(np.zeros((9, 3), np.int32), 0), 30, 7)
     finish(table)
     assert [each._cache_size() for each in programs] == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,18 +12,19 @@ from rosella import dialogue
 from rosella.errors import UserError
 from rosella.inference.alignment import follow
 from rosella.inference.generate import generate, prepared
+from rosella.inference.layout import Prompt
 from rosella.inference.settings import Sampling
 from rosella.pytorch import load_model
 from rosella.pytorch.generate import Running
 from rosella.weights import load_model as load_jax
 from rosella.weights import save_model
-from tiny_dia import ATTEND, CONFIG, batch, model
+from tiny_dia import ATTEND, CONFIG, READS, batch, model
 
-PROMPTS = [np.random.default_rng(n).integers(0, 16, (n, 3)).astype(np.uint16) for n in (0, 5, 3)]
+PROMPTS = [Prompt(np.random.default_rng(n).integers(0, 16, (n, 3)).astype(np.uint16), n) for n in (0, 5, 3)]
 GREEDY = Sampling(guidance=2.0, temperature=0.0, top_k=8)
 
 
-@pytest.fixture(scope="module", params=[CONFIG, ATTEND], ids=["masks", "attends"])
+@pytest.fixture(scope="module", params=[CONFIG, ATTEND, READS], ids=["masks", "attends", "reads along"])
 def both(request, tmp_path_factory):
     """A tiny model in JAX, and the same from files in PyTorch."""
     folder = tmp_path_factory.mktemp("model")
@@ -30,7 +33,7 @@ def both(request, tmp_path_factory):
 
 
 def spoken(theirs, sampling, **settings):
-    ids, lengths, _ = batch()
+    ids, lengths, _ = batch(width=48)
     running = theirs.begin(ids, lengths, 30, sampling=sampling, **settings)
     running.advance()
     assert running.finished
@@ -42,7 +45,7 @@ def spoken(theirs, sampling, **settings):
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_greedy_codes_are_those_of_jax(both, prompts, guidance):
     ours, theirs = both
-    ids, lengths, _ = batch()
+    ids, lengths, _ = batch(width=48)
     sampling = Sampling(guidance, temperature=0.0, top_k=8)
     wanted = generate(ours, ids, lengths, max_frames=30, prompts=prompts, sampling=sampling)
     made = spoken(theirs, sampling, prompts=prompts)
@@ -50,6 +53,17 @@ def test_greedy_codes_are_those_of_jax(both, prompts, guidance):
         np.testing.assert_array_equal(codes, right)
     np.testing.assert_array_equal(made.stopped, wanted.stopped)
     np.testing.assert_array_equal(made.tokens, wanted.tokens)
+
+
+@pytest.mark.parity
+def test_heads_that_read_along_do_so_in_these_texts():
+    """Or the comparisons above would compare nothing of it."""
+    ids, lengths, _ = batch(width=48)
+    steady, free = (
+        generate(model(READS), ids, lengths, max_frames=30, sampling=replace(GREEDY, steady=keeps)).tokens
+        for keeps in (True, False)
+    )
+    assert not np.array_equal(steady, free)
 
 
 @pytest.mark.parity
@@ -91,7 +105,7 @@ def test_a_seed_says_the_same_whoever_is_beside_it(both):
 
 
 def test_a_few_steps_at_a_time_are_those_of_a_whole_generation(both):
-    theirs, (ids, lengths, _) = both[1], batch()
+    theirs, (ids, lengths, _) = both[1], batch(width=48)
     whole = spoken(theirs, Sampling(guidance=2.0), prompts=PROMPTS)
     running = theirs.begin(ids, lengths, 30, PROMPTS, Sampling(guidance=2.0), roomy=True)
     while not running.finished:
@@ -104,7 +118,7 @@ def test_a_few_steps_at_a_time_are_those_of_a_whole_generation(both):
 
 def test_a_generation_that_ended_lends_its_cache_to_the_next(both):
     """What is known of the first stays when its place is written over, and the next finds nothing of it."""
-    theirs, (ids, lengths, _) = both[1], batch()
+    theirs, (ids, lengths, _) = both[1], batch(width=48)
     wanted = spoken(theirs, Sampling(), seeds=[2] * 3).codes
     first = theirs.begin(ids, lengths, 30, sampling=Sampling(), seeds=[1] * 3)
     first.advance(5)
@@ -133,6 +147,6 @@ def test_a_step_is_one_graph(both, monkeypatch):
 
 
 def test_more_than_the_model_holds_is_refused(both):
-    ids, lengths, _ = batch()
+    ids, lengths, _ = batch(width=48)
     with pytest.raises(UserError, match="room for 1 to 124"):
         both[1].begin(ids, lengths, 125)

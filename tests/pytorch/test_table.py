@@ -11,15 +11,21 @@ import torch
 from rosella import dialogue
 from rosella.errors import UserError
 from rosella.inference import table as jax_table
+from rosella.inference.layout import Prompt
 from rosella.inference.settings import Sampling
 from rosella.model.config import DiaConfig
 from rosella.pytorch import load_model
 from rosella.pytorch.table import Table
 from rosella.weights import save_model
-from tiny_dia import ATTEND, CONFIG, model
+from tiny_dia import ATTEND, CONFIG, READS, model
 
 SPOKEN = ["[S1] ja", "[S2] nee, eh nee", "[S1] (laughs) [S2] wat?", "[S3] dank u wel"]
-PROMPTS = [None, np.arange(15).reshape(5, 3) % 16, None, np.arange(36).reshape(12, 3) % 16]
+PROMPTS = [
+    None,
+    Prompt(np.arange(15).reshape(5, 3) % 16, 4),
+    None,
+    Prompt(np.arange(36).reshape(12, 3) % 16, 9),
+]
 FRAMES = [40, 17, 60, 33]
 GREEDY = Sampling(guidance=2.0, temperature=0.0, top_k=8)
 DRAWN = Sampling(guidance=2.0)
@@ -30,7 +36,11 @@ def roomy(config: DiaConfig) -> DiaConfig:
     return replace(config, encoder=replace(config.encoder, max_position_embeddings=256))
 
 
-@pytest.fixture(scope="module", params=[roomy(CONFIG), roomy(ATTEND)], ids=["masks", "attends"])
+@pytest.fixture(
+    scope="module",
+    params=[roomy(CONFIG), roomy(ATTEND), roomy(READS)],
+    ids=["masks", "attends", "reads along"],
+)
 def both(request, tmp_path_factory):
     """A tiny model in JAX, and the same from files in PyTorch."""
     folder = tmp_path_factory.mktemp("model")
@@ -94,7 +104,7 @@ def test_a_row_may_fill_the_model(both):
     """To its last position, with steps beyond it in the last chunk."""
     theirs = both[1]
     prompt = PROMPTS[1]
-    table, frames = Table(theirs, DRAWN, places=1), CONFIG.room(len(prompt))
+    table, frames = Table(theirs, DRAWN, places=1), CONFIG.room(len(prompt.codes))
     ids = dialogue.encode(SPOKEN[2])
     seat = table.join(ids, prompt, frames, 5)
     while table.seats:

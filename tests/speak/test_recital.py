@@ -72,7 +72,7 @@ class Speaker:
         )
 
     def begin(self, ids, prompt, frames, seed, sampling):
-        before = np.zeros((0, BOOKS), np.uint16) if prompt is None else prompt
+        before = np.zeros((0, BOOKS), np.uint16) if prompt is None else prompt.codes
         self.asked.append((dialogue.decode(ids), before[:, 0].tolist(), frames, seed))
         count = min(frames, 30)
         made = (100 * len(self.asked) + np.arange(count) % 100).astype(np.uint16)

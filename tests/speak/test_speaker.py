@@ -81,14 +81,15 @@ def test_a_voice_is_said_before_the_text_and_not_returned(speaker, asked):
     ]
     assert settings["seeds"] == [7, 8] and settings["max_frames"] == 25 and settings["sampling"].top_k == 50
     for prompt in settings["prompts"]:
-        np.testing.assert_array_equal(prompt, np.full((10, 3), 5))
+        np.testing.assert_array_equal(prompt.codes, np.full((10, 3), 5))
+        assert prompt.said == len("\2 hoi")
     assert len(first.waveform) == 8 and first.stopped
     assert len(second.waveform) == 0 and not second.stopped
 
 
 def test_clips_at_another_rate_are_resampled(speaker, asked):
     speaker.speak("een", Voice(np.ones(80, np.float32), 400, "hoi"), tries=1)
-    assert len(asked[0][2]["prompts"][0]) == 10
+    assert len(asked[0][2]["prompts"][0].codes) == 10
 
 
 def test_many_texts_are_spoken_in_equal_batches(speaker, asked):
@@ -192,4 +193,4 @@ def test_each_speaker_of_a_dialogue_has_a_voice(speaker, asked):
         "\1 een \2 hoi \1 ja",
         "\1 een \2 hoi nee \1 ja",
     ]
-    assert [len(prompt) for prompt in settings["prompts"]] == [15, 15]
+    assert [(len(prompt.codes), prompt.said) for prompt in settings["prompts"]] == [(15, 11)] * 2

@@ -33,6 +33,7 @@ VERB_FILES = (
     "convert",
     "parity",
     "evaluate",
+    "steady",
     "doctor",
 )
 

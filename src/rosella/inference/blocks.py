@@ -20,6 +20,8 @@ from rosella.inference import unmasking
 from rosella.inference.decoding import Decoding, Request, State
 from rosella.inference.sampling import choose
 from rosella.inference.settings import Blocks, Filters
+from rosella.inference.steady import Steady
+from rosella.model.attention import Attention
 from rosella.model.transformer import Cache, DecodingWeights, Dia
 
 _FAR = 2**30
@@ -83,7 +85,9 @@ class BlockDecoding(Decoding):
 
     def _better(self, request: Request, state: State, guess: Guess) -> Guess:
         """The block after one more pass."""
-        states, cache = self._model.step(self._read(state, guess), guess.cache, self._weights, together=True)
+        known = self._block(state, guess), guess.cache, self._weights
+        read = Attention.output if state.places is None else Steady(self._model.config, state.places)
+        states, cache = self._model.step(*known, together=True, read=read)
         chosen, scores = self._choose(request, state, guess, states)
         taken, least = self._taken(scores, guess)
         ids = jnp.where(taken, chosen, guess.ids)
@@ -119,12 +123,12 @@ class BlockDecoding(Decoding):
         ends = jnp.minimum(guess.ends, state.ends)
         ids = self._prescribe(request.prompts, state.step, guess.ids, ends)
         guess = guess._replace(ids=ids)
-        states, cache = self._model.step(self._read(state, guess), guess.cache, self._weights)
-        state = state._replace(step=state.step + ids.shape[1], ends=ends, stopped=stopped, cache=cache)
+        states, state = self._read(self._block(state, guess), state._replace(cache=guess.cache))
+        state = state._replace(step=state.step + ids.shape[1], ends=ends, stopped=stopped)
         after = self._advanced(request, state, states)
         return after, jnp.concatenate([ids.swapaxes(0, 1), after.tokens[None]])
 
-    def _read(self, state: State, guess: Guess) -> jax.Array:
+    def _block(self, state: State, guess: Guess) -> jax.Array:
         """The whole block as the model reads it [B or 2 B, D, C]."""
         ids = jnp.where(guess.ids == _HIDDEN, self._model.config.decoder.pad_token_id, guess.ids)
         return self._doubled(jnp.concatenate([state.tokens[:, None], ids], 1))

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rosella.inference import steady
 from rosella.inference.layout import Prompts
 from rosella.inference.sampling import choose
 from rosella.inference.settings import Filters, Numbers
@@ -39,6 +40,9 @@ class State(NamedTuple):
     ends: jax.Array  # int32 [B], the frame in which a row ends
     stopped: jax.Array  # bool [B], the row chose that end itself
     cache: Cache
+    places: jax.Array | None = (
+        None  # float32 [B, S], how likely each byte is being said, where that is followed (`steady`)
+    )
     prior: jax.Array | None = None  # float32 [C, V], of blocks whose confidence is calibrated (`blocks`)
 
 
@@ -59,6 +63,7 @@ class Decoding:
         """`weights` are the model's own, from `prepared`."""
         self._model, self._weights, self._filters = model, weights, filters
         self._delays = jnp.asarray(model.config.delay_pattern)
+        self._steady = filters.steady and bool(model.config.readers)
 
     def begin(
         self, text_ids: jax.Array, lengths: jax.Array, request: Request, slots: int, text_slots: int
@@ -73,12 +78,14 @@ class Decoding:
         count, last = len(prompts.frames), jnp.asarray(prompts.frames)[:, None, None]
         tokens = jnp.take_along_axis(jnp.asarray(prompts.rows), last, 1)[:, 0]
         none = jnp.zeros(count, jnp.int32)
-        return State(none, tokens, jnp.asarray(prompts.frames + request.limits), none.astype(bool), cache)
+        places = steady.start(prompts.said, cache.text_bias.shape[3]) if self._steady else None
+        ends = jnp.asarray(prompts.frames + request.limits)
+        return State(none, tokens, ends, none.astype(bool), cache, places)
 
     def step(self, request: Request, state: State) -> tuple[State, jax.Array]:
         """The next row of every sequence, int32 [1, B, C] after the state; of `blocks` several."""
-        states, cache = self._model.step(self._doubled(state.tokens)[:, None], state.cache, self._weights)
-        after = self._advanced(request, state._replace(cache=cache), states)
+        states, state = self._read(self._doubled(state.tokens)[:, None], state)
+        after = self._advanced(request, state, states)
         return after, after.tokens[None]
 
     def advance(
@@ -103,6 +110,15 @@ class Decoding:
     def unfinished(self, request: Request, state: State) -> jax.Array:
         """Rows bool [B] of which a codebook is still to be generated."""
         return state.step + request.prompts.frames - self._delays.max() < state.ends
+
+    def _read(self, tokens: jax.Array, state: State) -> tuple[jax.Array, State]:
+        """Decoder states [rows, T, D] of the next T steps [rows, T, C], and the state that knows them."""
+        if state.places is None:
+            states, cache = self._model.step(tokens, state.cache, self._weights)
+            return states, state._replace(cache=cache)
+        read = steady.Steady(self._model.config, state.places)
+        states, cache = self._model.step(tokens, state.cache, self._weights, read=read)
+        return states, state._replace(cache=cache, places=read.places())
 
     def _advanced(self, request: Request, state: State, states: jax.Array) -> State:
         """The state behind the row that is predicted by the last of decoder states [B, T, D]."""

@@ -19,7 +19,17 @@ from flax import nnx
 
 from rosella.inference.blocks import decoding_by
 from rosella.inference.decoding import Request, State, program, row_keys
-from rosella.inference.layout import SLOTS, Generation, codes_of, doubled, lay_out, pad_text, require_room
+from rosella.inference.layout import (
+    SLOTS,
+    Generation,
+    Prompt,
+    codes_of,
+    doubled,
+    lay_out,
+    no_prompt,
+    pad_text,
+    require_room,
+)
 from rosella.inference.settings import Blocks, Filters, Sampling
 from rosella.model.transformer import DecodingWeights, Dia
 
@@ -30,14 +40,14 @@ def generate(
     lengths: np.ndarray,
     *,
     max_frames: int | Sequence[int],
-    prompts: Sequence[np.ndarray] | None = None,
+    prompts: Sequence[Prompt] | None = None,
     sampling: Sampling = Sampling(),
     seeds: Sequence[int] | np.ndarray | None = None,
     weights: DecodingWeights | None = None,
 ) -> Generation:
     """Codes for padded texts [B, S], at most `max_frames` frames a row.
 
-    `prompts` are codes [frames, C] per row to go on from (the text then begins with theirs); row b draws by seeds[b]
+    `prompts` are what each row goes on from (its text then begins with what they say); row b draws by seeds[b]
     (default b) alone. `weights` are the model's own, where they are `prepared`. UserError where the model has no room.
     """
     running = Running(model, text_ids, lengths, max_frames, prompts, sampling, seeds, weights)
@@ -54,7 +64,7 @@ class Running:
         text_ids: np.ndarray,
         lengths: np.ndarray,
         max_frames: int | Sequence[int],
-        prompts: Sequence[np.ndarray] | None = None,
+        prompts: Sequence[Prompt] | None = None,
         sampling: Sampling = Sampling(),
         seeds: Sequence[int] | np.ndarray | None = None,
         weights: DecodingWeights | None = None,
@@ -63,7 +73,7 @@ class Running:
         """`roomy` has the steps of every text and prompt taken by one program, with a cache of all that the model holds."""
         config, rows = model.config, len(lengths)
         if prompts is None:
-            prompts = [np.zeros((0, config.decoder.num_channels), np.int32)] * rows
+            prompts = [no_prompt(config)] * rows
         self._config, self._prompts = config, prompts
         self._filters, self._blocks = sampling.filters, sampling.blocks
         self._limits = np.broadcast_to(np.asarray(max_frames, np.int32), rows)

@@ -16,7 +16,10 @@ READERS = 3
 """So many heads are believed, of all layers those that read along best."""
 STRIDE = 2
 """Bytes that a frame goes on, at most."""
-_LEAST = 1e-4
+LEAST = 1e-4
+"""What a head is taken to look at a byte that it does not look at, so that no way is impossible."""
+BACK, AHEAD = 6, 12
+"""Bytes before the one that is being said, and behind it, which heads that read along may look at (`steady`)."""
 
 
 class Followed(NamedTuple):
@@ -38,7 +41,7 @@ def read_along(looks: np.ndarray) -> Followed:
 
 def _paths(looks: np.ndarray) -> np.ndarray:
     """The best way through each of [heads, T, S] that stays or goes on by up to `STRIDE` bytes a step: int32 [heads, T]."""
-    scores = np.log(looks + _LEAST)
+    scores = np.log(looks + LEAST)
     heads, steps, width = scores.shape
     moves = np.zeros((steps, heads, width), np.int32)
     total = scores[:, 0]

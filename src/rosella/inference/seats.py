@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from rosella.inference.layout import Generation, codes_of, require_room
+from rosella.inference.layout import Generation, Prompt, codes_of, no_prompt, require_room
 from rosella.model.config import DiaConfig
 
 CHUNK = 8
@@ -25,7 +25,7 @@ Places = TypeVar("Places")
 class Seat:
     """One generation at a table, until it has `finished`."""
 
-    def __init__(self, config: DiaConfig, text_bytes: int, prompt: np.ndarray, limit: int) -> None:
+    def __init__(self, config: DiaConfig, text_bytes: int, prompt: Prompt, limit: int) -> None:
         self._config, self._prompt, self._limit = config, prompt, limit
         self._rows = [np.zeros((0, config.decoder.num_channels), np.int32)]
         self._stopped = False
@@ -58,13 +58,12 @@ class Table(ABC, Generic[Places]):
         """Those who sit there."""
         return [seat for seat in self._seats if seat is not None]
 
-    def join(self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int) -> Seat:
-        """Begin a text, byte ids int32 [S], behind a prompt [frames, C]; UserError where the model has no room for it.
+    def join(self, ids: np.ndarray, prompt: Prompt | None, frames: int, seed: int) -> Seat:
+        """Begin a text, byte ids int32 [S], behind a prompt; UserError where the model has no room for it.
 
         There must be a free place.
         """
-        if prompt is None:
-            prompt = np.zeros((0, self._config.decoder.num_channels), np.int32)
+        prompt = prompt or no_prompt(self._config)
         require_room(self._config, len(ids), np.array([frames]), [prompt])
         newcomer = self._begun(ids, prompt, frames, seed)
         seat = Seat(self._config, len(ids), prompt, frames)
@@ -91,7 +90,7 @@ class Table(ABC, Generic[Places]):
             self._seats, self._taken = [], None
 
     @abstractmethod
-    def _begun(self, ids: np.ndarray, prompt: np.ndarray, frames: int, seed: int) -> Places:
+    def _begun(self, ids: np.ndarray, prompt: Prompt, frames: int, seed: int) -> Places:
         """One row before its first step."""
 
     @abstractmethod

@@ -25,6 +25,7 @@ class Filters(NamedTuple):
     greedy: bool
     top_k: int | None
     top_p: bool
+    steady: bool = True
 
 
 Rule = Literal["confidence", "calibrated"]
@@ -71,7 +72,8 @@ class Blocks:
 class Sampling:
     """How ids are chosen; a UserError for settings out of range.
 
-    `guidance` of 1 is none; `temperature` 0 always takes the likeliest id; `top_k` None and `top_p` 1 hide nothing.
+    `guidance` of 1 is none; `temperature` 0 always takes the likeliest id; `top_k` None and `top_p` 1 hide nothing. Not
+    `steady`, heads that read along see all of the text, as Transformers has it (`inference.steady`).
     """
 
     guidance: float = 3.0
@@ -79,6 +81,7 @@ class Sampling:
     top_k: int | None = 50
     top_p: float = 0.95
     blocks: Blocks | None = None
+    steady: bool = True
 
     def __post_init__(self) -> None:
         _require(
@@ -95,7 +98,7 @@ class Sampling:
 
     @property
     def filters(self) -> Filters:
-        return Filters(self.guidance > 1, self.temperature == 0, self.top_k, self.top_p < 1)
+        return Filters(self.guidance > 1, self.temperature == 0, self.top_k, self.top_p < 1, self.steady)
 
     @property
     def numbers(self) -> Numbers:

@@ -17,7 +17,7 @@ from rosella.inference import seats
 from rosella.inference.blocks import decoding_by
 from rosella.inference.decoding import Request, State, program, row_keys
 from rosella.inference.generate import prepared
-from rosella.inference.layout import lay_out, pad_text, text_width
+from rosella.inference.layout import Prompt, lay_out, pad_text, text_width
 from rosella.inference.seats import CHUNK
 from rosella.inference.settings import Blocks, Filters, Sampling
 from rosella.model.transformer import DecodingWeights, Dia
@@ -46,7 +46,7 @@ class Table(seats.Table[Places]):
         self._graph, self._params = nnx.split(model)
         self._weights = prepared(model) if weights is None else weights
 
-    def _begun(self, ids: np.ndarray, prompt: np.ndarray, frames: int, seed: int) -> Places:
+    def _begun(self, ids: np.ndarray, prompt: Prompt, frames: int, seed: int) -> Places:
         config, sampling = self._config, self._sampling
         limits = jnp.full(1, frames, jnp.int32)
         return _programs().begin(

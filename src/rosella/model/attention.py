@@ -162,7 +162,7 @@ def attend(
         return kernels.on_each_device(kernel, q_BNTH, k_BKSH, v_BKSH, mask).astype(jnp.float32)
     batch, _, steps, width = q_BNTH.shape
     q_BKGTH = q_BNTH.reshape(batch, k_BKSH.shape[1], -1, steps, width)
-    bias = mask.additive(steps, k_BKSH.shape[2])[:, :, None]
+    bias = _by_key_head(mask.additive(steps, k_BKSH.shape[2]), k_BKSH.shape[1])
     # In pieces, a TPU's compiler takes twice as long.
     pieces = mask.causal and platform() != "tpu"
     read: Any = _attend(dtype, pieces, q_BKGTH, k_BKSH, v_BKSH, bias)
@@ -179,8 +179,16 @@ def _attend_one(
         scores = _sums_of_few(dtype, q_BKGH, k_BKSH)
     else:
         scores = product("BKGH,BKSH->BKGS", dtype, q_BKGH, k_BKSH)
+    bias = _by_key_head(bias, k_BKSH.shape[1])[..., 0, :]
     read = product("BKGS,BKSH->BKGH", dtype, jax.nn.softmax(scores + bias, axis=-1), v_BKSH)
     return read.reshape(batch, heads, 1, width)
+
+
+def _by_key_head(bias: jax.Array, key_heads: int) -> jax.Array:
+    """A bias [B, N or 1, T, S] by the key heads that its heads read: [B, K or 1, N / K or 1, T, S]."""
+    if bias.shape[1] == 1:
+        return bias[:, :, None]
+    return bias.reshape(len(bias), key_heads, -1, *bias.shape[2:])
 
 
 def _attend_known(

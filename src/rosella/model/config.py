@@ -63,7 +63,8 @@ class DiaConfig:
 
     `cross_attention_padding` is "mask", or "attend" for checkpoints whose decoder was trained on all
     `trained_text_length` text positions, padding included. `guidance` and `temperature` are what it speaks best with.
-    `blocks` is how many steps it learnt to tell at once.
+    `blocks` is how many steps it learnt to tell at once. `readers` are the heads of cross-attention, as layer and head, that
+    look at what is being said, the best first (`inference.steady`); without any, nothing is known of them.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -75,6 +76,7 @@ class DiaConfig:
     guidance: float = 3.0
     temperature: float = 1.0
     blocks: int = 1
+    readers: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for wrong, sentence in _checks(self):
@@ -136,6 +138,7 @@ class DiaConfig:
                 "guidance": self.guidance,
                 "temperature": self.temperature,
                 "blocks": self.blocks,
+                "readers": [list(reader) for reader in self.readers],
             },
         }
 
@@ -151,7 +154,7 @@ class DiaConfig:
             encoder=_part_from_dict(EncoderConfig, values.get("encoder_config") or {}),
             decoder=_part_from_dict(DecoderConfig, values.get("decoder_config") or {}),
             **extra,
-            **values.get("rosella", {}),
+            **_own_from_dict(values.get("rosella", {})),
         )
 
 
@@ -234,8 +237,14 @@ def _checks(config: DiaConfig) -> list[tuple[bool, str]]:
             "cross_attention_padding is neither mask nor attend",
         ),
         (config.blocks < 1, f"blocks of {config.blocks} steps"),
+        (any(not _is_head(reader, decoder) for reader in config.readers), "readers are no heads that it has"),
         (attend != (length is not None), "attend needs trained_text_length, and only attend does"),
     ]
+
+
+def _is_head(reader: tuple[int, int], decoder: DecoderConfig) -> bool:
+    layer, head = reader
+    return 0 <= layer < decoder.num_hidden_layers and 0 <= head < decoder.cross_num_attention_heads
 
 
 def _part_to_dict(part: EncoderConfig | DecoderConfig, model_type: str) -> dict[str, Any]:
@@ -243,6 +252,10 @@ def _part_to_dict(part: EncoderConfig | DecoderConfig, model_type: str) -> dict[
     theta = values.pop("rope_theta")
     rope = {"rope_type": "default", "rope_theta": theta}
     return {"model_type": model_type, "hidden_act": "silu", **values, "rope_parameters": rope}
+
+
+def _own_from_dict(values: dict[str, Any]) -> dict[str, Any]:
+    return values | {"readers": tuple(tuple(reader) for reader in values.get("readers", ()))}
 
 
 def _part_from_dict(kind: type, values: dict[str, Any]) -> Any:

@@ -20,8 +20,8 @@ class Mask:
     """A query sees every key, but for what is said here.
 
     With `causal` none that comes later; with `lengths` [B] only so many, the first; with `queries` [B, T] and `keys`
-    [B, S], the segments that these belong to, only those of its own segment. Besides, a `bias` float32 [B or 1, 1, T or 1,
-    S] is added to the scores; no gradient reaches it.
+    [B, S], the segments that these belong to, only those of its own segment. Besides, a `bias` float32 [B or 1, N or 1,
+    T or 1, S], which may be another for each head, is added to the scores; no gradient reaches it.
     """
 
     causal: bool = field(default=False, metadata={"static": True})
@@ -43,7 +43,7 @@ class Mask:
         return jnp.zeros((batch, steps), jnp.int32), behind.astype(jnp.int32)
 
     def additive(self, steps: int, keys: int) -> jax.Array:
-        """All of it as one bias [B or 1, 1, T or 1, S or 1], 0 where a query may look."""
+        """All of it as one bias [B or 1, N or 1, T or 1, S or 1], 0 where a query may look."""
         bias = jnp.zeros((1, 1, 1, 1)) if self.bias is None else self.bias
         every = jnp.arange(keys)
         if self.causal:

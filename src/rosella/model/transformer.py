@@ -49,6 +49,9 @@ REMAT: dict[str, Any] = {
 Pair = tuple[jax.Array, jax.Array]
 """Keys and values, or cosine and sine."""
 
+Read = Callable[[Attention, jax.Array, jax.Array, jax.Array, Mask, jax.Array | None], jax.Array]
+"""How a layer reads its text: `Attention.output`, or what does more."""
+
 Layer = Callable[[jax.Array, Any], jax.Array]
 """States [B, T, D] after one layer of these weights."""
 
@@ -186,6 +189,7 @@ class DecoderLayers(nnx.Module):
         text_mask: Mask,
         text_known: jax.Array | None = None,
         silence: jax.Array | None = None,
+        read: Read = Attention.output,
     ) -> tuple[jax.Array, Pair]:
         """One layer over new steps; `past` (keys, values, slots filled [B]) or None, `text` its keys and values.
 
@@ -199,11 +203,11 @@ class DecoderLayers(nnx.Module):
             keys, values = put(past[0], keys, past[2]), put(past[1], values, past[2])
         x_BTD = x_BTD + self.self_attention.output(queries, keys, values, mask, known)
         queries = self.cross_attention.queries(self.cross_norm(x_BTD[: len(text[0])]))
-        read = self.cross_attention.output(queries, text[0], text[1], text_mask, text_known)
+        heard = read(self.cross_attention, queries, text[0], text[1], text_mask, text_known)
         if silence is not None:
-            rest = len(x_BTD) - len(read), *read.shape[1:]
-            read = jnp.concatenate([read, jnp.broadcast_to(silence, rest)])
-        x_BTD = x_BTD + read
+            rest = len(x_BTD) - len(heard), *heard.shape[1:]
+            heard = jnp.concatenate([heard, jnp.broadcast_to(silence, rest)])
+        x_BTD = x_BTD + heard
         return x_BTD + self.mlp(self.mlp_norm(x_BTD)), (keys, values)
 
 
@@ -370,11 +374,17 @@ class Dia(nnx.Module):
         return tuple(each.output(asked, *each.keys_values(state), Mask()) for each in every)
 
     def step(
-        self, tokens: jax.Array, cache: Cache, weights: DecodingWeights, together: bool = False
+        self,
+        tokens: jax.Array,
+        cache: Cache,
+        weights: DecodingWeights,
+        together: bool = False,
+        read: Read = Attention.output,
     ) -> tuple[jax.Array, Cache]:
         """Decoder states [B, T, D] of the next T steps [B, T, C], and the cache that knows them.
 
-        Each sees those up to itself, or, as the block of a noisy half (`decode_blocks`), all that are `together`.
+        Each sees those up to itself, or, as the block of a noisy half (`decode_blocks`), all that are `together`. One layer
+        after another, `read` reads the texts.
         """
         slots = cache.filled[:, None] + jnp.arange(tokens.shape[1])
         every = jnp.arange(cache.keys[0].shape[2])
@@ -387,7 +397,7 @@ class Dia(nnx.Module):
         for layer, keys, values, *text, silent in zip(weights.layers, *cache[:4], silence, strict=True):
             past = keys, values, cache.filled
             states, pair = layer(
-                states, angles, mask, past, (text[0], text[1]), text_mask, cache.text_known, silent
+                states, angles, mask, past, (text[0], text[1]), text_mask, cache.text_known, silent, read
             )
             known.append(pair)
         keys, values = zip(*known, strict=True)

@@ -13,6 +13,7 @@ from flax import nnx
 
 from rosella import dialogue
 from rosella.inference.generate import generate
+from rosella.inference.layout import Prompt
 from rosella.inference.settings import Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.transformer import DecoderLayers, Dia
@@ -97,8 +98,9 @@ class _Recorded:
 def _greedy(model: Dia, ids: np.ndarray, lengths: np.ndarray, inputs: Inputs, case: Case) -> Greedy:
     nothing = np.zeros((0, model.config.decoder.num_channels), np.int32)
     prompts = inputs.prompts if case.prompted else [nothing] * len(ids)
-    sampling = Sampling(case.guidance, temperature=0.0, top_k=case.top_k)
-    made = generate(model, ids, lengths, max_frames=inputs.frames, prompts=prompts, sampling=sampling)
+    sampling = Sampling(case.guidance, temperature=0.0, top_k=case.top_k, steady=False)
+    begun = [Prompt(codes, 0) for codes in prompts]
+    made = generate(model, ids, lengths, max_frames=inputs.frames, prompts=begun, sampling=sampling)
     longest = 1 + max(trace.PROMPT_FRAMES) + inputs.frames + model.config.longest_delay
     return Greedy(made.tokens, _margins(model, ids, lengths, prompts, made.tokens, longest, case))
 

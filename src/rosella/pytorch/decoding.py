@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import DiaForConditionalGeneration
 from transformers.models.dia.modeling_dia import apply_rotary_pos_emb
 
+from rosella.inference.reading import AHEAD, BACK, LEAST, READERS, STRIDE
 from rosella.inference.settings import Filters, Numbers
 from rosella.model.config import DiaConfig
 from rosella.pytorch.sampling import choose
@@ -43,6 +44,7 @@ class State(NamedTuple):
     frames: Tensor  # int64 [B], of the prompt
     dictated: Tensor  # int64 [B, steps, C], what a prompt's delay fixes in the first steps, else padding
     random: Tensor  # float32 [B, steps, C]
+    places: Tensor  # float32 [B, S], how likely each byte is being said, where that is followed (`inference.steady`)
     numbers: Numbers
 
 
@@ -61,6 +63,7 @@ class Decoding:
         inner: Any = model.model
         self._encoder, self._decoder = inner.encoder, inner.decoder
         self._delays = torch.tensor(config.delay_pattern, device=model.device)
+        self._readers = [_Readers.of(config, layer, model.device) for layer in range(len(self.layers))]
 
     @property
     def layers(self) -> Any:
@@ -96,33 +99,49 @@ class Decoding:
             found.append((*of_text, reader.o_proj(_attend(asked, *of_zeros, mask=None))))
         return found
 
-    def decode(self, tokens: Tensor, state: State, width: int, asked: list[Tensor] | None = None) -> Tensor:
+    def decode(
+        self,
+        tokens: Tensor,
+        state: State,
+        width: int,
+        asked: list[Tensor] | None = None,
+        near: Tensor | None = None,
+    ) -> Tensor:
         """Decoder states [rows, T, D] of the next T steps [rows, T, C]; the cache has `width` slots filled at most.
 
-        What each layer asks the texts [B, N, T, H] is added to `asked`.
+        What each layer asks the texts [B, N, T, H] is added to `asked`. Heads that read along see only what is `near`, bool
+        [B, 1, 1, S], of one step.
         """
         at = state.filled[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
         seen = (torch.arange(width, device=tokens.device) <= at[..., None])[:, None]
         decoder, texts = self._decoder, len(state.text_bias)
         x = decoder.embeddings(tokens)
         angles = decoder.rotary_emb(x, at)
-        for layer, kept in zip(decoder.layers, state.layers, strict=True):
+        heard: list[Tensor] = []  # what a graph is made of has no `list[Tensor]()`
+        for layer, kept, readers in zip(decoder.layers, state.layers, self._readers, strict=True):
             x = x + _hear(layer.self_attention, layer.pre_sa_norm(x), angles, at, seen, kept)
             reader = layer.cross_attention
             queries = _heads(reader.q_proj(layer.pre_ca_norm(x[:texts])), reader.head_dim)
             if asked is not None:
                 asked.append(queries)
-            read = reader.o_proj(_attend(queries, kept.text_keys, kept.text_values, state.text_bias))
+            bias = state.text_bias
+            if near is not None and readers is not None:
+                heard.append(readers.looks(queries, kept, _hiding(bias, near)))
+                bias = _hiding(bias, near | ~readers.bound)
+            read = reader.o_proj(_attend(queries, kept.text_keys, kept.text_values, bias))
             x = x + torch.cat([read, kept.silence.expand(len(x) - texts, *read.shape[1:])])
             x = x + layer.mlp(layer.pre_mlp_norm(x))
         state.filled.add_(tokens.shape[1])
+        if near is not None:
+            state.places.copy_(_gone_on(state.places, torch.cat(heard, 1).mean(1)))
         return decoder.norm(x)
 
     def step(self, state: State, width: int, filters: Filters) -> None:
         """The next row of every sequence."""
         tokens = torch.cat([state.tokens] * (1 + filters.guided))[:, None]
         decoder = self.config.decoder
-        logits = self._model.logits_dense(self.decode(tokens, state, width)).float()
+        near = _near(state.places) if filters.steady and self.config.readers else None
+        logits = self._model.logits_dense(self.decode(tokens, state, width, near=near)).float()
         logits = logits.view(len(tokens), decoder.num_channels, decoder.vocab_size)
         random = _at(state.random, state.step)
         self._advance(state, choose(logits, random, state.numbers, filters, decoder.eos_token_id))
@@ -148,6 +167,50 @@ class Decoding:
     def _nothing(self) -> Tensor:
         """The encoder's state [1, 1, D] of a lone zero."""
         return self._encoder(input_ids=self._delays.new_zeros(1, 1)).last_hidden_state
+
+
+class _Readers(NamedTuple):
+    """The heads of a layer that read along."""
+
+    bound: Tensor  # bool [N, 1, 1]
+    believed: Tensor  # int64, the heads by which the place is followed
+    theirs: Tensor  # int64, the key heads that these read
+
+    @classmethod
+    def of(cls, config: DiaConfig, layer: int, device: torch.device) -> _Readers | None:
+        """None where there are none."""
+        decoder = config.decoder
+        heads = range(decoder.cross_num_attention_heads)
+        bound = torch.tensor([(layer, head) in config.readers for head in heads], device=device)
+        believed = [head for at, head in config.readers[:READERS] if at == layer]
+        shared = decoder.cross_num_attention_heads // decoder.cross_num_key_value_heads
+        of_heads = torch.tensor(believed, dtype=torch.int64, device=device)
+        return cls(bound[:, None, None], of_heads, of_heads // shared) if bound.any() else None
+
+    def looks(self, queries: Tensor, kept: Layer, bias: Tensor) -> Tensor:
+        """What those that are believed look at [B, heads, S], of one step."""
+        keys = kept.text_keys.index_select(1, self.theirs)
+        scores = queries.index_select(1, self.believed) @ keys.transpose(2, 3) + bias
+        return scores.float().softmax(-1)[:, :, 0]
+
+
+def _near(places: Tensor) -> Tensor:
+    """The bytes bool [B, 1, 1, S] around what is being said."""
+    off = torch.arange(places.shape[1], device=places.device) - places.argmax(1, keepdim=True)
+    return ((off >= -BACK) & (off <= AHEAD))[:, None, None]
+
+
+def _hiding(bias: Tensor, seen: Tensor) -> Tensor:
+    return torch.where(seen, bias, torch.finfo(bias.dtype).min)
+
+
+def _gone_on(places: Tensor, look: Tensor) -> Tensor:
+    """Places [B, S] a step later, in which heads look at [B, S]."""
+    came = places
+    for by in range(1, STRIDE + 1):
+        came = torch.maximum(came, pad(places, (by, 0), value=-torch.inf)[:, :-by])
+    gone = came + (look + LEAST).log()
+    return gone - gone.amax(1, keepdim=True)
 
 
 def _hear(
@@ -188,7 +251,9 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) 
     """Attention without scaling [B, T, N H]; the queries of one key head stand side by side, so that none is copied."""
     batch, heads, steps, size = queries.shape
     groups = heads // keys.shape[1]
-    if mask is not None and mask.shape[2] > 1:
+    if mask is not None and mask.shape[1] > 1:
+        mask = mask.reshape(batch, keys.shape[1], groups * steps, -1)
+    elif mask is not None and mask.shape[2] > 1:
         mask = mask.repeat(1, 1, groups, 1)
     side_by_side = queries.reshape(batch, keys.shape[1], groups * steps, size)
     read = scaled_dot_product_attention(side_by_side, keys, values, mask, scale=1.0)

@@ -16,10 +16,12 @@ from transformers import DiaForConditionalGeneration
 from rosella.inference.layout import (
     SLOTS,
     Generation,
+    Prompt,
     Prompts,
     codes_of,
     doubled,
     lay_out,
+    no_prompt,
     pad_text,
     require_room,
 )
@@ -48,7 +50,7 @@ class Model:
         text_ids: np.ndarray,
         lengths: np.ndarray,
         max_frames: int | Sequence[int],
-        prompts: Sequence[np.ndarray] | None = None,
+        prompts: Sequence[Prompt] | None = None,
         sampling: Sampling = Sampling(),
         seeds: Sequence[int] | np.ndarray | None = None,
         roomy: bool = False,
@@ -60,7 +62,7 @@ class Model:
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
         """Where in a text, byte ids int32 [S], each frame of codes [frames, C] is: as `inference.alignment.follow`."""
         asked, random = list[Tensor](), random_of([0], len(codes), codes.shape[1])
-        laid, limits = lay_out([codes], self.config), np.zeros(1, np.int64)
+        laid, limits = lay_out([Prompt(codes, 0)], self.config), np.zeros(1, np.int64)
         alone = np.array([len(ids)]), laid, limits, random, Sampling(guidance=1.0)
         state = self.start(ids[None], *alone, asked)
         looks = [looked(*each, state.text_bias) for each in zip(asked, state.layers, strict=True)]
@@ -97,6 +99,7 @@ class Model:
             frames=self.tensor(known),
             dictated=self.tensor(laid.dictated),
             random=self.tensor(random, torch.float32),
+            places=self.tensor(_start(laid.said, text.bias.shape[3]), torch.float32),
             numbers=Numbers(*(self.tensor(each, torch.float32) for each in sampling.numbers)),
         )
         if known.max():
@@ -154,18 +157,19 @@ class Running:
         text_ids: np.ndarray,
         lengths: np.ndarray,
         max_frames: int | Sequence[int],
-        prompts: Sequence[np.ndarray] | None,
+        prompts: Sequence[Prompt] | None,
         sampling: Sampling,
         seeds: Sequence[int] | np.ndarray | None,
         roomy: bool,
     ) -> None:
         config, rows = model.config, len(lengths)
         if prompts is None:
-            prompts = [np.zeros((0, config.decoder.num_channels), np.int32)] * rows
+            prompts = [no_prompt(config)] * rows
         self._model, self._prompts, self._filters = model, prompts, sampling.filters
         self._limits = np.broadcast_to(np.asarray(max_frames, np.int32), rows)
         require_room(config, text_ids.shape[1], self._limits, prompts)
-        self._steps, self._known = int(self._limits.max()) + config.longest_delay, max(map(len, prompts))
+        self._steps = int(self._limits.max()) + config.longest_delay
+        self._known = max(len(prompt.codes) for prompt in prompts)
         slots = config.decoder.max_position_embeddings
         if not roomy:
             slots = min(doubled(self._known + self._steps, SLOTS), slots)
@@ -196,6 +200,13 @@ class Running:
 
     def _width(self) -> int:
         return self._model.width(self._state, self._known + self.step + 1)
+
+
+def _start(said: np.ndarray, width: int) -> np.ndarray:
+    """As `inference.steady.start`."""
+    places = np.full((len(said), width), -np.inf, np.float32)
+    places[np.arange(len(said)), np.maximum(said - 1, 0)] = 0.0
+    return places
 
 
 def random_of(seeds: Sequence[int] | np.ndarray, steps: int, channels: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from rosella.inference import seats
-from rosella.inference.layout import lay_out
+from rosella.inference.layout import Prompt, lay_out
 from rosella.inference.seats import CHUNK
 from rosella.inference.settings import Sampling
 from rosella.pytorch.decoding import Layer, State
@@ -30,7 +30,7 @@ class Table(seats.Table[State]):
         self._states: dict[int, State] = {}
 
     @torch.inference_mode()
-    def _begun(self, ids: np.ndarray, prompt: np.ndarray, frames: int, seed: int) -> State:
+    def _begun(self, ids: np.ndarray, prompt: Prompt, frames: int, seed: int) -> State:
         config = self._config
         # Who has ended within a chunk takes its last steps with the others.
         slots = config.decoder.max_position_embeddings + CHUNK - 1
@@ -103,4 +103,8 @@ def _with_text_keys(state: State, keys: int) -> State:
         layer._replace(text_keys=padded(layer.text_keys), text_values=padded(layer.text_values))
         for layer in state.layers
     )
-    return state._replace(layers=layers, text_bias=pad(state.text_bias, (0, free), value=hidden))
+    bias, places = (
+        pad(each, (0, free), value=value)
+        for each, value in ((state.text_bias, hidden), (state.places, -torch.inf))
+    )
+    return state._replace(layers=layers, text_bias=bias, places=places)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rosella.codec.streaming import StreamDecoder
-from rosella.inference.layout import FOLLOWED, PROMPTS, TEXTS
+from rosella.inference.layout import FOLLOWED, PROMPTS, TEXTS, Prompt
 from rosella.speak.recital import LATER
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def warm(speaker: Speaker, table: Table[Any]) -> None:
     for text, prompt in product(texts, prompts):
         frames = min(prompt - 1, config.room() - 1)
         codes = np.zeros((frames, config.decoder.num_channels), np.int32)
-        table.leave(table.join(np.ones(text, np.int32), codes, 1, 0))
+        table.leave(table.join(np.ones(text, np.int32), Prompt(codes, 0), 1, 0))
     for number in range(table.places):
         table.join(np.ones(TEXTS, np.int32), None, config.room(), number)
     for seat in table.seats:

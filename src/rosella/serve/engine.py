@@ -16,7 +16,7 @@ from rosella.errors import RosellaError, UserError
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.inference.layout import Generation
+    from rosella.inference.layout import Generation, Prompt
     from rosella.inference.seats import Seat
     from rosella.inference.settings import Sampling
     from rosella.model.config import DiaConfig
@@ -47,7 +47,7 @@ class Batch(Protocol):
 
     @property
     def seats(self) -> list[Seat]: ...
-    def join(self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int) -> Seat: ...
+    def join(self, ids: np.ndarray, prompt: Prompt | None, frames: int, seed: int) -> Seat: ...
     def advance(self) -> None: ...
     def leave(self, seat: Seat) -> None: ...
 
@@ -152,7 +152,7 @@ class Session:
         self._cancelled: RosellaError | None = None
 
     def begin(
-        self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
+        self, ids: np.ndarray, prompt: Prompt | None, frames: int, seed: int, sampling: Sampling
     ) -> Generating:
         """As `Speaker.begin`; `sampling` is that of the batch, whatever it says."""
         if self._cancelled is not None:

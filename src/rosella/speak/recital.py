@@ -23,7 +23,7 @@ from rosella.speak.writing import pieces_written
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.inference.layout import Generation
+    from rosella.inference.layout import Generation, Prompt
     from rosella.inference.reading import Followed
     from rosella.inference.settings import Sampling
     from rosella.model.config import DiaConfig
@@ -52,13 +52,13 @@ class Speaking(Protocol):
     config: DiaConfig
 
     def begin(
-        self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
+        self, ids: np.ndarray, prompt: Prompt | None, frames: int, seed: int, sampling: Sampling
     ) -> UnderWay: ...
 
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed: ...
 
 
-Rows = Callable[[np.ndarray, np.ndarray | None, int, Sequence[int], "Sampling"], UnderWay]
+Rows = Callable[[np.ndarray, "Prompt | None", int, Sequence[int], "Sampling"], UnderWay]
 """Begins several takes of one text at once, a row for each seed."""
 
 
@@ -271,7 +271,7 @@ class Recital:
         ids = voices.encode_after(before.text, piece.text, limit) if before.text else alone
         room = voices.room_after(len(before.codes), speaker.config, self._rate)
         most = math.ceil(LONGEST_SECONDS * self._rate) if self._left is None else self._left
-        prompt = before.codes if before.text else None
+        prompt = voices.prompt_of(before.text, before.codes) if before.text else None
         if self._rows is None:
             return speaker.begin(ids, prompt, min(room, most), seeds[0], self._sampling)
         return self._rows(ids, prompt, min(room, most), seeds, self._sampling)

@@ -22,6 +22,7 @@ from rosella.speak.takes import TRIES, Take, Verdict, best_takes, judge, pace_of
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
+    from rosella.inference.layout import Prompt
     from rosella.inference.precision import Precision
     from rosella.inference.reading import Followed
     from rosella.inference.seats import Table
@@ -110,7 +111,7 @@ class Speaker:
         self.model: Any = model
         self.config, self.codec = config, codec
         if weights is not None:
-            self._weights = weights
+            self.weights = weights
 
     def speak(
         self,
@@ -140,8 +141,8 @@ class Speaker:
         _require_count(best_of)
         tagged = [texts] if isinstance(texts, str) else list(texts)
         ids = self._encode(tagged, voice)
-        prompt = None if voice is None else voices.codes(voice, self.codec)
-        frames = self._frames(max_seconds, 0 if prompt is None else len(prompt))
+        prompt = None if voice is None else voices.prompt(voice, self.codec)
+        frames = self._frames(max_seconds, 0 if prompt is None else len(prompt.codes))
         sampling = self._sampling(guidance, temperature, top_k, top_p, blocks)
 
         def made(asked: Sequence[tuple[int, int]]) -> list[Take]:
@@ -152,7 +153,7 @@ class Speaker:
             takes = made([(number, number) for number in range(len(ids))])
         else:
             before = "" if voice is None else voices.transcript(voice)
-            pace = pace_of(before, (0 if prompt is None else len(prompt)) / self.codec.frame_rate)
+            pace = pace_of(before, (0 if prompt is None else len(prompt.codes)) / self.codec.frame_rate)
             most = None if max_seconds is None else frames
 
             def judged(number: int, take: Take) -> Verdict:
@@ -193,7 +194,7 @@ class Speaker:
         return Recital(self, text, voice, seed, max_seconds, sampling, pace, rows, count)
 
     def begin(
-        self, ids: np.ndarray, prompt: np.ndarray | None, frames: int, seed: int, sampling: Sampling
+        self, ids: np.ndarray, prompt: Prompt | None, frames: int, seed: int, sampling: Sampling
     ) -> UnderWay:
         """The generation of one text, byte ids int32 [bytes], of which no step has been taken."""
         return self._begin_rows(ids, prompt, frames, [seed], sampling)
@@ -201,7 +202,7 @@ class Speaker:
     def _begin_rows(
         self,
         ids: np.ndarray,
-        prompt: np.ndarray | None,
+        prompt: Prompt | None,
         frames: int,
         seeds: Sequence[int],
         sampling: Sampling,
@@ -226,7 +227,7 @@ class Speaker:
             return TorchTable(self.model, sampling, places)
         from rosella.inference.table import Table
 
-        return Table(self.model, sampling, places, self._weights)
+        return Table(self.model, sampling, places, self.weights)
 
     def follow(self, ids: np.ndarray, codes: np.ndarray) -> Followed:
         """Where in a text, byte ids int32 [bytes], each frame of codes [frames, codebooks] is that says it."""
@@ -234,7 +235,7 @@ class Speaker:
             return self.model.follow(ids, codes)
         from rosella.inference.alignment import follow
 
-        return follow(self.model, ids, codes, self._weights)
+        return follow(self.model, ids, codes, self.weights)
 
     @cached_property
     def _running(self) -> Callable[..., UnderWay]:
@@ -243,10 +244,11 @@ class Speaker:
             return self.model.begin
         from rosella.inference.generate import Running
 
-        return partial(Running, self.model, weights=self._weights)
+        return partial(Running, self.model, weights=self.weights)
 
     @cached_property
-    def _weights(self) -> DecodingWeights:
+    def weights(self) -> DecodingWeights:
+        """Of a model in JAX, as its steps want them."""
         from rosella.inference.generate import prepared
 
         return prepared(self.model)
@@ -301,7 +303,7 @@ class Speaker:
         ids: Sequence[np.ndarray],
         seeds: Sequence[int],
         frames: int,
-        prompt: np.ndarray | None,
+        prompt: Prompt | None,
         sampling: Sampling,
     ) -> list[Take]:
         takes: list[Take] = []

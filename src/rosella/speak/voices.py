@@ -25,6 +25,7 @@ from rosella.files import write_bytes
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
+    from rosella.inference.layout import Prompt
     from rosella.model.config import DiaConfig
 
 SUFFIX = ".voice.safetensors"
@@ -243,6 +244,18 @@ def codes(voices: Voices, codec: Codec) -> np.ndarray:
             f"{codec.fingerprint}: save its clip again for this model (rosella voice save --model)."
         )
     return voices.codes
+
+
+def prompt(voices: Voices, codec: Codec) -> Prompt:
+    """What a model goes on from that is to speak in these voices; errors are those of `codes`."""
+    return prompt_of(transcript(voices), codes(voices, codec))
+
+
+def prompt_of(text: str, codes: np.ndarray) -> Prompt:
+    """What a model goes on from behind a text with its tags that codes [frames, codebooks] say (`encode_after`)."""
+    from rosella.inference.layout import Prompt
+
+    return Prompt(codes, len(dialogue.encode(text)))
 
 
 def room_after(frames: int, config: DiaConfig, frame_rate: float) -> int:

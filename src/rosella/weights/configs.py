@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,17 @@ def read_config(path: Path) -> DiaConfig:
 def write_config(path: Path, config: DiaConfig, dtype: str = "float32") -> None:
     """A `config.json` as our model directories have it; `dtype` is what loading makes of the weights."""
     write_json(path, {**config.to_dict(), "dtype": dtype})
+
+
+def note_readers(path: Path, readers: Sequence[tuple[int, int]]) -> None:
+    """Writes into a `config.json` of ours which heads read along; UserError where it is another's."""
+    values = read_json(path)
+    if not is_ours(path):
+        raise UserError(
+            f"{path} is not of Rosella's making: convert the model first (rosella convert --to rosella)."
+        )
+    own = {**values["rosella"], "readers": [list(reader) for reader in readers]}
+    write_json(path, {**values, "rosella": own})
 
 
 def is_ours(path: Path) -> bool:
