@@ -82,7 +82,7 @@ def recogniser(work: Path, hours: float) -> None:
 
 
 def install(work: Path, hours: float) -> None:
-    """Put the family into the package: weights in half precision, the podcast as Opus."""
+    """Put the family into the package: weights in half precision, which of their heads read along, the podcast as Opus."""
     from dataclasses import replace
 
     import torch
@@ -100,6 +100,8 @@ def install(work: Path, hours: float) -> None:
         replace(config, codec="mini"),
         dtype="float16",
     )
+    unheard = next(each for each in judge.build(Espeak(), work / "judge") if each.parent.name == "unheard")
+    rosella("steady", FAMILY / "model", "--sentences", unheard)
     shutil.rmtree(FAMILY / "recogniser", ignore_errors=True)
     Recogniser.load(work / "asr-run/model", "cpu", torch.float16).save(FAMILY / "recogniser")
     shutil.rmtree(FAMILY / "podcast", ignore_errors=True)
@@ -112,7 +114,7 @@ def score(work: Path, hours: float) -> None:
     for transcript in ("verbatim", "clean"):
         words = ("--model", "mini", "--transcript", transcript, "--out", work / "scores" / transcript)
         rosella("asr", "evaluate", work / "asr/test", *words)
-    for manifest in judge.build(Espeak(), work / "judge"):
+    for manifest in sorted((work / "judge").glob("*/manifest.jsonl")):
         rosella(
             "evaluate",
             "--model",
