@@ -224,10 +224,10 @@ def long_form(speaker: Speaker, name: str, seed: int) -> None:
         wave = audio.resample(np.concatenate(list(recital)), recital.sample_rate, SAMPLE_RATE)
         heard = f"steady, {name}, two speakers in {label}"
         print(row(heard, f"{TURNS} turns in {len(wave) / SAMPLE_RATE:.0f} s"))
-        report(heard, text, recital, wave, shown if voices else {})
+        report(heard, recital, wave, shown if voices else {})
 
 
-def report(label: str, text: str, recital: Recital, wave: Wave, shown: Mapping[str, Voice]) -> None:
+def report(label: str, recital: Recital, wave: Wave, shown: Mapping[str, Voice]) -> None:
     tell, cues = Voices(), recital.cues
     turns = [wave[round(cue.start_s * SAMPLE_RATE) : round(cue.end_s * SAMPLE_RATE)] for cue in cues]
     references = {tag: voice.audio for tag, voice in shown.items()} or dict(zip(TAGS, turns, strict=False))
@@ -240,8 +240,6 @@ def report(label: str, text: str, recital: Recital, wave: Wave, shown: Mapping[s
             share([tell.nearest(t, known) == c.speaker for c, t in pairs]),
         )
     )
-    right = tell.turns_right(text, wave, known)
-    print(row(f"{label}, turns right by the diarizer", "none heard" if right is None else f"{right:.1%}"))
     found = [tell.embedding(turn) for turn in turns]
     for what, values in likeness(cues, found).items():
         print(row(f"{label}, similarity {what}", spread(values)))

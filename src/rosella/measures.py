@@ -148,7 +148,10 @@ _SIMILARITY = "Cosine of speaker embeddings of a clip and of the clip that showe
 _VOICE = (
     "Share of the clips whose voice is nearer to the clip that showed it than to those of the other speakers."
 )
-_TURNS = "In sentences with several speakers: the share of turns that the right voice says."
+_TURNS = (
+    "In sentences with several speakers: the share of turns whose voice is nearer to its speaker's in the clip "
+    "than to the others'; the model itself tells where in its text each turn is."
+)
 _STOPPED = "Share of the clips that ended before the time limit."
 _LENGTH = "Median length of a clip divided by its reference's; 1 is the same pace."
 _SPREAD = "Median distance of that ratio from 1; 0 is the same length each time."
@@ -176,6 +179,7 @@ CONTROLS = {
     "retrieval_shuffled_text": "shuffled text",
     "retrieval_chance": "guessing",
     "wer_round_trip": "word errors on the round trip",
+    "turns_right_round_trip": "right speaker of a turn, round trip",
 }
 """What the shares of `SPEECH` stand beside."""
 

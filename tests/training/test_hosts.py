@@ -8,9 +8,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from torch.distributed import TCPStore
 
-from rosella import devices
+from rosella import devices, torchrun
 from rosella.errors import UserError
 from rosella.training import hosts
 from support import environment
@@ -30,7 +29,7 @@ def joined(monkeypatch):
         monkeypatch.setattr(jax.distributed, "initialize", lambda **known: called.append(known))
         monkeypatch.setattr(jax.config, "update", lambda *_: None)
         monkeypatch.setattr(hosts.os, "environ", environment)
-        monkeypatch.setattr(hosts, "_agreed_port", lambda: nullcontext("free"))
+        monkeypatch.setattr(torchrun, "agreed_port", lambda: nullcontext("free"))
         monkeypatch.setattr(devices, "cards", lambda: [80 << 30] * cards)
         hosts.join()
         (asked,) = called or [None]
@@ -120,28 +119,14 @@ def test_processes_of_a_real_torchrun_find_each_other(tmp_path):
     script = tmp_path / "joins.py"
     script.write_text(
         "from rosella.training import hosts; hosts.join(); import jax\n"
-        "print(f'{jax.process_index()} of {jax.process_count()} with {jax.device_count()}', flush=True)\n"
+        "import os\nsaid = f'{jax.process_index()} of {jax.process_count()} with {jax.device_count()}\\n'\n"
+        "os.write(1, said.encode())  # at once, lest the other's come between\n"
     )
     torchrun = Path(sys.executable).with_name("torchrun")
     command = [torchrun, "--standalone", "--nproc-per-node=2", script]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["0 of 2 with 2", "1 of 2 with 2"]
-
-
-def test_the_first_process_of_a_torchrun_finds_a_port_and_tells_the_others(monkeypatch):
-    """Each start of the same processes anew finds its own."""
-    store = TCPStore("localhost", 0, is_master=True)
-    told = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port)}
-    ports = []
-    for index in ("0", "1"):
-        for restarts in ("0", "1"):
-            started = told | {"RANK": index, "TORCHELASTIC_RESTART_COUNT": restarts}
-            monkeypatch.setattr(hosts.os, "environ", started)
-            with hosts._agreed_port() as port:
-                ports.append(port)
-    first, again, *others = ports
-    assert others == [first, again] and len({first, again, told["MASTER_PORT"]}) == 3
 
 
 def test_a_process_alone_agrees_with_itself_at_once():

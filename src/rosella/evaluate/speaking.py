@@ -22,7 +22,7 @@ from rosella.codec import Codec
 from rosella.codec.quality import stoi
 from rosella.corpus.steps.transcribe import Transcriber
 from rosella.errors import UserError
-from rosella.evaluate import intelligibility
+from rosella.evaluate import intelligibility, turns
 from rosella.evaluate.identity import Voices
 from rosella.evaluate.intelligibility import Retrieval, Wave
 from rosella.evaluate.reading import NORMALISER, read_back
@@ -33,6 +33,7 @@ from rosella.files import write_text
 from rosella.inference.settings import Blocks
 from rosella.progress import Progress, unheard
 from rosella.speak import Speaker, Speech, Voice, provenance
+from rosella.speak.voices import codes as voice_codes
 
 LONGEST_RATIO = 2.0
 """A clip gets this many times the seconds of the longest reference, then counts as not having stopped."""
@@ -56,7 +57,6 @@ class Yardstick:
     recogniser: str = ""
     voices: Voices = field(default_factory=Voices)
     prompts: dict[VoiceClip, Voice] = field(default_factory=dict)  # as they were asked for, at 16 kHz
-    tagged: dict[VoiceClip, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def spoken(self) -> list[int]:
@@ -82,16 +82,6 @@ class Yardstick:
         if clip not in self.prompts:
             self.prompts[clip] = _voice(clip, intelligibility.SAMPLE_RATE)
         return self.prompts[clip]
-
-    def tagged_voices(self, index: int) -> dict[str, np.ndarray]:
-        """The voices of a sentence's prompt by their tags, where it has several that can be told apart."""
-        clip, prompt = self.sentences[index].voice, self.prompt(index)
-        if clip is None or prompt is None:
-            return {}
-        if clip not in self.tagged:
-            several = len(set(dialogue.speaker_tags(clip.text))) > 1
-            self.tagged[clip] = self.voices.by_tag(clip.text, prompt.audio) if several else {}
-        return self.tagged[clip]
 
     @cached_property
     def shown_voices(self) -> dict[str, np.ndarray]:
@@ -217,14 +207,16 @@ def evaluate_model(
     references = [_at_16k(wave, yardstick.sample_rate) for wave in yardstick.references]
     own = yardstick.spoken * seeds
     found = intelligibility.sentence_retrieval(generated, references, own, yardstick.groups)
-    stopped = [speech.stopped for speech in speeches]
+    told = Turns(speaker, yardstick)
+    right = [told.right(at, speech) for at, speech in zip(own, speeches, strict=True)]
     clips = [
-        _score(yardstick, wave, references, stopped[row], found, row) for row, wave in enumerate(generated)
+        _score(yardstick, wave, references, speeches[row].stopped, right[row], found, row)
+        for row, wave in enumerate(generated)
     ]
     if seeds > 1:
         clips = [replace(clip, id=f"{clip.id}-{1 + row // count}") for row, clip in enumerate(clips)]
     clips = _read(clips, [yardstick.sentences[index] for index in own], generated, yardstick.transcriber)
-    summary = summarise(clips, found, yardstick, work_seconds)
+    summary = summarise(clips, found, yardstick, work_seconds) | told.control()
     by_id = {clip.id: wave for clip, wave in zip(clips, waves, strict=True)}
     return ModelEvaluation(
         name,
@@ -235,6 +227,46 @@ def evaluate_model(
         intervals(clips, seeds),
         yardstick.facts | {"seeds": str(seeds)} | ({"blocks": str(blocks)} if blocks else {}),
     )
+
+
+class Turns:
+    """Which turns of dialogues are in the right voice, by a speaker whose model reads along."""
+
+    def __init__(self, speaker: Speaker, yardstick: Yardstick) -> None:
+        self._speaker, self._yardstick = speaker, yardstick
+        self._known: dict[VoiceClip, dict[str, np.ndarray]] = {}
+
+    def right(self, index: int, said: Speech) -> float | None:
+        """The share of the turns of a sentence, as it was said; None where no clip shows two voices."""
+        sentence, voices = self._yardstick.sentences[index], self._yardstick.voices
+        if sentence.voice is None or not _of_several(sentence.text):
+            return None
+        known = self._shown(sentence.voice)
+        return turns.share_right(
+            voices, turns.turns(self._speaker, sentence.text, said.codes, said.waveform), known
+        )
+
+    def control(self) -> dict[str, float]:
+        """Of the references through the codec; empty where none is a dialogue."""
+        yardstick, shares = self._yardstick, list[float]()
+        for index, wave in zip(yardstick.spoken, yardstick.round_trips, strict=True):
+            if _of_several(yardstick.sentences[index].text):
+                (codes,) = self._speaker.codec.encode([yardstick.references[index]])
+                share = self.right(index, Speech(wave, yardstick.sample_rate, codes, stopped=True))
+                shares += [] if share is None else [share]
+        return {"turns_right_round_trip": float(np.mean(shares))} if shares else {}
+
+    def _shown(self, clip: VoiceClip) -> dict[str, np.ndarray]:
+        if clip not in self._known:
+            speaker, voice = self._speaker, _voice(clip, self._speaker.codec.sample_rate)
+            codes = voice_codes(voice, speaker.codec) if _of_several(clip.text) else []
+            found = turns.turns(speaker, clip.text, np.asarray(codes), voice.audio)
+            self._known[clip] = turns.by_tag(self._yardstick.voices, found)
+        return self._known[clip]
+
+
+def _of_several(text: str) -> bool:
+    return len(set(dialogue.speaker_tags(text))) > 1
 
 
 def summarise(
@@ -330,7 +362,13 @@ def _voice(clip: VoiceClip, sample_rate: int) -> Voice:
 
 
 def _score(
-    yardstick: Yardstick, wave: Wave, references: Sequence[Wave], stopped: bool, found: Retrieval, row: int
+    yardstick: Yardstick,
+    wave: Wave,
+    references: Sequence[Wave],
+    stopped: bool,
+    turns_right: float | None,
+    found: Retrieval,
+    row: int,
 ) -> ClipScore:
     """Score one clip; all waveforms at 16 kHz."""
     own = int(found.own[row])
@@ -350,7 +388,7 @@ def _score(
         spectrum_db=close.spectrum_db,
         similarity=yardstick.voices.similarity(wave, reference if prompt is None else prompt.audio),
         voice_right=yardstick.right_voice(own, wave),
-        turns_right=yardstick.voices.turns_right(sentence.text, wave, yardstick.tagged_voices(own)),
+        turns_right=turns_right,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rosella import devices
+from rosella import devices, torchrun
 from rosella.errors import UserError
 from rosella.numbers import counted
 
@@ -194,26 +193,8 @@ def _beside_torchrun() -> Generator[str]:
     """An address on the first machine; torchrun itself mostly listens at the one that it tells."""
     port = os.environ.get("JAX_COORDINATOR_PORT")
     held = port is None and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    with _agreed_port() if held else nullcontext(port or os.environ["MASTER_PORT"]) as port:
+    with torchrun.agreed_port() if held else nullcontext(port or os.environ["MASTER_PORT"]) as port:
         yield f"{os.environ['MASTER_ADDR']}:{port}"
-
-
-@contextmanager
-def _agreed_port() -> Generator[str]:
-    """A port that the first process finds free, and tells the others in torchrun's own store.
-
-    It is kept from other programs in the block, but not from gRPC, which shares ports of the same user.
-    """
-    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
-
-    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
-    key = f"rosella/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
-    with socket.socket() as kept:
-        if os.environ[_TORCHRUN.index] == "0":
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            kept.bind(("", 0))
-            store.set(key, str(kept.getsockname()[1]))
-        yield store.get(key).decode()
 
 
 def _on_tpu() -> bool:
