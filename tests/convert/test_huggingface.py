@@ -355,6 +355,8 @@ def test_every_speech_begins_anew_and_afterwards_no_hook_is_left(reading_along):
         assert hooks(dia) != before
         with pytest.raises(ValueError, match="leave use_cache=True"):
             dia.generate(**inputs, guidance_scale=1.0, max_new_tokens=8, use_cache=False)
+        with pytest.raises(ValueError, match="give both the same"):
+            speech(processor, dia, processor.attend(dia, processor(text="een"), 1.0), 8, 1.0)
     assert torch.equal(first, second) and hooks(dia) == before
     with pytest.raises(KeyboardInterrupt), processor.steady(dia, inputs):
         raise KeyboardInterrupt

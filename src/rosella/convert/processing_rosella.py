@@ -132,6 +132,8 @@ class RosellaProcessor(DiaProcessor):
         with ExitStack() as hooks:
             if readers:
                 text = (inputs["input_ids"] != self.tokenizer.pad_token_id).to(model.device)
+                attended = max((self.trained_text_length or 0) - text.shape[1], 0)
+                text = pad(text, (0, attended))
                 _Places(readers, text, torch.tensor(begun, device=model.device)).follow(model, hooks)
             yield
 
@@ -207,14 +209,15 @@ class RosellaProcessor(DiaProcessor):
 class _Places:
     """Where in their texts the rows of a generation are, and what their decoder sees of them.
 
-    Axes: B texts, R rows (with guidance 2 B), N heads, T steps, S text bytes, H head width.
+    Axes: B texts, N heads, S text bytes and their padding, H head width.
     """
 
     def __init__(self, readers: list[tuple[int, int]], text: torch.Tensor, begun: torch.Tensor) -> None:
         """Of heads as layer and head, the best first; `text` bool [B, S] is no padding, `begun` [B] bytes of it are said."""
         self._readers, self._believed, self._text = readers, readers[:BELIEVED], text
-        self._start = torch.full(text.shape, -torch.inf, device=text.device)
-        self._start.scatter_(1, begun.sub(1).clamp(min=0)[:, None], 0.0)
+        last = begun.sub(1).clamp(min=0)[:, None]
+        self._start = torch.full(text.shape, -torch.inf, device=text.device).scatter(1, last, 0.0)
+        self._likely = self._start
 
     def follow(self, model, hooks: ExitStack) -> None:
         """Has the model's layers read the texts so until these `hooks` are closed."""
@@ -239,35 +242,37 @@ class _Places:
         """Before each call of the decoder. The first of a generation reads audio prompts too, of which nothing is hidden."""
         if (cache := named["past_key_values"]) is None:
             raise ValueError("Without its cache a model does not keep its place: leave use_cache=True.")
+        (count, width), read = self._text.shape, named["encoder_hidden_states"].shape
+        if read[0] not in (count, 2 * count) or read[1] != width:
+            raise ValueError("`generate` got other inputs than `steady`; give both the same.")
         if cache.get_seq_length() == 0:
             self._likely = self._start
-        every = torch.arange(self._text.shape[1], device=self._text.device)
+        every = torch.arange(width, device=self._text.device)
         off = every - self._likely.argmax(1, keepdim=True)
         self._near = self._text & (off >= -BACK) & (off <= AHEAD)
         self._looks: list[torch.Tensor] = []
 
     def _hide(self, attention, inputs, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """In a call's last step all but what is near, from the heads of a layer that read along."""
-        (states, texts), given = inputs, named["attention_mask"]
+        states, given = inputs[0], named["attention_mask"]
         (rows, steps), (count, width) = states.shape[:2], self._near.shape
-        seen = states.new_ones(rows, attention.num_heads, steps, texts.shape[1], dtype=torch.bool)
+        seen = states.new_ones(rows, attention.num_heads, steps, width, dtype=torch.bool)
         if given is not None:
             seen &= given if given.dtype == torch.bool else given == 0
-        # The padding that `attend` adds lies behind the texts.
-        near = pad(self._near, (0, texts.shape[1] - width)).repeat(rows // count, 1)
+        near = self._near.repeat(rows // count, 1)  # rows beyond the texts are those of guidance
         seen[:, _heads(self._readers, attention), -1] &= near[:, None]
         hidden = torch.zeros_like(seen, dtype=states.dtype).masked_fill(~seen, torch.finfo(states.dtype).min)
         return inputs, {**named, "attention_mask": hidden}
 
     def _note(self, attention, inputs, named: dict[str, Any], _output) -> None:
         """What the believed heads of a layer look at in that step [B, heads, S]."""
-        believed, (count, width) = _heads(self._believed, attention), self._text.shape
+        believed, count = _heads(self._believed, attention), len(self._text)
         keys = named["past_key_values"].cross_attention_cache.layers[attention.layer_idx].keys
-        theirs = keys[:count, [head // attention.num_key_value_groups for head in believed], :width]
+        theirs = keys[:count, [head // attention.num_key_value_groups for head in believed]]
         asked = attention.q_proj(inputs[0][:count, -1]).unflatten(-1, (attention.num_heads, -1))[:, believed]
         scores = torch.einsum("BNH,BNSH->BNS", asked, theirs)
-        seen = named["attention_mask"][:count, believed, -1, :width]
-        self._looks.append((scores + seen).float().softmax(-1))
+        hidden = named["attention_mask"][:count, believed, -1]
+        self._looks.append((scores + hidden).float().softmax(-1))
 
     def _go_on(self, *_) -> None:
         """To the likelihoods of the places a step later, the best being 0."""
