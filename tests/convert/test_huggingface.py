@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -14,15 +15,19 @@ import torch
 from rosella import audio, delay, dialogue, mini
 from rosella.codec import load_codec
 from rosella.codec.mel import MelCodecConfig, MelNetwork
+from rosella.convert import processing_rosella
 from rosella.convert.conversion import convert
 from rosella.convert.huggingface import complete
 from rosella.errors import UserError
+from rosella.inference import reading
 from rosella.inference.generate import generate
+from rosella.inference.layout import Prompt
 from rosella.inference.settings import Sampling
 from rosella.model.config import DecoderConfig, DiaConfig, EncoderConfig
+from rosella.pytorch import load_model as load_torch
 from rosella.speak import Voice, load
 from rosella.weights import load_model, save_model
-from tiny_dia import ATTEND, CONFIG, model
+from tiny_dia import ATTEND, CONFIG, READS, model
 
 TEXTS = ["[S1] één [S2] twee", "[S3] drie (laughs) [S4] vier, vijf en zes", "zeven"]
 ROUNDING = 1e-5  # of the same codes decoded one by one and in a batch
@@ -288,14 +293,118 @@ def test_attend_leaves_other_models_alone(tiny):
     assert tiny[1].attend(tiny[2], inputs) is inputs
 
 
+LONG = ["[S1] één [S2] twee", "[S3] drie [S4] vier, vijf en zes en zes"]
+SAID = ["[S2] acht", "negen en tien en elf"]
+BYTES_SAID = 6, 22
+CLIPS = [np.random.default_rng(n).normal(0, 0.1, 80 * n).astype(np.float32) for n in (12, 5)]
+
+
+@pytest.fixture(scope="module", params=[READS, replace(ATTEND, readers=READS.readers)], ids=["", "attends"])
+def reading_along(request, tmp_path_factory, codec):
+    """A folder whose `config.json` names heads that read along, as Transformers has it and as Rosella does."""
+    folder = exported(tmp_path_factory.mktemp("reads"), request.param, codec)
+    return *opened(folder), load_torch(folder)[0], load_codec(folder / "codec")
+
+
+def both(reading_along, guidance, prompted, steady):
+    """The greedy sequences of Transformers and of Rosella [B, steps, C], behind clips of unlike length if any."""
+    processor, dia, ours, codec = reading_along
+    prompts = [Prompt(*each) for each in zip(codec.encode(CLIPS), BYTES_SAID, strict=True)]
+    clips, said, prompts = (CLIPS, SAID, prompts) if prompted else (None, None, None)
+    texts = [" ".join(parts) for parts in zip(SAID, LONG, strict=True)] if prompted else LONG
+    inputs = processor.attend(dia, processor(text=texts, audio=clips, sampling_rate=8000), guidance)
+    with processor.steady(dia, inputs, said) if steady else nullcontext():
+        theirs, _ = speech(processor, dia, inputs, 30, guidance)
+    sampling = Sampling(guidance, temperature=0.0, top_k=8, steady=steady)
+    texts = dialogue.pad_batch([dialogue.encode(dialogue.tagged(each)) for each in texts])
+    running = ours.begin(*texts, 30, prompts, sampling)
+    running.advance()
+    wanted = running.so_far().tokens
+    begun = processor.get_audio_prompt_len(inputs["decoder_attention_mask"])
+    return theirs[:, begun : begun + wanted.shape[1]].numpy(), wanted
+
+
+def hooks(dia):
+    return [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in dia.modules()]
+
+
+@pytest.mark.parametrize("prompted", [False, True], ids=["", "prompted"])
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_steady_keeps_the_place_that_rosella_keeps(reading_along, guidance, prompted):
+    """And leaves no trace: outside, all heads see all of the text."""
+    theirs, wanted = both(reading_along, guidance, prompted, steady=True)
+    np.testing.assert_array_equal(theirs, wanted)
+    free, unbound = both(reading_along, guidance, prompted, steady=False)
+    np.testing.assert_array_equal(free, unbound)
+    assert not np.array_equal(theirs[:, :20], free[:, :20])
+
+
+def test_attention_that_shows_its_weights_keeps_the_place_too(reading_along):
+    dia = reading_along[1]
+    dia.set_attn_implementation("eager")
+    theirs, wanted = both(reading_along, 3.0, prompted=False, steady=True)
+    dia.set_attn_implementation("sdpa")
+    np.testing.assert_array_equal(theirs, wanted)
+
+
+def test_every_speech_begins_anew_and_afterwards_no_hook_is_left(reading_along):
+    processor, dia, *_ = reading_along
+    before, inputs = hooks(dia), processor.attend(dia, processor(text=LONG), 1.0)
+    with processor.steady(dia, inputs):
+        first, second = (speech(processor, dia, inputs, 20, 1.0)[0] for _ in range(2))
+        assert hooks(dia) != before
+        with pytest.raises(ValueError, match="leave use_cache=True"):
+            dia.generate(**inputs, guidance_scale=1.0, max_new_tokens=8, use_cache=False)
+        with pytest.raises(ValueError, match="give both the same"):
+            speech(processor, dia, processor.attend(dia, processor(text="een"), 1.0), 8, 1.0)
+    assert torch.equal(first, second) and hooks(dia) == before
+    with pytest.raises(KeyboardInterrupt), processor.steady(dia, inputs):
+        raise KeyboardInterrupt
+    assert hooks(dia) == before
+
+
+def test_what_audio_prompts_say_must_be_said(reading_along):
+    processor, dia, *_ = reading_along
+    alone = processor(text=["acht en een", "negen en twee"])
+    prompted = processor(text=["acht en een", "negen en twee"], audio=CLIPS, sampling_rate=8000)
+    for inputs, said in ((alone, "acht"), (prompted, None), (prompted, ["acht"])):
+        with pytest.raises(ValueError, match="one text for all of them or one for each"):
+            processor.steady(dia, inputs, said).__enter__()
+    with pytest.raises(ValueError, match="A text does not begin with what its audio prompt says"):
+        processor.steady(dia, prompted, "acht").__enter__()
+
+
+def test_attention_that_hides_nothing_from_single_heads_is_refused(reading_along, monkeypatch):
+    processor, dia, *_ = reading_along
+    monkeypatch.setattr(dia.get_decoder().config, "_attn_implementation", "flash_attention_2")
+    with pytest.raises(ValueError, match="flash_attention_2 cannot .* attn_implementation='sdpa'"):
+        processor.steady(dia, processor(text=LONG)).__enter__()
+
+
+def test_steady_leaves_models_alone_of_which_no_head_reads_along(tiny):
+    _, processor, dia = tiny
+    before = hooks(dia)
+    with processor.steady(dia, processor(text=TEXTS)):
+        assert hooks(dia) == before
+
+
+def test_the_place_is_followed_by_the_numbers_of_rosella():
+    ours = reading.BACK, reading.AHEAD, reading.READERS, reading.STRIDE, reading.LEAST
+    theirs = processing_rosella
+    assert ours == (theirs.BACK, theirs.AHEAD, theirs.BELIEVED, theirs.STRIDE, theirs.LEAST)
+
+
 @pytest.mark.slow
 def test_the_mini_family(tmp_path):
     folder = shutil.copytree(mini.path("model"), tmp_path / "mini")
     complete(folder, DiaConfig.from_dict(json.loads((folder / "config.json").read_text())))
     processor, dia = opened(folder.rename(tmp_path / "moved"))
-    texts = ["Goedemorgen.", "[S1] Hello there. [S2] Eh, hi!"]
-    waves = processor.batch_decode(dia.generate(**processor(text=texts)))
-    for ours, theirs in zip(load("mini").speak(texts), waves, strict=True):
+    texts = ["[S1] The old man finds a red apple.", "De hond vindt het groene boek."]
+    inputs = processor(text=texts)
+    with processor.steady(dia, inputs):
+        waves = processor.batch_decode(dia.generate(**inputs, do_sample=False))
+    spoken = load("mini").speak(texts, temperature=0.0, tries=1)
+    for ours, theirs in zip(spoken, waves, strict=True):
         np.testing.assert_allclose(ours.waveform, theirs.numpy(), atol=ROUNDING)
         assert ours.stopped and len(ours.waveform) > 8000
 

@@ -18,9 +18,9 @@ def complete(directory: Path, config: DiaConfig, codec: str | None = None, with_
     """Adds to a directory with weights, `config.json` and `generation_config.json` all else that Transformers needs.
 
     `AutoProcessor.from_pretrained(directory, trust_remote_code=True)` and `DiaForConditionalGeneration.from_pretrained`
-    then speak as Rosella does, offline and wherever the directory is moved. `codec` replaces the one that `config`
-    names. Raises UserError when the codec cannot be loaded or is not the model's. Without a codec the processor reads
-    texts but neither reads nor makes audio, as `WITHOUT_CODEC` says.
+    then speak as Rosella does (inside `RosellaProcessor.steady`), offline and wherever the directory is moved. `codec`
+    replaces the one that `config` names. Raises UserError when the codec cannot be loaded or is not the model's. Without a
+    codec the processor reads texts but neither reads nor makes audio, as `WITHOUT_CODEC` says.
     """
     from rosella.convert.processing_rosella import RosellaProcessor
 
@@ -40,7 +40,9 @@ These weights, their tokenizer and their processor were written with `--without-
 
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     model = DiaForConditionalGeneration.from_pretrained(folder)
-    codes = model.generate(**processor(text=["[S1] Hello. [S2] Hi!"]))
+    inputs = processor(text=["[S1] Hello. [S2] Hi!"])
+    with processor.steady(model, inputs):
+        codes = model.generate(**inputs)
 
 The model speaks in codes of `{codec}`. To make sound of them, or to give audio prompts, convert the model again
 without that option on a machine that has the codec."""

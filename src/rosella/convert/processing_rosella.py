@@ -3,7 +3,8 @@
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     model = DiaForConditionalGeneration.from_pretrained(folder)
     inputs = processor(text=["[S1] Hello. [S2] Hi!"])
-    waves = processor.batch_decode(model.generate(**inputs))
+    with processor.steady(model, inputs):
+        waves = processor.batch_decode(model.generate(**inputs))
 
 Only models that speak through Rosella's mel codec also need the package `rosella-tts`, which holds that codec.
 """
@@ -13,11 +14,15 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
+from torch.utils.hooks import RemovableHandle
 from transformers import BatchFeature, DacModel, DiaProcessor, ProcessorMixin
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils.hub import cached_file
@@ -32,6 +37,11 @@ _NO_CODEC = (
     "This folder holds no codec, so its processor neither reads nor makes audio: convert the model again where the "
     "codec is at hand, without --without-codec."
 )
+BACK, AHEAD = 6, 12
+"""Bytes before the one that is being said, and behind it, which heads that read along may look at (`steady`)."""
+BELIEVED, STRIDE, LEAST = 3, 2, 1e-4
+"""The place is followed by so many heads, the best, and goes on by so many bytes a step at most; a byte that they do not
+look at is taken to be looked at so much. All these numbers are those of `rosella.inference.reading`."""
 _HUB = ("cache_dir", "force_download", "token", "local_files_only", "revision")
 
 
@@ -108,6 +118,42 @@ class RosellaProcessor(DiaProcessor):
         kept = {name: value for name, value in inputs.items() if name != "trained_text_length"}
         return BatchFeature({**kept, **changed})
 
+    @contextmanager
+    def steady(self, model, inputs: BatchFeature, said: str | list[str] | None = None) -> Iterator[None]:
+        """Inside it, `model.generate` keeps its place in the texts of these inputs.
+
+        Heads that read along, `readers` in the model's `config.json`, then see only `BACK` bytes of the text before the one
+        that is being said, and `AHEAD` behind it; a model without any speaks as it does outside. `said` is what the audio
+        prompts say, with which their texts begin, one for all rows or one for each. ValueError where it is not, and for a
+        model whose attention is neither `sdpa` nor `eager`.
+        """
+        begun = self._begun(inputs, said)
+        readers = [tuple(reader) for reader in getattr(model.config, "rosella", {}).get("readers", [])]
+        with ExitStack() as hooks:
+            if readers:
+                text = (inputs["input_ids"] != self.tokenizer.pad_token_id).to(model.device)
+                attended = max((self.trained_text_length or 0) - text.shape[1], 0)
+                text = pad(text, (0, attended))
+                _Places(readers, text, torch.tensor(begun, device=model.device)).follow(model, hooks)
+            yield
+
+    def _begun(self, inputs: BatchFeature, said: str | list[str] | None) -> list[int]:
+        """How many bytes of each text its audio prompt says."""
+        texts = inputs["input_ids"].tolist()
+        prompted = self.get_audio_prompt_len(inputs["decoder_attention_mask"]) > 1
+        each = [said] * len(texts) if isinstance(said, str) else said or []
+        if len(each) != len(texts) * prompted:
+            raise ValueError(
+                "`said` must be what the audio prompts say, one text for all of them or one for each, and nothing "
+                "without audio prompts."
+            )
+        heard = [self.tokenizer.encode(_spoken(one)) for one in each] or [[] for _ in texts]
+        if any(text[: len(ids)] != ids for text, ids in zip(texts, heard, strict=True)):
+            raise ValueError(
+                "A text does not begin with what its audio prompt says: put that before what is to be said."
+            )
+        return [len(ids) for ids in heard]
+
     def batch_decode(
         self, decoder_input_ids, audio_prompt_len: int | None = None, **kwargs
     ) -> list[torch.Tensor]:
@@ -158,6 +204,88 @@ class RosellaProcessor(DiaProcessor):
         }
         own = {name: value for name, value in own.items() if name not in kwargs}
         return super()._merge_kwargs(*arguments, audio_kwargs=own, **kwargs)
+
+
+class _Places:
+    """Where in their texts the rows of a generation are, and what their decoder sees of them.
+
+    Axes: B texts, N heads, S text bytes and their padding, H head width.
+    """
+
+    def __init__(self, readers: list[tuple[int, int]], text: torch.Tensor, begun: torch.Tensor) -> None:
+        """Of heads as layer and head, the best first; `text` bool [B, S] is no padding, `begun` [B] bytes of it are said."""
+        self._readers, self._believed, self._text = readers, readers[:BELIEVED], text
+        last = begun.sub(1).clamp(min=0)[:, None]
+        self._start = torch.full(text.shape, -torch.inf, device=text.device).scatter(1, last, 0.0)
+        self._likely = self._start
+
+    def follow(self, model, hooks: ExitStack) -> None:
+        """Has the model's layers read the texts so until these `hooks` are closed."""
+        decoder = model.get_decoder()
+        kind = decoder.config._attn_implementation
+        if kind not in ("sdpa", "eager"):
+            raise ValueError(
+                f"Attention by {kind} cannot hide text from single heads: load the model with attn_implementation='sdpa'."
+            )
+        for hook in self._hooks(decoder):
+            hooks.callback(hook.remove)
+
+    def _hooks(self, decoder) -> Iterator[RemovableHandle]:
+        yield decoder.register_forward_pre_hook(self._begin, with_kwargs=True)
+        yield decoder.register_forward_hook(self._go_on)
+        for number in {layer for layer, _ in self._readers}:
+            attention = decoder.layers[number].cross_attention
+            yield attention.register_forward_pre_hook(self._hide, with_kwargs=True)
+            yield attention.register_forward_hook(self._note, with_kwargs=True)
+
+    def _begin(self, _decoder, _inputs, named: dict[str, Any]) -> None:
+        """Before each call of the decoder. The first of a generation reads audio prompts too, of which nothing is hidden."""
+        if (cache := named["past_key_values"]) is None:
+            raise ValueError("Without its cache a model does not keep its place: leave use_cache=True.")
+        (count, width), read = self._text.shape, named["encoder_hidden_states"].shape
+        if read[0] not in (count, 2 * count) or read[1] != width:
+            raise ValueError("`generate` got other inputs than `steady`; give both the same.")
+        if cache.get_seq_length() == 0:
+            self._likely = self._start
+        every = torch.arange(width, device=self._text.device)
+        off = every - self._likely.argmax(1, keepdim=True)
+        self._near = self._text & (off >= -BACK) & (off <= AHEAD)
+        self._looks: list[torch.Tensor] = []
+
+    def _hide(self, attention, inputs, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """In a call's last step all but what is near, from the heads of a layer that read along."""
+        states, given = inputs[0], named["attention_mask"]
+        (rows, steps), (count, width) = states.shape[:2], self._near.shape
+        seen = states.new_ones(rows, attention.num_heads, steps, width, dtype=torch.bool)
+        if given is not None:
+            seen &= given if given.dtype == torch.bool else given == 0
+        near = self._near.repeat(rows // count, 1)  # rows beyond the texts are those of guidance
+        seen[:, _heads(self._readers, attention), -1] &= near[:, None]
+        hidden = torch.zeros_like(seen, dtype=states.dtype).masked_fill(~seen, torch.finfo(states.dtype).min)
+        return inputs, {**named, "attention_mask": hidden}
+
+    def _note(self, attention, inputs, named: dict[str, Any], _output) -> None:
+        """What the believed heads of a layer look at in that step [B, heads, S]."""
+        believed, count = _heads(self._believed, attention), len(self._text)
+        keys = named["past_key_values"].cross_attention_cache.layers[attention.layer_idx].keys
+        theirs = keys[:count, [head // attention.num_key_value_groups for head in believed]]
+        asked = attention.q_proj(inputs[0][:count, -1]).unflatten(-1, (attention.num_heads, -1))[:, believed]
+        scores = torch.einsum("BNH,BNSH->BNS", asked, theirs)
+        hidden = named["attention_mask"][:count, believed, -1]
+        self._looks.append((scores + hidden).float().softmax(-1))
+
+    def _go_on(self, *_) -> None:
+        """To the likelihoods of the places a step later, the best being 0."""
+        came = self._likely
+        for by in range(1, STRIDE + 1):
+            came = torch.maximum(came, pad(self._likely, (by, 0), value=-torch.inf)[:, :-by])
+        gone = came + (torch.cat(self._looks, 1).mean(1) + LEAST).log()
+        self._likely = gone - gone.amax(1, keepdim=True)
+
+
+def _heads(readers: list[tuple[int, int]], attention) -> list[int]:
+    """Those of a layer."""
+    return [head for layer, head in readers if layer == attention.layer_idx]
 
 
 class MelTokenizer:
