@@ -14,7 +14,7 @@ import pytest
 from rosella import dialogue, speak
 from rosella.evaluate.reading import read_back, reader
 from rosella.evaluate.sentences import Sentence
-from rosella.inference import alignment, steady
+from rosella.inference import alignment, layout, steady
 from rosella.inference.generate import generate, prepared
 from rosella.inference.layout import Prompt
 from rosella.inference.reading import AHEAD, BACK, LEAST
@@ -99,6 +99,18 @@ def test_blocks_of_one_step_keep_the_place_that_single_steps_keep():
     np.testing.assert_array_equal(many, one)
     free = generate(dia, ids, lengths, max_frames=20, sampling=replace(GREEDY, steady=False)).tokens
     assert not np.array_equal(one, free)
+
+
+def test_a_row_does_not_depend_on_how_far_its_text_is_padded(monkeypatch):
+    """Nor see the key that stands behind it for the padding, which the other heads see."""
+    dia = model(replace(READS, cross_attention_padding="attend", trained_text_length=64))
+    ids, lengths = dialogue.pad_batch([np.arange(40, 80)])
+    made = []
+    for width in (41, 64):
+        monkeypatch.setattr(layout, "text_width", lambda count, most, width=width: width)
+        prompt = Prompt(CLIP, 36)
+        made.append(generate(dia, ids, lengths, max_frames=20, prompts=[prompt], sampling=GREEDY).tokens)
+    np.testing.assert_array_equal(*made)
 
 
 def test_a_block_may_be_read_as_far_on_as_it_is_long():

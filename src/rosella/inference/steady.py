@@ -54,7 +54,7 @@ class Steady:
         believed = [head for head in heads if (self._layer, head) in self._believed]
         bound = np.array([(self._layer, head) in self._readers for head in heads])
         if bound.any():
-            hidden = self._hidden(queries.shape[2])
+            hidden = self._hidden(mask, queries.shape[2])
             if believed:
                 theirs = keys[:, np.array(believed) // shared]
                 self._heard.append(looks(queries[:, np.array(believed)], theirs, mask.biased(hidden)))
@@ -70,12 +70,12 @@ class Steady:
         )
         return places
 
-    def _hidden(self, steps: int) -> jax.Array:
-        """The bias [B, 1, 1, S] that leaves what is near, for so many steps at once."""
+    def _hidden(self, mask: Mask, steps: int) -> jax.Array:
+        """The bias [B, 1, 1, S] that leaves what is near, for so many steps at once, but no key that stands for padding."""
         width = self._places.shape[1]
         off = jnp.arange(width) - jnp.argmax(self._places, axis=1)[:, None]
         near = (off >= -BACK) & (off < AHEAD + steps)
-        return jnp.where(near, 0.0, HIDDEN)[:, None, None]
+        return jnp.where(near[:, None, None] & (mask.additive(1, width) == 0), 0.0, HIDDEN)
 
 
 def _gone_on(places: jax.Array, look: jax.Array) -> jax.Array:

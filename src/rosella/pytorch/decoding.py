@@ -140,7 +140,7 @@ class Decoding:
         """The next row of every sequence."""
         tokens = torch.cat([state.tokens] * (1 + filters.guided))[:, None]
         decoder = self.config.decoder
-        near = _near(state.places) if filters.steady and self.config.readers else None
+        near = _near(state) if filters.steady and self.config.readers else None
         logits = self._model.logits_dense(self.decode(tokens, state, width, near=near)).float()
         logits = logits.view(len(tokens), decoder.num_channels, decoder.vocab_size)
         random = _at(state.random, state.step)
@@ -194,10 +194,11 @@ class _Readers(NamedTuple):
         return scores.float().softmax(-1)[:, :, 0]
 
 
-def _near(places: Tensor) -> Tensor:
-    """The bytes bool [B, 1, 1, S] around what is being said."""
+def _near(state: State) -> Tensor:
+    """The bytes bool [B, 1, 1, S] around what is being said, without a key that stands for padding."""
+    places = state.places
     off = torch.arange(places.shape[1], device=places.device) - places.argmax(1, keepdim=True)
-    return ((off >= -BACK) & (off <= AHEAD))[:, None, None]
+    return ((off >= -BACK) & (off <= AHEAD))[:, None, None] & (state.text_bias == 0)
 
 
 def _hiding(bias: Tensor, seen: Tensor) -> Tensor:
