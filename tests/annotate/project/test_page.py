@@ -674,6 +674,17 @@ def test_an_invitation_makes_an_account(driver: Any, address: str, downloads: Pa
     assert not desk.sees("nav .owner")
 
 
+def test_who_forgot_the_password_chooses_a_new_one(
+    driver: Any, address: str, downloads: Path, fake: Fake
+) -> None:
+    fake.logged_in = False
+    desk = Desk(driver, f"{address}/#invitation/again", downloads, sign="#join[open]")
+    desk.says("Choose a new password", "#join-title")
+    desk.keys("lang genoeg om te onthouden", Keys.ENTER)  # the name is there, and the caret behind it
+    desk.opened("one")
+    assert desk.find("#who").text == "Dirk, annotator"
+
+
 def test_an_owner_invites_and_removes_people(desk: Desk, fake: Fake) -> None:
     fake.people["Dirk"] = "annotator"
     desk.press("nav .owner")
@@ -682,11 +693,14 @@ def test_an_owner_invites_and_removes_people(desk: Desk, fake: Fake) -> None:
     desk.press("#invite button")
     desk.until(lambda: desk.sees("#invite [name=link]"))
     assert desk.value(desk.find("#invite [name=link]")) == f"{desk.address}/#invitation/welcome-reviewer"
-    assert len(desk.all("#members button")) == 1  # nobody removes himself
-    desk.press("#members button")
+    assert len(desk.all("#members tr:first-child button")) == 1  # nobody removes himself
+    desk.press("[aria-label='New password for Dirk']")
+    desk.says("chooses a new password for Dirk", "#invite .told")
+    assert desk.value(desk.find("#invite [name=link]")) == f"{desk.address}/#invitation/again-Dirk"
+    desk.press("[aria-label='Remove Dirk']")
     desk.driver.switch_to.alert.accept()
     desk.until(lambda: len(desk.all("#members tbody tr")) == 1)
-    assert "Dirk" not in fake.people
+    assert "Dirk" not in fake.people and not desk.sees("#invite [name=link]")
 
 
 def test_the_progress_is_shown(desk: Desk) -> None:
