@@ -307,6 +307,65 @@ def test_where_the_draft_is_bad_boxes_begin_empty(desk: Desk, fake: Fake) -> Non
     assert saved(desk, fake, "three")["after"]["turns"][0]["text"] == "Heel goed gehoord."
 
 
+@pytest.fixture
+def emptied(driver: Any, address: str, downloads: Path, fake: Fake) -> Desk:
+    """The first clip is one whose boxes begin empty, and the first of its two turns was written."""
+    fake.clips["one"].empty = True
+    desk = Desk(driver, address, downloads)
+    desk.opened("one")
+    assert desk.written == desk.cleaned == ["", ""]
+    desk.box(0).click()
+    desk.keys("Uh ik was er.")
+    return desk
+
+
+def test_a_turn_that_nobody_has_written_yet_is_not_saved_as_silence(emptied: Desk, fake: Fake) -> None:
+    emptied.press_keys("Ctrl+S")
+    emptied.says(
+        "Turn 2 has no words: write them, take what the model wrote (Shift + F4), mark it as unusable"
+    )
+    assert not fake.clips["one"].rows
+    emptied.press_keys("Shift+F4")  # the caret is there
+    emptied.press_keys("Ctrl+S")
+    first, second = saved(emptied, fake, "one")["after"]["turns"]
+    assert (first["text"], first["text_clean"]) == ("Uh ik was er.", "Ik was er.")
+    assert second == fake.clips["one"].draft["turns"][1]
+
+
+def test_a_turn_is_saved_without_words_where_nothing_of_it_is_to_be_used(emptied: Desk, fake: Fake) -> None:
+    emptied.box(1).click()
+    emptied.press_keys("Alt+O")
+    emptied.press_keys("Ctrl+S")
+    second = saved(emptied, fake, "one")["after"]["turns"][1]
+    assert (second["text"], second["overlap"]) == ("", True)
+
+
+def test_turns_that_are_not_to_be_used_are_not_emptied(desk: Desk) -> None:
+    script = """
+      const turns = [{ text: "een", text_clean: null, overlap: true }, { text: "twee", text_clean: null, overlap: false }];
+      return import("/static/turns.js").then(({ emptied }) => emptied({ turns }).turns.map(({ text }) => text));
+    """
+    assert desk.run(script) == ["een", ""]
+
+
+@pytest.mark.parametrize(
+    ("action", "chord", "then"),
+    [("comment", "Alt+C", "Wie?"), ("reject", "Alt+X", "2"), ("second", "Alt+Q", "")],
+)
+def test_whoever_judges_a_clip_leaves_what_the_model_wrote_where_nobody_wrote(
+    emptied: Desk, fake: Fake, action: str, chord: str, then: str
+) -> None:
+    emptied.press_keys(chord)
+    if then:
+        emptied.keys(then)
+        emptied.shortcut(Keys.ENTER)
+    row = saved(emptied, fake, "one")
+    assert row["action"] == action
+    assert [turn["text"] for turn in row["after"]["turns"]] == ["Uh ik was er.", "(laughs) Echt waar?"]
+    if action == "comment":
+        assert emptied.written == ["Uh ik was er.", "(laughs) Echt waar?"]
+
+
 def test_events_and_fillers_are_inserted_at_the_caret(desk: Desk) -> None:
     desk.box(1).click()
     desk.to_end()
