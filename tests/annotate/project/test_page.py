@@ -425,6 +425,53 @@ def test_who_hears_slowly_or_has_just_jumped_means_a_later_word(desk: Desk) -> N
     assert desk.selected == "(laughs)"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("我们昨天去市场,真的。", ["我们", "昨天", "去", "市场", "真的"]),
+        ("東京に(laughs)行く", ["東京", "に", "laughs", "行く"]),
+        ("เราไปตลาด", ["เรา", "ไป", "ตลาด"]),
+        (
+            "Uh, 'k was op de auto-markt (laughs).",
+            ["Uh,", "'k", "was", "op", "de", "auto-markt", "(laughs)."],
+        ),
+    ],
+)
+def test_words_are_told_apart_in_scripts_without_spaces_too(desk: Desk, text: str, words: list[str]) -> None:
+    script = """
+      const [text] = arguments;
+      const sound = { start: 0, rate: 100, peaks: Array(100).fill([-0.4, 0.5]) };
+      return import("/static/heard.js").then(({ spoken }) => spoken([{ start: 0, end: 1, text }], sound));
+    """
+    found = desk.driver.execute_script(script, text)
+    assert [text[word["from"] : word["to"]] for word in found] == words
+    seconds = [word["second"] for word in found]
+    assert seconds == sorted(set(seconds))
+
+
+def test_the_word_just_heard_is_selected_where_there_are_no_spaces(
+    driver: Any, address: str, downloads: Path, fake: Fake
+) -> None:
+    fake.clips["one"].draft["turns"][1]["text"] = "我们昨天去市场"
+    desk = Desk(driver, address, downloads)
+    stand(desk, 5.4)
+    for chord, word in [("A", "去"), ("A", "昨天"), ("Z", "去"), ("Z", "市场")]:
+        desk.press_keys(f"Alt+{chord}")
+        assert desk.selected == word
+
+
+def test_without_a_browsers_help_words_stand_between_spaces(desk: Desk) -> None:
+    script = """
+      const [kept, sound] = [Intl.Segmenter, { start: 0, rate: 1, peaks: [[-1, 1]] }];
+      Intl.Segmenter = undefined;
+      return import("/static/heard.js?anew").then(({ spoken }) => {
+        Intl.Segmenter = kept;
+        return spoken([{ start: 0, end: 1, text: "我们 昨天去" }], sound).map(({ from, to }) => [from, to]);
+      });
+    """
+    assert desk.run(script) == [[0, 2], [3, 6]]
+
+
 def test_pauses_hold_no_words(desk: Desk) -> None:
     script = """
       const [loud, quiet] = [Array(10).fill([-0.4, 0.5]), Array(30).fill([-0.01, 0.01])];
