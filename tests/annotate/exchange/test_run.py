@@ -158,6 +158,7 @@ def test_names_given_since_hold(catalogue, tmp_path, format):
 
 
 def test_what_a_file_was_written_of_goes_by_the_present_names(catalogue, tmp_path):
+    correct(catalogue, key="0", comment="nul")
     correct(catalogue, comment="een")
     rename_speaker(catalogue, "dirk", ID, "Anna", "Anneke", "2")
     path = exported(catalogue, "elan", tmp_path)
