@@ -801,7 +801,7 @@ def test_an_owner_invites_and_removes_people(desk: Desk, fake: Fake) -> None:
     assert desk.value(desk.find("#invite [name=link]")) == f"{desk.address}/#invitation/welcome-reviewer"
     assert len(desk.all("#members tr:first-child button")) == 1  # nobody removes himself
     desk.press("[aria-label='New password for Dirk']")
-    desk.says("chooses a new password for Dirk", "#invite .told")
+    desk.says("chooses a new password for Dirk", "#invite .link")
     assert desk.value(desk.find("#invite [name=link]")) == f"{desk.address}/#invitation/again-Dirk"
     desk.press("[aria-label='Remove Dirk']")
     desk.driver.switch_to.alert.accept()

@@ -21,17 +21,17 @@ export async function showPeople(me) {
   const form = $("#invite");
   form.onsubmit = (event) => {
     event.preventDefault();
-    guarded(async () => showLink(await invite(form.role.value), "Who opens this link makes an account."));
+    guarded(async () => showLink(await invite(form.role.value), "Send this link; whoever opens it makes an account, once and within a week."));
   };
   await guarded(() => list(me));
 }
 
 function showLink({ url }, sentence) {
   const form = $("#invite");
+  form.querySelector(".link span").textContent = sentence;
   form.link.value = new URL(url, location).href;
   form.link.parentElement.hidden = false;
   form.link.select();
-  tell(form, sentence);
 }
 
 async function list(me) {
@@ -40,7 +40,7 @@ async function list(me) {
     const row = line([name, role]);
     const cell = element("td");
     const anew = button("New password", `New password for ${name}`, async () => {
-      showLink(await letInAgain(name), `Who opens this link chooses a new password for ${name}. The old one holds until then.`);
+      showLink(await letInAgain(name), `Send this link to ${name}; whoever opens it chooses a new password for ${name}, once and within a week. The old one holds until then.`);
     });
     const remove = button("Remove", `Remove ${name}`, async () => {
       if (!confirm(`Remove ${name}? What ${name} corrected stays.`)) return;
