@@ -446,10 +446,10 @@ def _people(application: FastAPI, fake: Fake) -> None:
         return {}
 
     @application.get("/api/invitations/{token}")
-    async def invitation(token: str) -> dict[str, str]:
-        if token != "welcome":
+    async def invitation(token: str) -> dict[str, Any]:
+        if token not in ("welcome", "again"):
             raise Refused(HTTPStatus.NOT_FOUND, "This invitation is used up; ask for a new one.")
-        return {"role": "annotator"}
+        return {"role": "annotator", "person": "Dirk" if token == "again" else None}
 
     @application.post("/api/invitations/{token}")
     async def join(token: str, asked: dict[str, str]) -> dict[str, str]:
@@ -459,6 +459,10 @@ def _people(application: FastAPI, fake: Fake) -> None:
     @application.post("/api/invitations")
     async def invite(asked: dict[str, str]) -> dict[str, str]:
         return {"url": f"/#invitation/welcome-{asked['role']}"}
+
+    @application.post("/api/people/{name}/invitations")
+    async def let_in_again(name: str) -> dict[str, str]:
+        return {"url": f"/#invitation/again-{name}"}
 
     @application.get("/api/people")
     async def people() -> dict[str, Any]:

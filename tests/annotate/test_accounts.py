@@ -9,10 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from annotate.small import PASSWORD
-from rosella.annotate.accounts import Accounts, Person
+from rosella.annotate.accounts import Accounts, Invitation, Person
 from rosella.annotate.settings import Limits
 from rosella.corpus.catalogue.people import InvitationRow, PersonRow
 from rosella.web.faults import Refusal
+
+NEW = "vier koeien grazen"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def test_an_invitation_expires_after_a_week(accounts: Accounts, monkeypatch):
     token, now = accounts.invite("annotator"), time.time()
     assert accounts.wanted()
     monkeypatch.setattr(time, "time", lambda: now + 7 * 86_400 - 1)
-    assert accounts.invitation(token) == "annotator"
+    assert accounts.invitation(token) == Invitation("annotator", None)
     monkeypatch.setattr(time, "time", lambda: now + 7 * 86_400 + 1)
     with pytest.raises(Refusal, match="expired"):
         accounts.join(token, "Anna", PASSWORD)
@@ -47,6 +49,36 @@ def test_of_two_who_use_an_invitation_at_once_one_gets_in(accounts: Accounts):
     for thread in threads:
         thread.join()
     assert sorted(map(type, got), key=str) == [Person, str] and len(accounts.people()) == 1
+
+
+def test_a_link_to_a_new_password_expires_serves_once_and_of_several_the_last(
+    accounts: Accounts, monkeypatch
+):
+    accounts.join(accounts.invite("reviewer"), "Anna", PASSWORD)
+    first, token, now = accounts.let_in_again("anna"), accounts.let_in_again("Anna"), time.time()
+    assert accounts.invitation(token) == Invitation("reviewer", "Anna")
+    with pytest.raises(Refusal, match="was used"):
+        accounts.join(first, "Anna", NEW)
+    monkeypatch.setattr(time, "time", lambda: now + 7 * 86_400 + 1)
+    with pytest.raises(Refusal, match="expired"):
+        accounts.join(token, "Anna", NEW)
+    monkeypatch.setattr(time, "time", lambda: now + 7 * 86_400 - 1)
+    assert accounts.who("Anna", PASSWORD), "the old one holds until then"
+    assert accounts.join(token, "whatever", NEW) == accounts.who("Anna", NEW) == Person("Anna", "reviewer")
+    assert accounts.who("Anna", PASSWORD) is None
+    with pytest.raises(Refusal, match="was used"):
+        accounts.join(token, "Anna", PASSWORD)
+
+
+def test_no_link_leads_back_in_who_was_dismissed(accounts: Accounts):
+    accounts.join(accounts.invite("annotator"), "Anna", PASSWORD)
+    token = accounts.let_in_again("Anna")
+    accounts.dismiss("Anna")
+    assert not accounts.wanted(), "nobody is left, and nobody is invited"
+    for try_it in (lambda: accounts.join(token, "Anna", NEW), lambda: accounts.let_in_again("Anna")):
+        with pytest.raises(Refusal):
+            try_it()
+    assert accounts.people() == []
 
 
 def test_passwords_are_the_same_whatever_keyboard_typed_them(accounts: Accounts):

@@ -36,6 +36,7 @@ NEEDED = {
     "POST /api/invitations": "owner",
     "GET /api/people": "owner",
     "DELETE /api/people/{name}": "owner",
+    "POST /api/people/{name}/invitations": "owner",
 }
 """The least role for each route."""
 ROLES = ("annotator", "reviewer", "owner")

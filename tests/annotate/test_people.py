@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
-from annotate.small import PASSWORD, Client, client_of, fault, joined
+from annotate.small import ONE, PASSWORD, Client, client_of, fault, joined, written
 from rosella.annotate.desk import Desk
 
 
@@ -33,7 +33,8 @@ def test_who_is_invited_makes_an_account_once(owner: Client):
     address, token = url.split("/#invitation=")
     assert address == "http://127.0.0.1:8001"
     anna, eve = another(owner), another(owner)
-    assert anna.get(f"invitations/{token}").json() == {"role": "reviewer", "corpus": "talks"}
+    found = anna.get(f"invitations/{token}").json()
+    assert found == {"role": "reviewer", "person": None, "corpus": "talks"}
     told = anna.post(f"invitations/{token}", {"name": " Anna ", "password": PASSWORD}).json()
     assert (told["name"], told["role"], told["local"]) == ("Anna", "reviewer", False)
     assert anna.enter().csrf == told["csrf"]
@@ -118,6 +119,37 @@ def test_who_is_dismissed_is_out_at_once_and_his_work_stays(shared: Desk, owner:
     token = shared.accounts.invite("annotator")
     taken = another(owner).post(f"invitations/{token}", {"name": "Anna", "password": PASSWORD})
     assert "Somebody has that name" in fault(taken, 409)
+
+
+def test_who_forgot_the_password_gets_in_by_a_link_and_keeps_everything_else(shared: Desk, owner: Client):
+    anna = joined(shared, owner, "Anna", "reviewer")
+    assert anna.save(written(anna.clip(ONE.id), "eh hallo")).status_code == 200
+    for _ in range(shared.limits.tries_of_name):
+        fault(log_in(another(owner), "Anna", "wrong password"), 401)
+    url = owner.post("people/Anna/invitations").json()["url"]
+    address, token = url.split("/#invitation=")
+    assert address == "http://127.0.0.1:8001" and anna.get("me").status_code == 200
+    browser = another(owner)
+    found = browser.get(f"invitations/{token}").json()
+    assert found == {"role": "reviewer", "person": "Anna", "corpus": "talks"}
+    assert fault(browser.post(f"invitations/{token}", {"name": "Anna", "password": "short"}), 400)
+    told = browser.post(f"invitations/{token}", {"name": "Anna", "password": "vier koeien grazen"}).json()
+    assert (told["name"], told["role"]) == ("Anna", "reviewer")
+    assert fault(anna.get("me"), 401) and owner.get("me").status_code == 200
+    assert fault(log_in(another(owner), "Anna"), 401), "and not 429: what was wrong before counts no more"
+    assert log_in(another(owner), "Anna", "vier koeien grazen").status_code == 200
+    view = browser.enter().clip(ONE.id)
+    assert [each["author"] for each in view["history"]] == ["Anna"]
+    assert browser.save(written(view, "eh hallo daar")).status_code == 200
+    assert "was used" in fault(
+        browser.post(f"invitations/{token}", {"name": "Anna", "password": PASSWORD}), 404
+    )
+
+
+def test_nobody_gets_a_new_password_who_is_nobody(owner: Client, local: Client):
+    for name in ("Nobody", "%00", "%F0%9F%A6%9C"):
+        assert "nobody of that name" in fault(owner.post(f"people/{name}/invitations"), 404)
+    assert "rosella annotate invite" in fault(local.post("people/local/invitations"), 409)
 
 
 def test_an_owner_stays(shared: Desk, owner: Client):

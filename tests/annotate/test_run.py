@@ -14,8 +14,12 @@ import httpx2 as httpx
 import pytest
 
 from annotate.small import ONE, PASSWORD, Client, add_recordings, serving, written
+from rosella.annotate import run
+from rosella.annotate.accounts import Accounts
+from rosella.annotate.settings import Limits
 from rosella.corpus.catalogue import corrections
 from rosella.corpus.catalogue.store import Catalogue
+from rosella.errors import UserError
 from support import environment
 
 
@@ -119,6 +123,21 @@ def test_the_first_owner_comes_by_a_link_and_then_nobody_without_an_account(star
     locally = start().client()
     assert locally.get("me").status_code == 401
     assert locally.post("login", {"name": "Olga", "password": PASSWORD}).status_code == 200
+
+
+def test_a_link_to_a_new_password_is_for_somebody_who_is_there(corpus):
+    with pytest.raises(UserError, match="Nobody has an account here"):
+        run.let_in_again(corpus, None, "Olga", None)
+    catalogue = Catalogue.open(f"sqlite:///{corpus}/catalogue.sqlite")
+    accounts = Accounts(catalogue, Limits())
+    for name in ("Olga", "Zoë"):
+        accounts.join(accounts.invite("owner"), name, PASSWORD)
+    with pytest.raises(UserError, match="Nobody has the name 'Olaf' here: choose of Olga, Zoë"):
+        run.let_in_again(corpus, None, "Olaf", None)
+    link = run.let_in_again(corpus, None, "ZOE\u0308", None)
+    address, token = link.split("/#invitation=")
+    assert address == "http://127.0.0.1:8001" and accounts.invitation(token).person == "Zoë"
+    catalogue.close()
 
 
 def test_what_was_answered_outlives_a_kill(start, corpus):

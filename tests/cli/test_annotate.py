@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from rosella.annotate.accounts import Accounts, Person
+from rosella.annotate.settings import Limits
 from rosella.corpus.project import Corpus
 from support import rosella
 
@@ -26,6 +28,7 @@ def corpus(tmp_path):
         (["--corpus", "x", "invite", "--corpus", "x"], "Options belong behind invite"),
         (["invite", "--corpus", "nowhere"], "nowhere is not a corpus"),
         (["invite", "--corpus", "x", "--role", "king"], "king"),
+        (["password", "Olga", "--corpus", "nowhere"], "nowhere is not a corpus"),
         (["--corpus", "x", "--catalogue", "postgresql://me:secret@host/x"], "Passwords do not belong"),
     ],
 )
@@ -44,6 +47,19 @@ def test_an_address_that_is_taken_is_said(corpus):
 def test_an_invitation_leads_where_it_is_told(corpus):
     done = rosella("annotate", "invite", "--corpus", str(corpus), "--address", "https://talks.example/")
     assert done.returncode == 0 and done.stdout.startswith("https://talks.example/#invitation=")
+
+
+def test_an_owner_who_forgot_the_password_gets_a_link_at_the_servers_machine(corpus):
+    with Corpus.open(corpus) as opened:
+        accounts = Accounts(opened.catalogue, Limits())
+        accounts.join(accounts.invite("owner"), "Olga", "drie paarden lopen")
+        done = rosella(
+            "annotate", "password", "Olga", "--corpus", str(corpus), "--address", "https://a.example"
+        )
+        assert done.returncode == 0, done.stderr
+        address, token = done.stdout.strip().split("/#invitation=")
+        assert address == "https://a.example"
+        assert accounts.join(token, "Olga", "vier koeien grazen") == Person("Olga", "owner")
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(corpus):

@@ -1,4 +1,4 @@
-"""People and how they come to be: by an invitation, which is a link that serves once."""
+"""People, how they come to be, and how they get in again: by an invitation, which is a link that serves once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rosella.web.faults import Refusal
 Role = Literal["annotator", "reviewer", "owner"]
 ANNOTATOR, REVIEWER, OWNER = "annotator", "reviewer", "owner"
 ROLES: tuple[Role, ...] = (ANNOTATOR, REVIEWER, OWNER)
-"""Each may do what those before it may: correct; give second opinions and export; invite and dismiss people."""
+"""Each may do what those before it may: correct; give second opinions and export; say who may come in."""
 
 LOCAL = "local"
 """The name of the single user who needs no account."""
@@ -34,13 +34,21 @@ LOCAL = "local"
 SHORTEST, LONGEST = 10, 1000
 """Characters of a password."""
 _LONGEST_NAME = 64
-_UNKNOWN_INVITATION = "This invitation was used, has expired or never was: ask for a new one."
+_UNKNOWN_INVITATION = "This link was used, has expired or never was: ask for a new one."
 
 
 @dataclass(frozen=True)
 class Person:
     name: str
     role: Role
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What a link is for: a new `person` of a role, where that is None, else a new password for the one of that name."""
+
+    role: Role
+    person: str | None
 
 
 class Accounts:
@@ -63,29 +71,34 @@ class Accounts:
 
     def invite(self, role: Role) -> str:
         """The token of a new invitation."""
-        token = secrets.token_urlsafe(32)
         with self._database.session() as session:
-            expires = time.time() + self._limits.invitation
-            session.add(InvitationRow(token=hashed(token), role=role, expires=expires, used_by=None))
-        return token
+            return self._invite(session, role)
 
-    def invitation(self, token: str) -> Role:
-        """The role that an invitation gives."""
+    def let_in_again(self, name: str) -> str:
+        """The token of an invitation by which somebody gets a new password; those before it serve no more."""
         with self._database.session() as session:
-            role = session.scalar(sa.select(InvitationRow.role).where(*_open(token)))
-        if role is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, _UNKNOWN_INVITATION, code="invitation_not_found")
-        return role  # type: ignore[return-value]
+            row = _active(session, name)
+            session.execute(_invitations_of(row.name))
+            return self._invite(session, row.role, row.name)
+
+    def invitation(self, token: str) -> Invitation:
+        """What an invitation that still serves is for."""
+        query = sa.select(InvitationRow.role, InvitationRow.person).where(*_open(token))
+        with self._database.session() as session:
+            row = session.execute(query).first()
+        if row is None:
+            raise _unknown_invitation()
+        return Invitation(*row)
 
     def join(self, token: str, name: str, password: str) -> Person:
-        """Use an invitation; where the name cannot be had, it stays."""
-        self.invitation(token)
-        name, secret = _name(name), _password(password)
+        """Use an invitation; where the name cannot be had, it stays. Who gets a new password by it keeps the old name."""
+        known = self.invitation(token).person
+        name, secret = known or _name(name), _password(password)
         with self._hashing:
             kept = self._hasher.hash(secret)
         try:
             with self._database.session() as session:
-                return _join(session, token, name, kept)
+                return _join(session, token, name, kept) if known is None else _renew(session, token, kept)
         except exc.IntegrityError:
             raise Refusal(
                 HTTPStatus.CONFLICT,
@@ -113,9 +126,7 @@ class Accounts:
     def dismiss(self, name: str) -> None:
         """Let somebody in no more; what he did stays. The last owner stays too."""
         with self._database.session() as session:
-            row = session.get(PersonRow, name) if name.isprintable() else None
-            if row is None or not row.active:
-                raise Refusal(HTTPStatus.NOT_FOUND, "There is nobody of that name.", code="person_not_found")
+            row = _active(session, name)
             had = _owners(session)
             row.active = False
             session.flush()
@@ -125,7 +136,14 @@ class Accounts:
                     "The last owner cannot be dismissed: invite another first.",
                     code="last_owner",
                 )
-            session.execute(sa.delete(SessionRow).where(SessionRow.person == name))
+            session.execute(sa.delete(SessionRow).where(SessionRow.person == row.name))
+            session.execute(_invitations_of(row.name))
+
+    def _invite(self, session: Session, role: str, person: str | None = None) -> str:
+        token, expires = secrets.token_urlsafe(32), time.time() + self._limits.invitation
+        row = InvitationRow(token=hashed(token), role=role, expires=expires, used_by=None, person=person)
+        session.add(row)
+        return token
 
     @cached_property
     def _nobodys(self) -> str:
@@ -154,16 +172,46 @@ def _open(token: str) -> tuple[sa.ColumnElement[bool], ...]:
     return row.token == hashed(token), row.used_by.is_(None), row.expires > time.time()
 
 
+def _unknown_invitation() -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, _UNKNOWN_INVITATION, code="invitation_not_found")
+
+
+def _invitations_of(name: str) -> sa.Delete:
+    """Takes away the links by which somebody would get a new password."""
+    return sa.delete(InvitationRow).where(InvitationRow.person == name, InvitationRow.used_by.is_(None))
+
+
+def _active(session: Session, name: str) -> PersonRow:
+    """Somebody who may come in, however the name is written."""
+    query = sa.select(PersonRow).where(PersonRow.folded == folded(name), PersonRow.active)
+    row = session.scalar(query) if name.isprintable() else None
+    if row is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "There is nobody of that name.", code="person_not_found")
+    return row
+
+
 def _join(session: Session, token: str, name: str, password: str) -> Person:
     use = sa.update(InvitationRow).where(*_open(token)).values(used_by=name).returning(InvitationRow.role)
     role = session.scalar(use)
     if role is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, _UNKNOWN_INVITATION, code="invitation_not_found")
+        raise _unknown_invitation()
     session.add(
         PersonRow(
             name=name, folded=folded(name), role=role, password=password, created=time.time(), active=True
         )
     )
+    return Person(name, role)  # type: ignore[arg-type]
+
+
+def _renew(session: Session, token: str, password: str) -> Person:
+    """The new password holds from now on, and in no browser the login of before."""
+    use = sa.update(InvitationRow).where(*_open(token)).values(used_by=InvitationRow.person)
+    name = session.scalar(use.returning(InvitationRow.person))
+    change = sa.update(PersonRow).where(PersonRow.name == name, PersonRow.active).values(password=password)
+    role = session.scalar(change.returning(PersonRow.role))
+    if name is None or role is None:
+        raise _unknown_invitation()
+    session.execute(sa.delete(SessionRow).where(SessionRow.person == name))
     return Person(name, role)  # type: ignore[arg-type]
 
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 _SOONEST, _LATEST, _SHARE = 60.0, 600.0, 1 / 30
-"""Seconds after which the queue is brought up to date again: so many that it takes this share of the time from who saves."""
+"""Seconds between two times that the queue is brought up to date: so many that it takes this share of the time."""
 
 
 def create_app(desk: Desk) -> ASGIApp:
@@ -93,13 +93,18 @@ def _filling(desk: Desk) -> Generator[None]:
             except RosellaError as error:
                 logger.warning("%s", error)
             desk.filled.set()
-            stopped.wait(min(max(_SOONEST, (time.monotonic() - began) / _SHARE), _LATEST))
+            stopped.wait(_pause(time.monotonic() - began))
 
     thread = threading.Thread(target=fill, name="queue", daemon=True)
     thread.start()
     yield
     stopped.set()
     thread.join()
+
+
+def _pause(took: float) -> float:
+    """Seconds until the queue is brought up to date again, which took so many."""
+    return min(max(_SOONEST, took / _SHARE), _LATEST)
 
 
 def _wrong(_: Request, error: UserError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Routes of people: who one is, logging in and out, invitations."""
+"""Routes of people: who one is, logging in and out, invitations, also of who forgot the password."""
 
 from __future__ import annotations
 
@@ -58,12 +58,14 @@ def _doors(desk: Desk) -> APIRouter:
 
     @routes.get("/invitations/{token}")
     def invitation(token: str) -> dict[str, Any]:
-        return {"role": desk.accounts.invitation(token), "corpus": desk.corpus}
+        found = desk.accounts.invitation(token)
+        return {"role": found.role, "person": found.person, "corpus": desk.corpus}
 
     @routes.post("/invitations/{token}")
     def join(token: str, given: Credentials, request: Request, response: Response) -> dict[str, Any]:
         _require_accounts(desk)
         person = desk.accounts.join(token, given.name, given.password)
+        desk.attempts.forgive([], folded(person.name))
         return _came_in(desk, request, response, desk.sessions.open(person))
 
     return routes
@@ -90,12 +92,17 @@ def _owners(desk: Desk) -> APIRouter:
     @routes.post("/invitations")
     def invite(given: Invited, request: Request) -> dict[str, Any]:
         _require_accounts(desk)
-        return {"url": link(str(request.base_url).rstrip("/"), desk.accounts.invite(given.role))}
+        return {"url": _linked(request, desk.accounts.invite(given.role))}
 
     @routes.get("/people")
     def people() -> dict[str, Any]:
         found = desk.accounts.people()
         return {"people": [{"name": each.name, "role": each.role, "since": since} for each, since in found]}
+
+    @routes.post("/people/{name}/invitations")
+    def let_in_again(name: str, request: Request) -> dict[str, Any]:
+        _require_accounts(desk)
+        return {"url": _linked(request, desk.accounts.let_in_again(name))}
 
     @routes.delete("/people/{name}")
     def dismiss(name: str) -> dict[str, Any]:
@@ -103,6 +110,10 @@ def _owners(desk: Desk) -> APIRouter:
         return {}
 
     return routes
+
+
+def _linked(request: Request, token: str) -> str:
+    return link(str(request.base_url).rstrip("/"), token)
 
 
 def _require_accounts(desk: Desk) -> None:

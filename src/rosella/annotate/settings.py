@@ -14,7 +14,7 @@ class Limits:
     body: int = 256 << 10
     """Bytes of a request."""
     invitation: float = 7 * DAY
-    """How long an invitation waits for somebody."""
+    """How long an invitation waits for somebody, new or let in again."""
     session: float = 14 * DAY
     """After which one logs in again."""
     tries_of_name: int = 5

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(invoke_without_command=True)
     group.callback()(serve)
     group.command("invite")(invite)
+    group.command("password")(password)
     annotate_exchange.register(group)
     app.add_typer(group, name="annotate")
 
@@ -51,20 +52,33 @@ def serve(
     _server().run(corpus, catalogue, host, port, share)
 
 
+Address = Annotated[
+    str | None,
+    typer.Option(help="Where the server is reached, such as https://host (default: where it was last)."),
+]
+
+
 def invite(
     corpus: Directory,
     role: Annotated[
         Literal["annotator", "reviewer", "owner"],
         typer.Option(help="What the person may do; an owner may invite others."),
     ] = "annotator",
-    address: Annotated[
-        str | None,
-        typer.Option(help="Where the server is reached, such as https://host (default: where it was last)."),
-    ] = None,
+    address: Address = None,
     catalogue: CatalogueUrl = None,
 ) -> None:
     """Print a link by which somebody makes an account, once and within a week."""
     print(_server().invite(corpus, catalogue, role, address))
+
+
+def password(
+    name: Annotated[str, typer.Argument(help="Who forgot the password.", show_default=False)],
+    corpus: Directory,
+    address: Address = None,
+    catalogue: CatalogueUrl = None,
+) -> None:
+    """Print a link by which somebody who has an account chooses a new password, once and within a week."""
+    print(_server().let_in_again(corpus, catalogue, name, address))
 
 
 def _server() -> ModuleType:

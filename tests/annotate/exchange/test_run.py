@@ -1,4 +1,4 @@
-"""Files of a corpus and back, on SQLite: what is stored, under whose name, and what is left alone."""
+"""Files of a corpus and back, on SQLite and on PostgreSQL: what is stored, under whose name, and what is left alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rosella.annotate.exchange.run import export, import_files, undo
 from rosella.corpus.catalogue import corrections
 from rosella.corpus.catalogue.annotating import JudgedRow
 from rosella.corpus.catalogue.corrections import Change, history, read, rename_speaker, save
-from rosella.corpus.catalogue.store import Catalogue, Source
+from rosella.corpus.catalogue.store import Source
 from rosella.corpus.stage import STAGES, StageResult
 from rosella.errors import UserError
 from rosella.records import Recording, Turn, Utterance, utterance_id
@@ -51,11 +51,9 @@ def add(catalogue, recording, path):
 
 
 @pytest.fixture
-def catalogue(tmp_path):
-    opened = Catalogue.open(f"sqlite:///{tmp_path}/c.sqlite")
-    add(opened, ID, "/audio/talk.wav")
-    yield opened
-    opened.close()
+def catalogue(empty):
+    add(empty, ID, "/audio/talk.wav")
+    return empty
 
 
 every_format = pytest.mark.parametrize("format", FORMATS)
@@ -160,6 +158,7 @@ def test_names_given_since_hold(catalogue, tmp_path, format):
 
 
 def test_what_a_file_was_written_of_goes_by_the_present_names(catalogue, tmp_path):
+    correct(catalogue, key="0", comment="nul")
     correct(catalogue, comment="een")
     rename_speaker(catalogue, "dirk", ID, "Anna", "Anneke", "2")
     path = exported(catalogue, "elan", tmp_path)

@@ -307,6 +307,65 @@ def test_where_the_draft_is_bad_boxes_begin_empty(desk: Desk, fake: Fake) -> Non
     assert saved(desk, fake, "three")["after"]["turns"][0]["text"] == "Heel goed gehoord."
 
 
+@pytest.fixture
+def emptied(driver: Any, address: str, downloads: Path, fake: Fake) -> Desk:
+    """The first clip is one whose boxes begin empty, and the first of its two turns was written."""
+    fake.clips["one"].empty = True
+    desk = Desk(driver, address, downloads)
+    desk.opened("one")
+    assert desk.written == desk.cleaned == ["", ""]
+    desk.box(0).click()
+    desk.keys("Uh ik was er.")
+    return desk
+
+
+def test_a_turn_that_nobody_has_written_yet_is_not_saved_as_silence(emptied: Desk, fake: Fake) -> None:
+    emptied.press_keys("Ctrl+S")
+    emptied.says(
+        "Turn 2 has no words: write them, take what the model wrote (Shift + F4), mark it as unusable"
+    )
+    assert not fake.clips["one"].rows
+    emptied.press_keys("Shift+F4")  # the caret is there
+    emptied.press_keys("Ctrl+S")
+    first, second = saved(emptied, fake, "one")["after"]["turns"]
+    assert (first["text"], first["text_clean"]) == ("Uh ik was er.", "Ik was er.")
+    assert second == fake.clips["one"].draft["turns"][1]
+
+
+def test_a_turn_is_saved_without_words_where_nothing_of_it_is_to_be_used(emptied: Desk, fake: Fake) -> None:
+    emptied.box(1).click()
+    emptied.press_keys("Alt+O")
+    emptied.press_keys("Ctrl+S")
+    second = saved(emptied, fake, "one")["after"]["turns"][1]
+    assert (second["text"], second["overlap"]) == ("", True)
+
+
+def test_turns_that_are_not_to_be_used_are_not_emptied(desk: Desk) -> None:
+    script = """
+      const turns = [{ text: "een", text_clean: null, overlap: true }, { text: "twee", text_clean: null, overlap: false }];
+      return import("/static/turns.js").then(({ emptied }) => emptied({ turns }).turns.map(({ text }) => text));
+    """
+    assert desk.run(script) == ["een", ""]
+
+
+@pytest.mark.parametrize(
+    ("action", "chord", "then"),
+    [("comment", "Alt+C", "Wie?"), ("reject", "Alt+X", "2"), ("second", "Alt+Q", "")],
+)
+def test_whoever_judges_a_clip_leaves_what_the_model_wrote_where_nobody_wrote(
+    emptied: Desk, fake: Fake, action: str, chord: str, then: str
+) -> None:
+    emptied.press_keys(chord)
+    if then:
+        emptied.keys(then)
+        emptied.shortcut(Keys.ENTER)
+    row = saved(emptied, fake, "one")
+    assert row["action"] == action
+    assert [turn["text"] for turn in row["after"]["turns"]] == ["Uh ik was er.", "(laughs) Echt waar?"]
+    if action == "comment":
+        assert emptied.written == ["Uh ik was er.", "(laughs) Echt waar?"]
+
+
 def test_events_and_fillers_are_inserted_at_the_caret(desk: Desk) -> None:
     desk.box(1).click()
     desk.to_end()
@@ -364,6 +423,53 @@ def test_who_hears_slowly_or_has_just_jumped_means_a_later_word(desk: Desk) -> N
     desk.to_start()
     desk.press_keys("Alt+A")
     assert desk.selected == "(laughs)"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("我们昨天去市场,真的。", ["我们", "昨天", "去", "市场", "真的"]),
+        ("東京に(laughs)行く", ["東京", "に", "laughs", "行く"]),
+        ("เราไปตลาด", ["เรา", "ไป", "ตลาด"]),
+        (
+            "Uh, 'k was op de auto-markt (laughs).",
+            ["Uh,", "'k", "was", "op", "de", "auto-markt", "(laughs)."],
+        ),
+    ],
+)
+def test_words_are_told_apart_in_scripts_without_spaces_too(desk: Desk, text: str, words: list[str]) -> None:
+    script = """
+      const [text] = arguments;
+      const sound = { start: 0, rate: 100, peaks: Array(100).fill([-0.4, 0.5]) };
+      return import("/static/heard.js").then(({ spoken }) => spoken([{ start: 0, end: 1, text }], sound));
+    """
+    found = desk.driver.execute_script(script, text)
+    assert [text[word["from"] : word["to"]] for word in found] == words
+    seconds = [word["second"] for word in found]
+    assert seconds == sorted(set(seconds))
+
+
+def test_the_word_just_heard_is_selected_where_there_are_no_spaces(
+    driver: Any, address: str, downloads: Path, fake: Fake
+) -> None:
+    fake.clips["one"].draft["turns"][1]["text"] = "我们昨天去市场"
+    desk = Desk(driver, address, downloads)
+    stand(desk, 5.4)
+    for chord, word in [("A", "去"), ("A", "昨天"), ("Z", "去"), ("Z", "市场")]:
+        desk.press_keys(f"Alt+{chord}")
+        assert desk.selected == word
+
+
+def test_without_a_browsers_help_words_stand_between_spaces(desk: Desk) -> None:
+    script = """
+      const [kept, sound] = [Intl.Segmenter, { start: 0, rate: 1, peaks: [[-1, 1]] }];
+      Intl.Segmenter = undefined;
+      return import("/static/heard.js?anew").then(({ spoken }) => {
+        Intl.Segmenter = kept;
+        return spoken([{ start: 0, end: 1, text: "我们 昨天去" }], sound).map(({ from, to }) => [from, to]);
+      });
+    """
+    assert desk.run(script) == [[0, 2], [3, 6]]
 
 
 def test_pauses_hold_no_words(desk: Desk) -> None:
@@ -674,6 +780,17 @@ def test_an_invitation_makes_an_account(driver: Any, address: str, downloads: Pa
     assert not desk.sees("nav .owner")
 
 
+def test_who_forgot_the_password_chooses_a_new_one(
+    driver: Any, address: str, downloads: Path, fake: Fake
+) -> None:
+    fake.logged_in = False
+    desk = Desk(driver, f"{address}/#invitation/again", downloads, sign="#join[open]")
+    desk.says("Choose a new password", "#join-title")
+    desk.keys("lang genoeg om te onthouden", Keys.ENTER)  # the name is there, and the caret behind it
+    desk.opened("one")
+    assert desk.find("#who").text == "Dirk, annotator"
+
+
 def test_an_owner_invites_and_removes_people(desk: Desk, fake: Fake) -> None:
     fake.people["Dirk"] = "annotator"
     desk.press("nav .owner")
@@ -682,11 +799,14 @@ def test_an_owner_invites_and_removes_people(desk: Desk, fake: Fake) -> None:
     desk.press("#invite button")
     desk.until(lambda: desk.sees("#invite [name=link]"))
     assert desk.value(desk.find("#invite [name=link]")) == f"{desk.address}/#invitation/welcome-reviewer"
-    assert len(desk.all("#members button")) == 1  # nobody removes himself
-    desk.press("#members button")
+    assert len(desk.all("#members tr:first-child button")) == 1  # nobody removes himself
+    desk.press("[aria-label='New password for Dirk']")
+    desk.says("chooses a new password for Dirk", "#invite .link")
+    assert desk.value(desk.find("#invite [name=link]")) == f"{desk.address}/#invitation/again-Dirk"
+    desk.press("[aria-label='Remove Dirk']")
     desk.driver.switch_to.alert.accept()
     desk.until(lambda: len(desk.all("#members tbody tr")) == 1)
-    assert "Dirk" not in fake.people
+    assert "Dirk" not in fake.people and not desk.sees("#invite [name=link]")
 
 
 def test_the_progress_is_shown(desk: Desk) -> None:

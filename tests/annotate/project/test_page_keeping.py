@@ -240,6 +240,25 @@ def test_edits_made_on_a_version_that_is_gone_come_back_as_a_clash(desk: Desk, f
     desk.until(lambda: desk.written == ["Anna was hier.", "(laughs) Nee echt?"])
 
 
+def test_a_turn_that_nobody_has_written_yet_takes_away_nothing_of_others(
+    driver: Any, address: str, downloads: Path, fake: Fake
+) -> None:
+    fake.clips["one"].empty = True
+    desk = Desk(driver, address, downloads)
+    desk.box(1).click()
+    desk.keys("(laughs) Echt?")
+    leave(desk.driver)
+    fake.somebody("one", 0, "Uh ik was gisteren op de markt.")
+    desk.open()
+    desk.says("changed this clip after your unsaved edits", "#notices")
+    assert desk.written == ["", "(laughs) Echt?"]
+    desk.press_keys("Alt+V")
+    desk.until(lambda: desk.sees("#merge"))
+    assert desk.all("#merge fieldset") == []
+    desk.shortcut(Keys.ENTER)
+    desk.until(lambda: desk.written == ["Uh ik was gisteren op de markt.", "(laughs) Echt?"])
+
+
 # What the server cannot take
 
 

@@ -1,12 +1,14 @@
 // A clip that is being corrected: what the server has, what was edited since, and the way back.
 
+import { draftSteps } from "./difference.js";
 import * as kept from "./kept.js";
-import { emptied, plain, same } from "./turns.js";
+import { emptied, plain, same, wordless } from "./turns.js";
 
 const PAUSE = 1500; // milliseconds after which typing on is a step of its own
 
 /** Tells `change` when its state changes. */
 export class Clip extends EventTarget {
+  emptied = false; // whether turns were offered without their words: one that has none is then one that nobody has written yet
   #person;
   #past = [];
   #future = [];
@@ -20,7 +22,7 @@ export class Clip extends EventTarget {
     this.view = view;
     this.version = waiting ? waiting.body.version + 1 : view.version; // what the next save is made on
     this.base = waiting ? waiting.body.state : plain(view.state); // what was saved last
-    this.state = this.untouched = waiting ? this.base : begun(view, this.base);
+    this.#begin();
   }
 
   get id() {
@@ -32,8 +34,28 @@ export class Clip extends EventTarget {
     return !same(this.state, this.base) && !same(this.state, this.untouched);
   }
 
+  /** What the model wrote for a turn, as far as it can be told. */
+  drafted(index) {
+    const { draft } = this.view;
+    const { turns } = this.state;
+    if (draft.turns.length === turns.length) {
+      const { text, text_clean } = draft.turns[index];
+      return { text, text_clean };
+    }
+    const steps = draftSteps(draft.turns, turns)[index].filter(({ kind }) => kind !== "new");
+    return { text: steps.map(({ word, was }) => was ?? word).join(" "), text_clean: null };
+  }
+
+  /** The state, in which turns that nobody has written yet have what the model wrote. */
+  get filled() {
+    if (!this.emptied || !this.state.turns.some(wordless)) return this.state;
+    const turns = this.state.turns.map((turn, index) => (wordless(turn) ? { ...turn, ...this.drafted(index) } : turn));
+    return { ...this.state, turns };
+  }
+
   /** Takes up unsaved edits of an earlier visit; false when they were made on another version. */
   resume(draft) {
+    this.emptied ||= draft.emptied === true;
     if (draft.version !== this.version) return false;
     if (!same(this.state, draft.state)) this.#past.push(this.state);
     this.state = draft.state;
@@ -87,7 +109,7 @@ export class Clip extends EventTarget {
     this.version = view.version;
     this.base = plain(view.state);
     if (edited) this.#keep();
-    else this.state = this.untouched = begun(view, this.base);
+    else this.#begin();
     this.#changed();
   }
 
@@ -119,6 +141,13 @@ export class Clip extends EventTarget {
     this.#changed();
   }
 
+  /** As it is offered: with empty boxes where writing anew is quicker. */
+  #begin() {
+    const empty = this.view.empty && this.version === 0;
+    this.emptied ||= empty;
+    this.state = this.untouched = empty ? emptied(this.base) : this.base;
+  }
+
   #travel(from, to) {
     if (!from.length) return false;
     to.push(this.state);
@@ -135,18 +164,13 @@ export class Clip extends EventTarget {
   }
 
   #keep() {
-    const { id, version, base, state } = this;
-    kept.keepDraft({ clip: id, person: this.#person, version, base, state, at: Date.now() });
+    const { id, version, base, state, emptied } = this;
+    kept.keepDraft({ clip: id, person: this.#person, version, base, state, emptied, at: Date.now() });
   }
 
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
-}
-
-/** What a person begins with: empty boxes where writing anew is quicker. */
-function begun({ empty, version }, state) {
-  return empty && version === 0 ? emptied(state) : state;
 }
 
 /** {undo, redo}: the numbers of the saved corrections that can be taken back and brought back, or undefined. `undid` tells what

@@ -2,7 +2,7 @@
 
 import { Ahead } from "./ahead.js";
 import { Clip } from "./clip.js";
-import { disfluent, draftSteps, follow } from "./difference.js";
+import { disfluent, follow } from "./difference.js";
 import { Facts } from "./facts.js";
 import * as kept from "./kept.js";
 import { Live } from "./live.js";
@@ -128,21 +128,11 @@ export class Desk extends EventTarget {
     this.#timer = setTimeout(() => this.player.excerpt(heard - AROUND, heard + AROUND), SETTLED);
   }
 
-  /** What the model wrote for a turn, as far as it can be told. */
-  drafted(index) {
-    const { draft } = this.clip.view;
-    const { turns } = this.clip.state;
-    if (draft.turns.length === turns.length) {
-      const { text, text_clean } = draft.turns[index];
-      return { text, text_clean };
-    }
-    const steps = draftSteps(draft.turns, turns)[index].filter(({ kind }) => kind !== "new");
-    return { text: steps.map(({ word, was }) => was ?? word).join(" ") };
-  }
-
-  /** Sends the clip as it is; `changes` are those of the judgement. */
+  /** Sends the clip; `changes` are those of the judgement. Only who accepts it says that a turn without words has none. */
   save(action, changes = {}) {
-    this.clip.edit({ ...this.clip.state, ...changes });
+    const state = action === "accept" ? this.clip.state : this.clip.filled;
+    this.showsDraft ||= state !== this.clip.state;
+    this.clip.edit({ ...state, ...changes });
     this.outbox.add(this.clip.save(action, this.#watch.seconds));
     this.#watch.start();
     kept.markDone(this.clip.id, { accept: "accepted", reject: "rejected", second: "second opinion asked" }[action] ?? "saved");
@@ -156,7 +146,7 @@ export class Desk extends EventTarget {
     const waiting = this.outbox.last(view.id);
     const draft = kept.keptDraft(view.id, this.me.name);
     this.clip = new Clip(view, this.me.name, waiting?.method === "PUT" ? waiting : null);
-    Object.assign(this, { sound: peaks, selection: null, faults: [], offers: [], showsDraft: !view.empty });
+    Object.assign(this, { sound: peaks, selection: null, faults: [], offers: [], showsDraft: !this.clip.emptied });
     this.meeting.clash = null;
     for (const name of ["changed", "refused"]) dismiss(name);
     this.clip.addEventListener("change", () => this.render());

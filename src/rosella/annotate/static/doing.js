@@ -52,7 +52,8 @@ function judging(desk) {
     },
     save() {
       if (!desk.clip.edited) return say("There is nothing to save.");
-      return desk.save("edit");
+      const problem = desk.clip.emptied ? unwritten(desk) : null;
+      return problem ? say(problem) : desk.save("edit");
     },
     skip: () => desk.next(),
     back: () => desk.back(),
@@ -81,16 +82,20 @@ function judging(desk) {
 }
 
 /** Why a clip cannot be accepted, with the caret where it is to be seen to; null where it can. */
-function unready({ clip, faults, transcript }) {
-  const [fault] = faults;
-  if (fault) {
-    transcript.focus(fault.turn);
-    return fault.message;
-  }
-  const silent = clip.state.turns.findIndex(({ text, overlap }) => !overlap && !text.trim());
-  if (silent < 0) return null;
-  transcript.focus(silent);
-  return `Turn ${silent + 1} has no words: write them, mark it as unusable (Alt + O), or remove it (Alt + Delete).`;
+function unready(desk) {
+  const [fault] = desk.faults;
+  if (!fault) return unwritten(desk);
+  desk.transcript.focus(fault.turn);
+  return fault.message;
+}
+
+/** What to do about the first turn without words, with the caret in it; null where there is none. */
+function unwritten({ clip, transcript }) {
+  const index = clip.state.turns.findIndex(turns.wordless);
+  if (index < 0) return null;
+  transcript.focus(index);
+  const draft = clip.emptied ? ", take what the model wrote (Shift + F4)" : "";
+  return `Turn ${index + 1} has no words: write them${draft}, mark it as unusable (Alt + O), or remove it (Alt + Delete).`;
 }
 
 function listening(desk, player, transcript) {
@@ -151,7 +156,7 @@ function editing(desk, player, transcript) {
       desk.showsDraft = !desk.showsDraft;
       desk.render();
     },
-    takeDraft: () => desk.edit((state, index) => turns.withTurn(state, index, desk.drafted(index))),
+    takeDraft: () => desk.edit((state, index) => turns.withTurn(state, index, desk.clip.drafted(index))),
   };
 }
 

@@ -1,4 +1,4 @@
-// Logging in and accepting an invitation; what is being worked on stays on the page meanwhile.
+// Logging in and accepting an invitation, as somebody new or with a new password; what is being worked on stays on the page meanwhile.
 
 import { open, tell } from "./dialogs.js";
 import { invitation, join, login, whoAmI } from "./server.js";
@@ -21,9 +21,13 @@ export function loginAgain(why) {
   return asking;
 }
 
-/** Makes an account by an invitation. */
+/** Makes an account by an invitation, or gives an account a new password. */
 export async function enterByInvitation(token) {
-  const { role } = await invitation(token);
+  const { role, person } = await invitation(token);
+  const { name, password } = document.querySelector("#join form");
+  document.querySelector("#join-title").textContent = person ? "Choose a new password" : "You are invited";
+  name.value = person ?? "";
+  name.readOnly = password.autofocus = person !== null;
   return ask("#join", `Your part: ${role}.`, (name, password) => join(token, name, password));
 }
 

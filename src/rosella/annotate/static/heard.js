@@ -3,15 +3,26 @@
 const QUIET = 0.05; // of a turn's loudest peak: what stays below is a pause
 const PAUSE = 0.1; // seconds of a pause in which a turn may be divided
 const NEAR = 0.6; // seconds by which it may lie beside where it is sought
+const UNSPACED = /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]/u; // scripts that put no spaces between words
+const segmenter = Intl.Segmenter && new Intl.Segmenter(undefined, { granularity: "word" });
 
 /** The words of all turns as they are said: [{turn, from, to, second}], where `from` and `to` count characters. A turn
  * without words has an empty one. */
 export function spoken(turns, sound) {
   return turns.flatMap((turn, index) => {
-    const words = [...turn.text.matchAll(/\S+/g)].map(({ index: from, 0: word }) => ({ from, to: from + word.length }));
+    const words = wordsOf(turn.text);
     const sounding = soundingIn(turn, sound);
     const second = (from) => sounding[Math.floor((from / turn.text.length) * sounding.length)] ?? turn.start;
     return (words.length ? words : [{ from: 0, to: 0 }]).map((word) => ({ turn: index, ...word, second: second(word.from) }));
+  });
+}
+
+/** [{from, to}]: what stands between spaces, and within it the words of scripts without them, where the browser tells those apart. */
+function wordsOf(text) {
+  return [...text.matchAll(/\S+/g)].flatMap(({ index: from, 0: run }) => {
+    const within = segmenter && UNSPACED.test(run) ? [...segmenter.segment(run)].filter(({ isWordLike }) => isWordLike) : [];
+    const words = within.map(({ index, segment }) => ({ from: from + index, to: from + index + segment.length }));
+    return words.length ? words : [{ from, to: from + run.length }];
   });
 }
 

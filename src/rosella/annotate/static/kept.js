@@ -15,7 +15,7 @@ export function refused() {
   return fails;
 }
 
-/** Unsaved edits: {clip, person, version, base, state, at}. */
+/** Unsaved edits: {clip, person, version, base, state, emptied, at}. */
 export function keepDraft(draft) {
   put(DRAFT + draft.clip, draft);
 }

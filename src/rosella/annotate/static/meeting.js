@@ -116,7 +116,7 @@ export class Meeting {
   async #mergeOpen() {
     const { clip } = this.#desk;
     const { base, view } = this.clash;
-    const state = await compare({ base, mine: plain(clip.state), view });
+    const state = await compare({ base, mine: plain(clip.filled), view });
     if (!state || this.#desk.clip !== clip) return;
     this.clash = null;
     dismiss("changed");

@@ -1,7 +1,7 @@
 // The pages beside the desk: progress, and people.
 
 import { element, tell } from "./dialogs.js";
-import { dismiss, invite, people, progress } from "./server.js";
+import { dismiss, invite, letInAgain, people, progress } from "./server.js";
 
 const $ = (selector) => document.querySelector(selector);
 const NAMES = { substituted: "words changed", inserted: "words added", deleted: "words taken out", speaker: "speakers changed", times: "times moved" };
@@ -21,14 +21,17 @@ export async function showPeople(me) {
   const form = $("#invite");
   form.onsubmit = (event) => {
     event.preventDefault();
-    guarded(async () => {
-      const { url } = await invite(form.role.value);
-      form.link.value = new URL(url, location).href;
-      form.link.parentElement.hidden = false;
-      form.link.select();
-    });
+    guarded(async () => showLink(await invite(form.role.value), "Send this link; whoever opens it makes an account, once and within a week."));
   };
   await guarded(() => list(me));
+}
+
+function showLink({ url }, sentence) {
+  const form = $("#invite");
+  form.querySelector(".link span").textContent = sentence;
+  form.link.value = new URL(url, location).href;
+  form.link.parentElement.hidden = false;
+  form.link.select();
 }
 
 async function list(me) {
@@ -36,23 +39,34 @@ async function list(me) {
   $("#members tbody").replaceChildren(...(answer.people ?? answer).map(({ name, role }) => {
     const row = line([name, role]);
     const cell = element("td");
-    const button = element("button", "Remove", { type: "button", "aria-label": `Remove ${name}` });
-    button.onclick = () => confirm(`Remove ${name}? What ${name} corrected stays.`) && guarded(async () => {
+    const anew = button("New password", `New password for ${name}`, async () => {
+      showLink(await letInAgain(name), `Send this link to ${name}; whoever opens it chooses a new password for ${name}, once and within a week. The old one holds until then.`);
+    });
+    const remove = button("Remove", `Remove ${name}`, async () => {
+      if (!confirm(`Remove ${name}? What ${name} corrected stays.`)) return;
       await dismiss(name);
       await list(me);
     });
-    if (name !== me.name) cell.append(button);
+    cell.append(...(name === me.name ? [anew] : [anew, " ", remove]));
     row.append(cell);
     return row;
   }));
 }
 
+function button(text, label, act) {
+  const made = element("button", text, { type: "button", "aria-label": label });
+  made.onclick = () => guarded(act);
+  return made;
+}
+
 async function guarded(work) {
-  tell($("#invite"), "");
+  const form = $("#invite");
+  tell(form, "");
+  form.link.parentElement.hidden = true;
   try {
     await work();
   } catch (fault) {
-    tell($("#invite"), fault.message);
+    tell(form, fault.message);
   }
 }
 

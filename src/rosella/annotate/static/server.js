@@ -38,6 +38,11 @@ export function invite(role) {
   return change("POST", "/api/invitations", { role });
 }
 
+/** A link by which somebody gets a new password. */
+export function letInAgain(name) {
+  return change("POST", `/api/people/${encodeURIComponent(name)}/invitations`, {});
+}
+
 export function people() {
   return get("/api/people");
 }

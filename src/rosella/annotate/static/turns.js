@@ -101,9 +101,15 @@ export function plain({ start, end, turns, verdict = null, reason = null, commen
   };
 }
 
-/** Every box empty, where a draft is so wrong that writing anew is quicker. */
+/** Every box of what is to be used empty, where a draft is so wrong that writing anew is quicker. */
 export function emptied(state) {
-  return { ...state, turns: state.turns.map((turn) => ({ ...turn, text: "", text_clean: turn.text_clean == null ? null : "" })) };
+  const empty = (turn) => ({ ...turn, text: "", text_clean: turn.text_clean == null ? null : "" });
+  return { ...state, turns: state.turns.map((turn) => (turn.overlap ? turn : empty(turn))) };
+}
+
+/** Whether a turn has no words, though it is to be used. */
+export function wordless({ text, overlap }) {
+  return !overlap && !text.trim();
 }
 
 function rounded(second) {

@@ -28,7 +28,10 @@ class PersonRow(Base):
 
 
 class InvitationRow(Base):
-    """By the SHA-256 of its token, in hexadecimal; it serves once, until it `expires` (unix seconds)."""
+    """By the SHA-256 of its token, in hexadecimal; it serves once, until it `expires` (unix seconds).
+
+    Where it has a `person`, that one gets a new password by it, else somebody new comes.
+    """
 
     __tablename__ = "invitations"
 
@@ -36,6 +39,7 @@ class InvitationRow(Base):
     role: Mapped[str] = mapped_column(String(16))
     expires: Mapped[float] = mapped_column(Float(53))
     used_by: Mapped[str | None] = mapped_column(Text)
+    person: Mapped[str | None] = mapped_column(Text)
 
 
 class SessionRow(Base):
