@@ -67,38 +67,28 @@ def _read(
 
 
 @cache
-def _program(function: Callable[..., jax.Array]) -> Any:
-    return program(function, static_argnames="graph")
+def _program(told: Callable[[list[jax.Array], jax.Array], jax.Array]) -> Any:
+    """What is told of the looks of all layers, and of whatever is asked of them."""
+
+    def looked(
+        graph: nnx.GraphDef[Dia], params: Any, weights: DecodingWeights, *read: jax.Array
+    ) -> jax.Array:
+        *inputs, asked = read
+        return told(_heard(nnx.merge(graph, params), weights, *inputs), asked)
+
+    return program(looked, static_argnames="graph")
 
 
-def _sharpest_looks(
-    graph: nnx.GraphDef[Dia],
-    params: Any,
-    weights: DecodingWeights,
-    text_ids: jax.Array,
-    lengths: jax.Array,
-    tokens: jax.Array,
-    frames: jax.Array,
-) -> jax.Array:
-    """What the sharpest head of each layer looks at, float16 [L, T, S], in the first `frames` of the tokens."""
-    heard = _heard(nnx.merge(graph, params), weights, text_ids, lengths, tokens)
-    real = (jnp.arange(tokens.shape[1]) < frames)[None, :, None]
+def _sharpest_looks(heard: list[jax.Array], frames: jax.Array) -> jax.Array:
+    """What the sharpest head of each layer looks at, float16 [L, T, S], in the first `frames` steps."""
+    real = (jnp.arange(heard[0].shape[1]) < frames)[None, :, None]
     return jnp.stack([_sharpest(each * real) for each in heard]).astype(jnp.float16)
 
 
-def _near_looks(
-    graph: nnx.GraphDef[Dia],
-    params: Any,
-    weights: DecodingWeights,
-    text_ids: jax.Array,
-    lengths: jax.Array,
-    tokens: jax.Array,
-    places: jax.Array,
-) -> jax.Array:
+def _near_looks(heard: list[jax.Array], places: jax.Array) -> jax.Array:
     """How much each head looks at the text around places [T], in all steps together: float32 [L, N]."""
-    heard = _heard(nnx.merge(graph, params), weights, text_ids, lengths, tokens)
-    near = jnp.abs(jnp.arange(text_ids.shape[1]) - places[:, None]) <= NEAR
-    return jnp.stack([jnp.sum(each[:, :, : text_ids.shape[1]] * near, axis=(1, 2)) for each in heard])
+    near = jnp.abs(jnp.arange(heard[0].shape[2]) - places[:, None]) <= NEAR
+    return jnp.stack([jnp.sum(each * near, axis=(1, 2)) for each in heard])
 
 
 def _heard(
