@@ -3,9 +3,9 @@
 usage: python benchmarks/steady.py [--model mini] [--seed 0] [--part sentences] [--part long] [--best-of 4]
 
 *Sentences*: 64 of words that the embedded model has learnt, half English and half Dutch, in its own voices, 48 in the
-voice of a clip (the podcast's held-out ones), and 32 of one word. Each is said once (before) and as `speak`
+voices of clips that it never heard, and 32 of one word. Each is said once (before) and as `speak`
 says it by itself (after). Faults are told by the embedded recogniser and by the length of a reference that espeak-ng
-or the podcast gives, of which what is said again knows nothing:
+gives, of which what is said again knows nothing:
 
 - garbled: half of the words or more are wrong;
 - cut off: of four or more words, the last two are not heard;
@@ -26,8 +26,10 @@ import argparse
 import math
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,10 +38,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import numpy as np
 from _machine import row
 
+from mini import judge
 from mini.espeak import Espeak
 from mini.sentences import grammar_sentence
 from mini.speech import SPEAKING_VOICES
-from rosella import audio, mini
+from rosella import audio
 from rosella.corpus.steps.transcribe import Transcriber
 from rosella.corpus.words import plain_words
 from rosella.evaluate.identity import Voices
@@ -128,11 +131,17 @@ def asked() -> list[Asked]:
         )
         for number, (kind, language, text) in enumerate(texts)
     ]
-    held_out = read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")
     return made + [
         Asked("clip's voice", each, len(audio.decode(each.audio, SAMPLE_RATE)) / SAMPLE_RATE)
-        for each in held_out
+        for each in judged("unheard")[::2][:48]
     ]
+
+
+@cache
+def judged(name: str) -> list[Sentence]:
+    """Those of a set that the family is judged by."""
+    sets = judge.build(Espeak(), Path(tempfile.mkdtemp()))
+    return read_sentences(next(each for each in sets if each.parent.name == name))
 
 
 def said(
@@ -213,10 +222,9 @@ def wanted_words(each: Heard) -> list[str]:
 
 
 def long_form(speaker: Speaker, name: str, seed: int) -> None:
-    """In voices of the model's own, told by the first turn of each, and in those of the podcast's host and guest."""
-    held_out = read_sentences(mini.path("podcast") / "heldout" / "manifest.jsonl")
-    clips = [next(s.voice for s in held_out if s.speaker == who and s.voice) for who in ("host", "guest")]
-    shown = {tag: voice_of(clip) for tag, clip in zip(TAGS, clips, strict=True)}
+    """In voices of the model's own, told by the first turn of each, and in those that two clips show."""
+    clips = dict.fromkeys(each.voice for each in judged("heard") if each.language == "en" and each.voice)
+    shown = {tag: voice_of(clip) for tag, clip in zip(TAGS, clips, strict=False)}
     chance = random.Random(3)
     text = " ".join(f"[{TAGS[n % 2]}] {grammar_sentence('en', chance)}" for n in range(TURNS))
     for label, voices in (("own voices", None), ("voices of clips", shown)):

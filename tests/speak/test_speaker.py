@@ -193,4 +193,6 @@ def test_each_speaker_of_a_dialogue_has_a_voice(speaker, asked):
         "\1 een \2 hoi \1 ja",
         "\1 een \2 hoi nee \1 ja",
     ]
-    assert [(len(prompt.codes), prompt.said) for prompt in settings["prompts"]] == [(15, 11)] * 2
+    assert [(len(prompt.codes), prompt.said) for prompt in settings["prompts"]] == [(20, 11)] * 2, (
+        "and a breath"
+    )

@@ -156,8 +156,10 @@ def test_several_voices_follow_each_other_in_the_order_of_their_tags():
         len(each) for each in (voices.codes({name: given[name]}, Codec()) for name in ("S1", "S2", "S3"))
     ]
     assert lengths == [100, 50, 150]
-    joined = voices.codes(given, Codec())
-    np.testing.assert_array_equal(joined[:, 1], np.concatenate([np.arange(n) % 16 for n in lengths]))
+    joined, breath = voices.codes(given, Codec()), 5
+    parts = [lengths[0], breath, lengths[1], breath, lengths[2]]
+    np.testing.assert_array_equal(joined[:, 1], np.concatenate([np.arange(n) % 16 for n in parts]))
+    assert (joined[100:105, 0] == 0).all() and joined[:100, 0].all(), "the breath is silent"
 
 
 @pytest.mark.parametrize(

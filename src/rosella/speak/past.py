@@ -23,22 +23,25 @@ class Said(NamedTuple):
     text: str
     codes: np.ndarray
 
-    def then(self, other: Said) -> Said:
-        """Both, one after the other."""
-        text = voices.continued(self.text, other.text) if self.text else other.text
-        return Said(text, np.concatenate([self.codes, other.codes]))
+    def then(self, other: Said, breath: np.ndarray) -> Said:
+        """Both, one after the other, with the codes of a breath between them."""
+        if not self.text:
+            return other
+        codes = np.concatenate([self.codes, breath, other.codes])
+        return Said(voices.continued(self.text, other.text), codes)
 
 
 @dataclass(frozen=True)
 class Past:
     """The clips that were given, and of what was said the first piece of each speaker and the last, in their order.
 
-    It stays this small however much was said. `fingerprint` is the codec's.
+    It stays this small however much was said. `fingerprint` is the codec's, and `breath` its codes of a short silence.
     """
 
     clips: Said
     pieces: tuple[Said, ...]
     fingerprint: str
+    breath: np.ndarray
 
     @classmethod
     def of(cls, voice: voices.Voices | Past | None, codec: Codec) -> Past:
@@ -53,7 +56,7 @@ class Past:
         clips = Said("", np.zeros((0, codec.num_codebooks), np.uint16))
         if voice is not None:
             clips = Said(voices.transcript(voice), voices.codes(voice, codec))
-        return cls(clips, (), codec.fingerprint)
+        return cls(clips, (), codec.fingerprint, voices.breath(codec))
 
     def after(self, said: Said) -> Past:
         """The past once this was said too."""
@@ -70,7 +73,7 @@ class Past:
         last = list(range(len(self.pieces)))[-1:]
         first = [] if self.clips.text else self._first(text)
         for chosen in (sorted({*first, *last}), first, last, []):
-            yield reduce(Said.then, (self.pieces[n] for n in chosen), self.clips)
+            yield reduce(lambda so_far, n: so_far.then(self.pieces[n], self.breath), chosen, self.clips)
 
     def _first(self, text: str) -> list[int]:
         """The first piece in which each speaker of a text spoke, if he did, in the order of the pieces."""

@@ -33,6 +33,8 @@ SHORTEST, LONGEST = 2.0, 30.0
 """Seconds of a clip that may be saved."""
 QUIETEST = -60.0
 """Level of speech in dBFS below which a clip holds none."""
+BREATH = 0.1
+"""Seconds of silence between two clips."""
 
 _METADATA = "rosella.voice"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -233,9 +235,11 @@ def transcript(voices: Voices) -> str:
 
 
 def codes(voices: Voices, codec: Codec) -> np.ndarray:
-    """The codes of the clips, one after the other, uint16 [frames, codebooks]; UserError where they are another codec's."""
+    """Codes of the clips, a breath between them, uint16 [frames, codebooks]; UserError where they are another codec's."""
     if isinstance(voices, Mapping):
-        return np.concatenate([codes(voice, codec) for _, voice in require_one_each(voices)])
+        breathed = breath(codec)
+        first, *others = (codes(voice, codec) for _, voice in require_one_each(voices))
+        return np.concatenate([first, *(part for each in others for part in (breathed, each))])
     if isinstance(voices, Voice):
         return _encode(voices, codec)
     if voices.codec.fingerprint != codec.fingerprint:
@@ -244,6 +248,11 @@ def codes(voices: Voices, codec: Codec) -> np.ndarray:
             f"{codec.fingerprint}: save its clip again for this model (rosella voice save --model)."
         )
     return voices.codes
+
+
+def breath(codec: Codec) -> np.ndarray:
+    """The codes of a short silence, as people leave it between turns: without it a model takes two voices for one."""
+    return codec.encode([np.zeros(round(BREATH * codec.sample_rate), np.float32)])[0]
 
 
 def prompt(voices: Voices, codec: Codec) -> Prompt:
