@@ -40,9 +40,7 @@ class State(NamedTuple):
     ends: jax.Array  # int32 [B], the frame in which a row ends
     stopped: jax.Array  # bool [B], the row chose that end itself
     cache: Cache
-    places: jax.Array | None = (
-        None  # float32 [B, S], how likely each byte is being said, where that is followed (`steady`)
-    )
+    places: jax.Array | None = None  # float32 [B, S], how likely each byte is being said (`steady`)
     prior: jax.Array | None = None  # float32 [C, V], of blocks whose confidence is calibrated (`blocks`)
 
 
