@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -250,8 +251,12 @@ def codes(voices: Voices, codec: Codec) -> np.ndarray:
     return voices.codes
 
 
+@lru_cache(maxsize=4)
 def breath(codec: Codec) -> np.ndarray:
-    """The codes of a short silence, as people leave it between turns: without it a model takes two voices for one."""
+    """The codes of a short silence, as people leave it between turns: without it a model takes two voices for one.
+
+    They are asked for by every speech, and a large codec takes longer for them than the first sound may.
+    """
     return codec.encode([np.zeros(round(BREATH * codec.sample_rate), np.float32)])[0]
 
 
