@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -46,10 +46,21 @@ def speaker_tags(text: str) -> list[str]:
     return [tag for tag in _TAG.findall(text) if tag in TAGS]
 
 
+def untagged(text: str) -> str:
+    """The words of all speakers, with single spaces between them."""
+    return " ".join(_TAG.sub(" ", text).split())
+
+
 def tagged(text: str) -> str:
     """The normalised text, said by `[S1]` where it begins with no speaker."""
     text = normalise(text)
     return text if text.lstrip().startswith(TAGS) else f"{TAGS[0]} {text}"
+
+
+def renumbered(text: str, order: Iterable[str]) -> str:
+    """The text with the tags of `order` as the first, the second, … speaker's."""
+    numbers = dict(zip(order, TAGS, strict=False))
+    return _TAG.sub(lambda tag: numbers.get(tag[0], tag[0]), text)
 
 
 def encode(text: str, limit: int | None = None) -> np.ndarray:

@@ -84,6 +84,27 @@ def test_a_row_that_has_ended_waits_unchanged_for_the_others(recogniser, monkeyp
     assert rows[0].log_probability == pytest.approx(0, abs=1e-6)
 
 
+def test_a_text_is_weighed_as_if_it_had_been_written(recogniser, monkeypatch):
+    states = recogniser.encode(recogniser.features(waves(1.0)))
+    prompt, ended = recogniser.prompt("clean", "en"), recogniser._logits
+
+    def logits(ids, now, cache, steps=1):
+        """The end is the likeliest behind eight tokens."""
+        made = ended(ids, now, cache, steps)
+        made[..., recogniser.end] = -1e4
+        made[:, -1, recogniser.end] *= -1 if cache is None or cache.get_seq_length() >= 12 else 1
+        return made
+
+    monkeypatch.setattr(recogniser, "_logits", logits)
+    (row,) = recogniser.write(states, [prompt])
+    monkeypatch.setattr(recogniser, "text_ids", lambda text: list(row.ids))
+    weighed = recogniser.weigh(states, prompt, "")
+    assert (weighed.ids, weighed.ended) == (row.ids, row.ended)
+    assert weighed.log_probability == pytest.approx(row.log_probability, abs=1e-3)
+    monkeypatch.setattr(recogniser, "text_ids", lambda text: list(range(36)))
+    assert recogniser.weigh(states, prompt, "").log_probability == -np.inf, "it has no room for that"
+
+
 def test_no_special_token_is_written(recogniser):
     states = recogniser.encode(recogniser.features(waves(1.0)))
     assert all(token < 260 for token in recogniser.write(states, [recogniser.prompt("clean", "nl")])[0].ids)

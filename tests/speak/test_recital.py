@@ -145,13 +145,28 @@ def test_what_fits_is_gone_on_from():
     assert speaker.asked[2][0].count("[S1]") == 1, "one speaker has one tag"
 
 
-def test_clips_stay_and_stand_for_the_first_pieces():
+def test_who_is_shown_by_a_clip_goes_on_from_it_alone():
     turns = " ".join(f"[S1] Dit is de zin van nummer {n} en niets meer dan dat." for n in "abcd")
     voice = Voice(np.ones(40, np.float32), 200, "[S1] Hoi.")
     _, _, speaker = recite(turns, Speaker(read=1000, frames=460), voice)
-    assert all(before[:10] == [5] * 10 for _, before, *_ in speaker.asked)
-    assert [begun(before) for _, before, *_ in speaker.asked] == [[], [100], [200], [300]]
+    assert all(before == [5] * 10 for _, before, *_ in speaker.asked)
     assert all(text.startswith("[S1] Hoi. ") for text, *_ in speaker.asked)
+
+
+def test_who_is_not_shown_goes_on_from_what_he_said_first_behind_the_clips_of_others():
+    turns = " [pause:10ms] ".join(f"[S{1 + n % 2}] Zin {n}." for n in range(5))
+    _, _, speaker = recite(turns, Speaker(read=1000, frames=900), {"S1": voice_of("Hoi.")})
+    assert [(text, begun(before)) for text, before, *_ in speaker.asked] == [
+        ("[S1] Hoi. Zin 0.", []),
+        ("[S1] Zin 0. [S2] Zin 1.", [100]),
+        ("[S1] Hoi. Zin 2.", []),
+        ("[S1] Zin 1. [S2] Zin 2. [S1] Zin 3.", [200, 300]),
+        ("[S1] Hoi. Zin 4.", []),
+    ]
+
+
+def voice_of(text):
+    return Voice(np.ones(40, np.float32), 200, f"[S1] {text}")
 
 
 def test_pauses_are_exact_and_times_follow():
@@ -379,14 +394,11 @@ def test_a_speech_goes_on_from_an_earlier_one_which_stays_small():
         recite("[S1] Een.", stranger, said)
 
 
-def test_clips_are_among_what_is_gone_on_from():
+def test_clips_are_what_a_later_speech_goes_on_from():
     voice = Voice(np.ones(40, np.float32), 200, "[S1] Hoi.")
     said = recite("[S1] Dit is een zin.", Speaker(read=1000), voice)[0].said
     _, _, speaker = recite("[S1] En dit nog een.", Speaker(read=1000), said)
-    assert speaker.asked[0][:2] == (
-        "[S1] Hoi. Dit is een zin. En dit nog een.",
-        [5] * (10 + 5) + [*range(100, 130)],
-    )
+    assert speaker.asked[0][:2] == ("[S1] Hoi. En dit nog een.", [5] * 10)
 
 
 @pytest.mark.parametrize(

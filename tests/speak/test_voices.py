@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -10,7 +9,6 @@ from safetensors.numpy import load, save
 
 from rosella.errors import UserError
 from rosella.speak import SavedVoice, Voice, VoiceShelf, make_voice, read_voice_file, save_voice, voices
-from training import tiny
 
 RATE = 200
 LEAVE = {"licence": "CC-BY-4.0", "consent": "Anna agreed on 1 May to whatever she says herself"}
@@ -133,69 +131,6 @@ def test_a_file_is_not_believed(tmp_path):
             read_voice_file(path)
     with pytest.raises(UserError, match="There is no voice file"):
         read_voice_file(tmp_path / "none")
-
-
-def test_a_saved_voice_is_its_clip():
-    of_clip, of_file = clip(text="[S1] hoi"), saved()
-    assert voices.transcript(of_file) == voices.transcript(of_clip) == "[S1] hoi"
-    np.testing.assert_array_equal(voices.codes(of_file, Codec()), voices.codes(of_clip, Codec()))
-
-
-def test_codes_of_another_codec_are_refused():
-    of_file = saved()
-    other = of_file.model_copy(update={"codec": replace(of_file.codec, fingerprint="other")})
-    for given in (other, {"S1": of_file, "S2": other}):
-        with pytest.raises(UserError, match="saved with the codec other and the model speaks with tiny"):
-            voices.codes(given, Codec())
-
-
-def test_several_voices_follow_each_other_in_the_order_of_their_tags():
-    given = {"S3": saved("drie"), "S1": clip(2, "[S2] een"), "S2": clip(1, "[S1] twee [S1] ja")}
-    assert voices.transcript(given) == "[S1] een [S2] twee [S2] ja [S3] drie"
-    lengths = [
-        len(each) for each in (voices.codes({name: given[name]}, Codec()) for name in ("S1", "S2", "S3"))
-    ]
-    assert lengths == [100, 50, 150]
-    joined, breath = voices.codes(given, Codec()), 5
-    parts = [lengths[0], breath, lengths[1], breath, lengths[2]]
-    np.testing.assert_array_equal(joined[:, 1], np.concatenate([np.arange(n) % 16 for n in parts]))
-    assert (joined[100:105, 0] == 0).all() and joined[:100, 0].all(), "the breath is silent"
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({}, "those of nobody"),
-        ({"S1": clip(), "S5": clip()}, "those of S5: name speakers among S1, S2, S3, S4"),
-        ({"[S1]": clip()}, r"those of \[S1\]"),
-    ],
-)
-def test_several_voices_are_those_of_speakers(given, sentence):
-    for use in (voices.transcript, lambda it: voices.codes(it, Codec())):
-        with pytest.raises(UserError, match=sentence):
-            use(given)
-
-
-def test_a_speaker_of_several_is_one_person():
-    with pytest.raises(UserError, match="of one alone"):
-        voices.transcript({"S2": clip(text="[S1] a [S2] b")})
-    assert voices.transcript(clip(text="[S1] a [S2] b")) == "[S1] a [S2] b"
-
-
-def test_it_is_said_which_of_transcript_and_text_is_too_long():
-    assert len(voices.encode_after("[S1] abcd", "[S1] efgh", 11)) == 11  # \1 abcd efgh
-    assert len(voices.encode_after("[S1] abcd", "[S2] e", 11)) == 10  # \1 abcd \2 e
-    with pytest.raises(UserError, match=r"The text has 5 bytes, and after the transcript .* at most 4"):
-        voices.encode_after("[S1] abcd", "[S1] efgh", 10)
-    with pytest.raises(UserError, match="transcript of the voice has 6 bytes, and the model reads 6"):
-        voices.encode_after("[S1] abcd", "[S1] e", 6)
-
-
-def test_a_clip_leaves_room_or_is_too_long():
-    config = tiny.config()
-    assert voices.room_after(10, config, 50.0) == config.room() - 10
-    with pytest.raises(UserError, match=r"clip lasts 2\.0 s, and the model holds 1\.2 s"):
-        voices.room_after(100, config, 50.0)
 
 
 def test_the_shelf_stands_where_it_is_told_or_among_the_users_data(monkeypatch, tmp_path):

@@ -106,5 +106,12 @@ def word_string(words: list[str], random: random.Random) -> str:
     return written(" ".join(random.sample(words, random.randint(3, 6))))
 
 
+def brief(language: str, words: list[str], random: random.Random) -> str:
+    """What people say in a word or two, such as `Of course!`, with any mark behind it or none."""
+    answer = random.choice(GRAMMAR[language]["open"].split("|"))
+    said = random.choice((answer, *(" ".join(random.sample(words, count)) for count in (1, 1, 2))))
+    return said[0].upper() + said[1:] + random.choice((".", ".", "!", "?", ""))
+
+
 def written(words: str) -> str:
     return words[0].upper() + words[1:] + "."

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from mini.espeak import Espeak, Voice, noise
-from mini.sentences import grammar_sentence, listed_words, word_string
+from mini.sentences import brief, grammar_sentence, listed_words, word_string
 from rosella import audio
 
 SAMPLE_RATE = 16_000
@@ -36,6 +36,8 @@ PARTNERS = {"en": Voice("en+m3"), "nl": Voice("nl+f2")}  # who answers them
 RATES, PITCHES = (135, 185), (30, 70)  # of the others, which clips show
 KINDS = {"alone": 30, "continued": 35, "dialogue": 35}  # percent of exchanges
 OWN_DIALOGUE = 0.3  # of the dialogues, by the model's own voices
+LONGER = 0.25  # of their turns, two sentences
+BRIEF = 0.15  # of the turns, one or two words
 STRINGS = 0.4  # of the sentences, word strings: what teaches spelling rather than sentences
 LAUGHTER = 0.03  # of the turns
 LONGEST_SENTENCE = 7  # words, of the first lessons
@@ -101,7 +103,7 @@ def short_sentence(language: str, chance: random.Random) -> list[Turn]:
 
 
 def conversation(language: str, chance: random.Random) -> list[Turn]:
-    """A sentence in the model's own voice, two or three by any voice, or a dialogue of two."""
+    """A sentence in the model's own voice, two or three by any voice, or a dialogue of two, of a sentence or two a turn."""
     (kind,) = chance.choices(list(KINDS), list(KINDS.values()))
     heard = [some_voice(language, variant, chance) for variant in chance.sample(CODEC_VOICES, 2)]
     if kind == "alone":
@@ -111,7 +113,8 @@ def conversation(language: str, chance: random.Random) -> list[Turn]:
     else:
         own = chance.random() < OWN_DIALOGUE
         pair = (SPEAKING_VOICES[language], PARTNERS[language]) if own else heard
-        voices = [pair[index % 2] for index in range(chance.choice((2, 3, 4, 4)))]
+        turns = [pair[index % 2] for index in range(chance.choice((2, 3, 4, 6)))]
+        voices = [voice for voice in turns for _ in range(1 + (chance.random() < LONGER))]
     return [_turn(voice, language, chance) for voice in voices]
 
 
@@ -121,6 +124,8 @@ def some_voice(language: str, variant: str, chance: random.Random) -> Voice:
 
 
 def _turn(voice: Voice, language: str, chance: random.Random) -> Turn:
+    if chance.random() < BRIEF:
+        return Turn(voice, brief(language, listed_words(language, heard=True), chance))
     if chance.random() < STRINGS:
         text = word_string(listed_words(language, heard=True), chance)
     else:

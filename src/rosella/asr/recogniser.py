@@ -10,6 +10,7 @@ A Whisper without that key writes clean transcripts. Tensors: B rows, M mel band
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -250,16 +251,33 @@ class Recogniser:
                 cache.batch_select_indices(kept)
         return [self._cut(row, score) for row, score in zip(written.tolist(), scores.tolist(), strict=True)]
 
+    @torch.inference_mode()
+    def weigh(self, states: Tensor, prompt: Sequence[int], text: str) -> Written:
+        """What `write` would tell of a text for one row [1, F / 2, width], had it written that."""
+        ids = self.text_ids(text)
+        room = self.model.config.max_target_positions - len(prompt)
+        if len(ids) >= room:
+            return Written(tuple(ids[:room]), -math.inf, False)
+        seen = torch.tensor([[*prompt, *ids]], device=states.device)
+        logits = self._logits(seen, states, None, steps=len(ids) + 1)[0]
+        never, at_first = self._forbidden(states.device)
+        chances = torch.cat([logits[:1] + at_first, logits[1:] + never]).log_softmax(-1)
+        told = torch.tensor([*ids, self.end], device=states.device)
+        return Written(tuple(ids), float(chances.gather(1, told[:, None]).sum()), True)
+
     def _cut(self, ids: list[int], score: float) -> Written:
         ended = self.end in ids
         return Written(tuple(ids[: ids.index(self.end)] if ended else ids), score, ended)
 
-    def _logits(self, ids: Tensor, states: Tensor, cache: EncoderDecoderCache | None) -> Tensor:
+    def _logits(
+        self, ids: Tensor, states: Tensor, cache: EncoderDecoderCache | None, steps: int = 1
+    ) -> Tensor:
+        """Those of the last so many steps."""
         decoder = self.model.model.decoder
         made = decoder(
             input_ids=ids, encoder_hidden_states=states, past_key_values=cache, use_cache=cache is not None
         )
-        return self.model.proj_out(made.last_hidden_state[:, -1:]).float()
+        return self.model.proj_out(made.last_hidden_state[:, -steps:]).float()
 
     def _forbidden(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """What to add to logits so that special and suppressed tokens are not written: always, and as the first."""

@@ -44,18 +44,23 @@ class Recogniser(Protocol):
     def encode(self, features: Any) -> Any: ...
     def listen(self, states: Any) -> tuple[list[str], list[float]]: ...
     def write(self, states: Any, prompts: Sequence[Sequence[int]]) -> list[Written]: ...
+    def weigh(self, states: Any, prompt: Sequence[int], text: str) -> Written: ...
     def text(self, ids: Sequence[int]) -> str: ...
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A span of a recording (a file, or a URL), seconds; a language of None is found out."""
+    """A span of a recording (a file, or a URL), seconds; a language of None is found out.
+
+    `speakers` were told apart in it by their voices; None where nobody did.
+    """
 
     id: str
     audio: str | PathLike[str]
     start: float
     end: float
     language: str | None = None
+    speakers: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,59 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from rosella import dialogue
 from rosella.errors import UserError
-from rosella.speak import voices
+from rosella.speak.clips import Clips, Said, Start
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-
-
-class Said(NamedTuple):
-    """A text with its tags and the codes [frames, codebooks] in which it was said, to go on from."""
-
-    text: str
-    codes: np.ndarray
-
-    def then(self, other: Said, breath: np.ndarray) -> Said:
-        """Both, one after the other, with the codes of a breath between them."""
-        if not self.text:
-            return other
-        codes = np.concatenate([self.codes, breath, other.codes])
-        return Said(voices.continued(self.text, other.text), codes)
+    from rosella.speak.voices import Voices
 
 
 @dataclass(frozen=True)
 class Past:
     """The clips that were given, and of what was said the first piece of each speaker and the last, in their order.
 
-    It stays this small however much was said. `fingerprint` is the codec's, and `breath` its codes of a short silence.
+    It stays this small however much was said. `fingerprint` is the codec's.
     """
 
-    clips: Said
+    clips: Clips
     pieces: tuple[Said, ...]
     fingerprint: str
-    breath: np.ndarray
 
     @classmethod
-    def of(cls, voice: voices.Voices | Past | None, codec: Codec) -> Past:
+    def of(cls, voice: Voices | Past | None, codec: Codec) -> Past:
         """That of a speech which begins in these voices; UserError where they are another codec's."""
-        if isinstance(voice, Past):
-            if voice.fingerprint != codec.fingerprint:
-                raise UserError(
-                    f"The earlier speech was made with the codec {voice.fingerprint} and the model speaks with "
-                    f"{codec.fingerprint}: go on with the model that made it."
-                )
-            return voice
-        clips = Said("", np.zeros((0, codec.num_codebooks), np.uint16))
-        if voice is not None:
-            clips = Said(voices.transcript(voice), voices.codes(voice, codec))
-        return cls(clips, (), codec.fingerprint, voices.breath(codec))
+        if not isinstance(voice, Past):
+            return cls(Clips.of(voice, codec), (), codec.fingerprint)
+        if voice.fingerprint != codec.fingerprint:
+            raise UserError(
+                f"The earlier speech was made with the codec {voice.fingerprint} and the model speaks with "
+                f"{codec.fingerprint}: go on with the model that made it."
+            )
+        return voice
 
     def after(self, said: Said) -> Past:
         """The past once this was said too."""
@@ -65,22 +45,23 @@ class Past:
         kept = sorted({*first, len(pieces) - 1})
         return replace(self, pieces=tuple(pieces[n] for n in kept))
 
-    def before(self, text: str) -> Iterator[Said]:
-        """What a text may go on from, the best first: the clips, else the first piece of each of its speakers, and the last.
+    def before(self, text: str) -> Iterator[Start]:
+        """What a text may go on from, the best first: the clips alone where they show all of its speakers.
 
-        Then the first pieces alone, or the last, and at last only the clips: for where there is no room for more.
+        Else the clips, the first piece of each other speaker and the last piece; then the first ones or the last; at last
+        only the clips: for where there is no room for more. What was said strays from its voice a little, piece by piece,
+        and what goes on from it strays farther.
         """
-        last = list(range(len(self.pieces)))[-1:]
-        first = [] if self.clips.text else self._first(text)
-        for chosen in (sorted({*first, *last}), first, last, []):
-            yield reduce(lambda so_far, n: so_far.then(self.pieces[n], self.breath), chosen, self.clips)
+        unknown = set(dialogue.speaker_tags(text)) - self.clips.shown
+        if unknown:
+            first, last = self._first(unknown), list(range(len(self.pieces)))[-1:]
+            for chosen in (sorted({*first, *last}), first, last):
+                yield self.clips.before(text, [self.pieces[n] for n in chosen])
+        yield self.clips.before(text)
 
-    def _first(self, text: str) -> list[int]:
-        """The first piece in which each speaker of a text spoke, if he did, in the order of the pieces."""
-        heard = (
-            next((n for n, piece in enumerate(self.pieces) if tag in piece.text), None)
-            for tag in dialogue.speaker_tags(text)
-        )
+    def _first(self, tags: set[str]) -> list[int]:
+        """The first piece in which each of these spoke, if he did, in the order of the pieces."""
+        heard = (next((n for n, piece in enumerate(self.pieces) if tag in piece.text), None) for tag in tags)
         return sorted({number for number in heard if number is not None})
 
 

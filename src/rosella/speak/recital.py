@@ -13,8 +13,8 @@ from rosella import dialogue
 from rosella.audio.tempo import Tempo
 from rosella.codec.streaming import StreamDecoder
 from rosella.errors import UserError
-from rosella.speak import voices
-from rosella.speak.past import Past, Said
+from rosella.speak.clips import Said, Start, bytes_after, room_after
+from rosella.speak.past import Past
 from rosella.speak.script import Piece, read_script, split
 from rosella.speak.subtitles import Cue
 from rosella.speak.takes import OTHER, SILENT, TRIES, Take, Verdict, judge, pace_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rosella.inference.reading import Followed
     from rosella.inference.settings import Sampling
     from rosella.model.config import DiaConfig
+    from rosella.speak.voices import Voices
 
 LONGEST_SECONDS = 30.0
 """Of what a model says at once, unless more is asked for."""
@@ -72,7 +73,7 @@ class Recital:
         self,
         speaker: Speaking,
         text: str | Iterable[str],
-        voice: voices.Voices | Past | None,
+        voice: Voices | Past | None,
         seed: int,
         max_seconds: float | None,
         sampling: Sampling,
@@ -165,10 +166,9 @@ class Recital:
 
     def _budget(self) -> int:
         """Bytes of text that the model can say at once behind the clips."""
-        clips = self.said.clips
-        free = voices.room_after(len(clips.codes), self._speaker.config, self._rate)
-        limit = self._speaker.config.encoder.max_position_embeddings
-        read = voices.bytes_after(clips.text, limit) if clips.text else limit
+        clips = self.said.clips.all
+        free = room_after(len(clips.codes), self._speaker.config, self._rate)
+        read = bytes_after(clips.text, self._speaker.config.encoder.max_position_embeddings)
         return min(read, math.floor(min(free / self._rate, LONGEST_SECONDS) * SLOW))
 
     def _say(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
@@ -193,7 +193,7 @@ class Recital:
     def _live(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
         """Codes as they are known. What ends before it says anything is said again, at last as if it were the first."""
         for number in range(TRIES):
-            running, known = self._begin(piece, self._start(piece, number), seed + number * OTHER), 0
+            running, known = self._begin(self._start(piece, number), seed + number * OTHER), 0
             for codes in self._run(running):
                 yield codes
                 known += len(codes)
@@ -209,8 +209,8 @@ class Recital:
             start = self._start(piece, number) if verdict is SILENT else self._before(piece, sparing=1)
             first = seed + number * self._best_of * OTHER
             seeds = range(first, first + self._best_of * OTHER, OTHER)
-            for take in self._takes(piece, start, seeds):
-                found = self._judge(piece, start, take)
+            for take in self._takes(start, seeds):
+                found = self._judge(start, take)
                 if found.score > verdict.score:
                     best, verdict = take, found
             if not verdict.faults or (self._rows is None and not self._has_time(piece)):
@@ -219,22 +219,23 @@ class Recital:
         if len(best.codes):
             yield best.codes
 
-    def _start(self, piece: Piece, silent: int) -> Said:
+    def _start(self, piece: Piece, silent: int) -> Start:
         """What a piece goes on from once it has stayed silent so often."""
-        return self.said.clips if silent == TRIES - 1 else self._before(piece)
+        return self.said.clips.before(piece.text) if silent == TRIES - 1 else self._before(piece)
 
-    def _takes(self, piece: Piece, start: Said, seeds: Sequence[int]) -> list[Take]:
-        running = self._begin(piece, start, *seeds)
+    def _takes(self, start: Start, seeds: Sequence[int]) -> list[Take]:
+        running = self._begin(start, *seeds)
         for _ in self._run(running):
             pass
         made = running.so_far()
         return [Take(codes, bool(stopped)) for codes, stopped in zip(made.codes, made.stopped, strict=True)]
 
-    def _judge(self, piece: Piece, start: Said, take: Take) -> Verdict:
-        pace, ids = pace_of(start.text, len(start.codes) / self._rate), dialogue.encode(piece.text)
+    def _judge(self, start: Start, take: Take) -> Verdict:
+        before, text = start
+        pace, ids = pace_of(before.text, len(before.codes) / self._rate), dialogue.encode(text)
         began = monotonic()
         verdict = judge(
-            take, piece.text, pace, self._rate, lambda: self._speaker.follow(ids, take.codes), self._left
+            take, text, pace, self._rate, lambda: self._speaker.follow(ids, take.codes), self._left
         )
         self._busy += monotonic() - began
         return verdict
@@ -264,17 +265,14 @@ class Recital:
             if len(codes):
                 yield codes
 
-    def _begin(self, piece: Piece, before: Said, *seeds: int) -> UnderWay:
+    def _begin(self, start: Start, *seeds: int) -> UnderWay:
         speaker = self._speaker
-        limit = speaker.config.encoder.max_position_embeddings
-        alone = dialogue.encode(piece.text, limit)
-        ids = voices.encode_after(before.text, piece.text, limit) if before.text else alone
-        room = voices.room_after(len(before.codes), speaker.config, self._rate)
+        ids = start.ids(speaker.config.encoder.max_position_embeddings)
+        room = room_after(len(start.before.codes), speaker.config, self._rate)
         most = math.ceil(LONGEST_SECONDS * self._rate) if self._left is None else self._left
-        prompt = voices.prompt_of(before.text, before.codes) if before.text else None
         if self._rows is None:
-            return speaker.begin(ids, prompt, min(room, most), seeds[0], self._sampling)
-        return self._rows(ids, prompt, min(room, most), seeds, self._sampling)
+            return speaker.begin(ids, start.prompt, min(room, most), seeds[0], self._sampling)
+        return self._rows(ids, start.prompt, min(room, most), seeds, self._sampling)
 
     def _waves(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         decoder = StreamDecoder(self._speaker.codec)
@@ -284,15 +282,15 @@ class Recital:
         if len(rest := decoder.finish()):
             yield rest
 
-    def _before(self, piece: Piece, sparing: int = 0) -> Said:
+    def _before(self, piece: Piece, sparing: int = 0) -> Start:
         """What the piece goes on from: the best of its past that leaves room for it, leaving out so many of the choices."""
         *choices, least = self.said.before(piece.text)
-        return next((before for before in choices[sparing:] if self._fits(before, piece)), least)
+        return next((start for start in choices[sparing:] if self._fits(start)), least)
 
-    def _fits(self, before: Said, piece: Piece) -> bool:
-        size, config = len(dialogue.encode(piece.text)), self._speaker.config
-        read = len(dialogue.encode(before.text)) if before.text else 0
-        free = config.room(len(before.codes))
+    def _fits(self, start: Start) -> bool:
+        size, config = len(dialogue.encode(start.text)), self._speaker.config
+        read = len(dialogue.encode(start.before.text)) if start.before.text else 0
+        free = config.room(len(start.before.codes))
         return read + size <= config.encoder.max_position_embeddings and size / SLOW * self._rate <= free
 
     def _silence(self, seconds: float) -> Iterator[np.ndarray]:

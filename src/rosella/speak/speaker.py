@@ -15,7 +15,7 @@ import numpy as np
 from rosella import devices, dialogue
 from rosella.codec import load_codec
 from rosella.errors import UserError
-from rosella.speak import voices
+from rosella.speak.clips import Clips, Start, room_after
 from rosella.speak.past import Past
 from rosella.speak.recital import LONGEST_SECONDS, Recital, UnderWay
 from rosella.speak.takes import TRIES, Take, Verdict, best_takes, judge, pace_of
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rosella.model.config import DiaConfig
     from rosella.model.transformer import DecodingWeights, Dia
     from rosella.pytorch.generate import Model
+    from rosella.speak.voices import Voices
 
 MAX_BATCH = 16
 Backend = Literal["jax", "torch"]
@@ -116,7 +117,7 @@ class Speaker:
     def speak(
         self,
         texts: str | Sequence[str],
-        voice: voices.Voices | None = None,
+        voice: Voices | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         guidance: float | None = None,
@@ -139,33 +140,28 @@ class Speaker:
         Raises UserError for texts, clips, limits and settings that the model cannot take.
         """
         _require_count(best_of)
-        tagged = [texts] if isinstance(texts, str) else list(texts)
-        ids = self._encode(tagged, voice)
-        prompt = None if voice is None else voices.prompt(voice, self.codec)
-        frames = self._frames(max_seconds, 0 if prompt is None else len(prompt.codes))
+        starts = self._starts([texts] if isinstance(texts, str) else list(texts), voice)
+        frames = self._frames(max_seconds, max(len(start.before.codes) for start in starts))
         sampling = self._sampling(guidance, temperature, top_k, top_p, blocks)
+        most = None if max_seconds is None else frames
 
         def made(asked: Sequence[tuple[int, int]]) -> list[Take]:
-            rows = [ids[number] for number, _ in asked], [seed + of for _, of in asked]
-            return self._generate(*rows, frames, prompt, sampling)
+            rows = [starts[number] for number, _ in asked], [seed + of for _, of in asked]
+            return self._generate(*rows, frames, sampling)
+
+        def judged(number: int, take: Take) -> Verdict:
+            return self._judge(starts[number], take, most)
 
         if tries == best_of == 1:
-            takes = made([(number, number) for number in range(len(ids))])
+            takes = made([(number, number) for number in range(len(starts))])
         else:
-            before = "" if voice is None else voices.transcript(voice)
-            pace = pace_of(before, (0 if prompt is None else len(prompt.codes)) / self.codec.frame_rate)
-            most = None if max_seconds is None else frames
-
-            def judged(number: int, take: Take) -> Verdict:
-                return self._judge(tagged[number], pace, take, most)
-
-            takes = best_takes(len(ids), made, judged, tries, best_of)
+            takes = best_takes(len(starts), made, judged, tries, best_of)
         return self._decoded(takes)
 
     def stream(
         self,
         text: str | Iterable[str],
-        voice: voices.Voices | Past | None = None,
+        voice: Voices | Past | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         guidance: float | None = None,
@@ -294,31 +290,31 @@ class Speaker:
                 "ones, or train it with objective=blocks (docs/blocks.md)."
             )
 
-    def _judge(self, text: str, pace: float, take: Take, most: int | None) -> Verdict:
-        text, rate = dialogue.tagged(text), self.codec.frame_rate
+    def _judge(self, start: Start, take: Take, most: int | None) -> Verdict:
+        (before, text), rate = start, self.codec.frame_rate
+        pace = pace_of(before.text, len(before.codes) / rate)
         return judge(take, text, pace, rate, lambda: self.follow(dialogue.encode(text), take.codes), most)
 
     def _generate(
-        self,
-        ids: Sequence[np.ndarray],
-        seeds: Sequence[int],
-        frames: int,
-        prompt: Prompt | None,
-        sampling: Sampling,
+        self, starts: Sequence[Start], seeds: Sequence[int], frames: int, sampling: Sampling
     ) -> list[Take]:
+        from rosella.inference.layout import no_prompt
+
         takes: list[Take] = []
-        for rows in _batches(len(ids)):
+        limit = self.config.encoder.max_position_embeddings
+        for rows in _batches(len(starts)):
+            begun = [starts[row % len(starts)] for row in rows]
             running = self._running(
-                *dialogue.pad_batch([ids[row % len(ids)] for row in rows]),
+                *dialogue.pad_batch([start.ids(limit) for start in begun]),
                 frames,
-                None if prompt is None else [prompt] * len(rows),
+                [start.prompt or no_prompt(self.config) for start in begun],
                 sampling,
-                [seeds[row] if row < len(ids) else seeds[0] + row for row in rows],
+                [seeds[row] if row < len(starts) else seeds[0] + row for row in rows],
             )
             running.advance(self.config.steps(frames))
             made = running.so_far()
             takes += map(Take, made.codes, map(bool, made.stopped))
-        return takes[: len(ids)]
+        return takes[: len(starts)]
 
     def _decoded(self, takes: Sequence[Take]) -> list[Speech]:
         waves = [np.zeros(0, np.float32)] * len(takes)
@@ -332,19 +328,19 @@ class Speaker:
         pairs = zip(waves, takes, strict=True)
         return [Speech(wave, self.codec.sample_rate, take.codes, take.stopped) for wave, take in pairs]
 
-    def _encode(self, texts: list[str], voice: voices.Voices | None) -> list[np.ndarray]:
+    def _starts(self, texts: list[str], voice: Voices | None) -> list[Start]:
+        """What each text goes on from; UserError for what the model cannot read."""
         if not texts:
             raise UserError("There is no text to speak: give at least one.")
-        limit = self.config.encoder.max_position_embeddings
-        tagged = [dialogue.tagged(each) for each in texts]
-        if voice is None:
-            return [dialogue.encode(each, limit) for each in tagged]
-        before = voices.transcript(voice)
-        return [voices.encode_after(before, each, limit) for each in tagged]
+        clips = Clips.of(voice, self.codec)
+        starts = [clips.before(dialogue.tagged(text)) for text in texts]
+        for start in starts:
+            start.ids(self.config.encoder.max_position_embeddings)
+        return starts
 
     def _frames(self, max_seconds: float | None, prompt_frames: int) -> int:
         rate = self.codec.frame_rate
-        free = voices.room_after(prompt_frames, self.config, rate)
+        free = room_after(prompt_frames, self.config, rate)
         if max_seconds is None:
             return min(free, math.ceil(LONGEST_SECONDS * rate))
         if not 0 < max_seconds <= free / rate:

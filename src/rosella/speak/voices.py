@@ -1,4 +1,4 @@
-"""Voices to speak in: clips, voices saved in one file each, the shelf they lie on, and what a model is told of them.
+"""Voices to speak in: clips, voices saved in one file each, and the shelf they lie on.
 
 A saved voice is a safetensors file with one tensor, `codes`, and the rest of `SavedVoice` as JSON in its metadata.
 """
@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,16 +25,12 @@ from rosella.files import write_bytes
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.inference.layout import Prompt
-    from rosella.model.config import DiaConfig
 
 SUFFIX = ".voice.safetensors"
 SHORTEST, LONGEST = 2.0, 30.0
 """Seconds of a clip that may be saved."""
 QUIETEST = -60.0
 """Level of speech in dBFS below which a clip holds none."""
-BREATH = 0.1
-"""Seconds of silence between two clips."""
 
 _METADATA = "rosella.voice"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -75,7 +70,7 @@ class SavedVoice(BaseModel):
         """Raises UserError for what may not be saved, nor used by whom it was given."""
         _check_codes(self.codes, self.codec)
         require_leave(self.licence, self.consent)
-        if _said_by(self.text, dialogue.TAGS[0]) != self.text:
+        if said_by(self.text, dialogue.TAGS[0]) != self.text:
             raise UserError(f"The transcript of a saved voice begins with {dialogue.TAGS[0]}: save it again.")
         for name in ("language", "version"):
             if not (getattr(self, name) or "").isprintable():
@@ -98,8 +93,8 @@ def make_voice(
         raise UserError("The clip holds no sound to speak of: give one in which somebody speaks.")
     made = datetime.now(UTC).replace(microsecond=0)
     return SavedVoice(
-        codes=_encode(clip, codec),
-        text=_said_by(clip.text, dialogue.TAGS[0]),
+        codes=encoded(clip, codec),
+        text=said_by(clip.text, dialogue.TAGS[0]),
         codec=CodecFacts.of(codec),
         licence=licence.strip(),
         consent=consent.strip(),
@@ -228,83 +223,6 @@ def require_one_each(voices: Mapping[str, AnyVoice]) -> list[tuple[str, AnyVoice
     return [(tag, voices[name]) for name, tag in known.items() if name in voices]
 
 
-def transcript(voices: Voices) -> str:
-    """What is said in the clips, with tags, one after the other."""
-    if not isinstance(voices, Mapping):
-        return dialogue.tagged(voices.text)
-    return " ".join(_said_by(voice.text, tag) for tag, voice in require_one_each(voices))
-
-
-def codes(voices: Voices, codec: Codec) -> np.ndarray:
-    """Codes of the clips, a breath between them, uint16 [frames, codebooks]; UserError where they are another codec's."""
-    if isinstance(voices, Mapping):
-        breathed = breath(codec)
-        first, *others = (codes(voice, codec) for _, voice in require_one_each(voices))
-        return np.concatenate([first, *(part for each in others for part in (breathed, each))])
-    if isinstance(voices, Voice):
-        return _encode(voices, codec)
-    if voices.codec.fingerprint != codec.fingerprint:
-        raise UserError(
-            f"The voice was saved with the codec {voices.codec.fingerprint} and the model speaks with "
-            f"{codec.fingerprint}: save its clip again for this model (rosella voice save --model)."
-        )
-    return voices.codes
-
-
-@lru_cache(maxsize=4)
-def breath(codec: Codec) -> np.ndarray:
-    """The codes of a short silence, as people leave it between turns: without it a model takes two voices for one.
-
-    They are asked for by every speech, and a large codec takes longer for them than the first sound may.
-    """
-    return codec.encode([np.zeros(round(BREATH * codec.sample_rate), np.float32)])[0]
-
-
-def prompt(voices: Voices, codec: Codec) -> Prompt:
-    """What a model goes on from that is to speak in these voices; errors are those of `codes`."""
-    return prompt_of(transcript(voices), codes(voices, codec))
-
-
-def prompt_of(text: str, codes: np.ndarray) -> Prompt:
-    """What a model goes on from behind a text with its tags that codes [frames, codebooks] say (`encode_after`)."""
-    from rosella.inference.layout import Prompt
-
-    return Prompt(codes, len(dialogue.encode(text)))
-
-
-def room_after(frames: int, config: DiaConfig, frame_rate: float) -> int:
-    """Frames that a model has room for after so many of clips; UserError where that is none."""
-    held, free = config.room(), config.room(frames)
-    if free <= 0:
-        raise UserError(
-            f"The voice clip lasts {frames / frame_rate:.1f} s, and the model holds {held / frame_rate:.1f} s "
-            "of clip and speech together: shorten the clip and its transcript, or give fewer voices."
-        )
-    return free
-
-
-def bytes_after(before: str, limit: int) -> int:
-    """Bytes of `limit` that a transcript leaves; UserError where that is none."""
-    taken = len(dialogue.encode(before))
-    if taken >= limit:
-        raise UserError(
-            f"The transcript of the voice has {taken} bytes, and the model reads {limit} of transcript and text "
-            "together: shorten the clip and its transcript, or give fewer voices."
-        )
-    return limit - taken
-
-
-def encode_after(before: str, text: str, limit: int) -> np.ndarray:
-    """Byte ids int32 [bytes] of a transcript and the text that follows it; UserError says which of them is too long."""
-    free, ids = bytes_after(before, limit), dialogue.encode(continued(before, text))
-    if len(ids) > limit:
-        raise UserError(
-            f"The text has {free + len(ids) - limit} bytes, and after the transcript of the voice the model reads at "
-            f"most {free}: shorten or split the text, or give a shorter clip."
-        )
-    return ids
-
-
 def _check_codes(codes: np.ndarray, codec: CodecFacts) -> None:
     """Raises ValueError for what the codec never made."""
     shaped = codes.dtype == np.uint16 and codes.ndim == 2 and codes.shape[1] == codec.num_codebooks
@@ -322,14 +240,15 @@ def _require_samples(clip: Voice) -> None:
         raise UserError("The voice clip is empty or holds NaN: give a few seconds of speech.")
 
 
-def _encode(clip: Voice, codec: Codec) -> np.ndarray:
+def encoded(clip: Voice, codec: Codec) -> np.ndarray:
+    """The clip as codes uint16 [frames, codebooks]."""
     _require_samples(clip)
     wave = audio.resample(clip.audio, clip.sample_rate, codec.sample_rate)
     return codec.encode([audio.normalise_loudness(wave, codec.sample_rate)])[0]
 
 
-def _said_by(text: str, tag: str) -> str:
-    """A transcript of one speaker, under another tag."""
+def said_by(text: str, tag: str) -> str:
+    """A transcript of one speaker, under another tag; UserError where it has several."""
     text = dialogue.tagged(text).strip()
     tags = sorted(set(dialogue.speaker_tags(text)))
     if len(tags) > 1:
@@ -337,8 +256,3 @@ def _said_by(text: str, tag: str) -> str:
             f"The transcript of the voice has the speakers {' and '.join(tags)}: give a clip of one alone."
         )
     return text.replace(tags[0], tag)
-
-
-def continued(before: str, text: str) -> str:
-    """Both as one text, with a tag at each change of speaker only, as in the utterances trained on."""
-    return f"{before} {text.lstrip().removeprefix(dialogue.speaker_tags(before)[-1]).lstrip()}"

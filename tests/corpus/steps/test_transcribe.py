@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,35 @@ def test_the_embedded_recogniser_is_unsure_of_what_it_does_not_know(tmp_path):
     sure = {name: one.transcripts["verbatim"].log_probability for name, one in made.items()}
     assert min(value for name, value in sure.items() if name.startswith("known")) > LEAST_SURE
     assert max(value for name, value in sure.items() if name.startswith("back")) < LEAST_SURE
+
+
+@pytest.mark.parametrize(
+    ("speakers", "lost", "said"),
+    [
+        (1, 5.9, "[S1] ja nee goed"),  # of two tags, 3 each
+        (1, 6.1, "[S1] ja [S2] nee [S1] goed"),
+        (2, 0.0, "[S1] ja [S2] nee [S1] goed"),
+        (None, 0.0, "[S1] ja [S2] nee [S1] goed"),
+    ],
+)
+def test_where_one_voice_was_heard_others_are_written_only_by_who_is_sure(
+    clips, monkeypatch, speakers, lost, said
+):
+    one, asked = recogniser(0, {"verbatim": "<|startoflm|>"}), []
+
+    def weigh(state, prompt, text):
+        asked.append((len(state), text))
+        return Written(tuple(one.text_ids(text)), -1.0 - lost, True)
+
+    written = Written(tuple(one.text_ids("[S1] ja [S2] nee [S1] goed")), -1.0, True)
+    monkeypatch.setattr(one, "write", lambda states, prompts: [written] * len(prompts))
+    monkeypatch.setattr(one, "weigh", weigh)
+    heard = [replace(clip, speakers=speakers) for clip in clips[:2]]
+    made = Transcriber({"verbatim": one}).transcribe(heard).transcriptions["clip-1"].transcripts["verbatim"]
+    assert made.text == said
+    assert asked == ([(1, "[S1] ja nee goed")] * 2 if speakers == 1 else [])
+    surely = (-1.0 - lost if said == "[S1] ja nee goed" else -1.0) / (len(said) + 1)
+    assert made.log_probability == pytest.approx(surely)
 
 
 def test_progress_counts_every_clip(both, clips, tmp_path: Path):

@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,13 @@ from rosella.corpus.steps.segment import FASTEST
 from rosella.errors import UserError
 from rosella.records import Recording, Reject, Utterance
 
-VERSION = "2"
+VERSION = "3"
 MODEL = "model"
 SILENT, REPETITIVE = 0.6, 2.4
 """No-speech probability and compression above which Whisper's authors distrust a transcript (Radford 2022)."""
+
+UNSURE = 3.0
+"""Nats of a tag that a recogniser may well have left out: there was a chance of one in twenty that nobody else goes on."""
 
 TOLERANCE = 0.01
 """Seconds by which a clip may exceed the window (times are rounded); it is cut there."""
@@ -122,7 +125,10 @@ class Transcriber:
             if not silence:
                 heard, silence = listener.any.listen(states)
                 languages = [known or guess for known, guess in zip(languages, heard, strict=True)]
-            for kind, transcripts in _written(listener, states, [str(name) for name in languages]).items():
+            alone = [clip.speakers == 1 for clip in clips]
+            for kind, transcripts in _written(
+                listener, states, [str(name) for name in languages], alone
+            ).items():
                 for place, transcript in enumerate(transcripts):
                     made[place][kind] = transcript
         return {
@@ -166,7 +172,7 @@ class Transcriber:
 def _clips(recording: Recording, utterances: Sequence[Utterance]) -> list[Clip]:
     """What a recogniser is to write down."""
     return [
-        Clip(u.id, recording.audio, u.start, u.end, recording.language)
+        Clip(u.id, recording.audio, u.start, u.end, recording.language, len(u.speakers))
         for u in utterances
         if u.transcript_source == MODEL
     ]
@@ -201,17 +207,38 @@ def _listeners(recognisers: Mapping[Kind, Recogniser]) -> list[_Listener]:
     return groups
 
 
-def _written(listener: _Listener, states: Any, languages: Sequence[str]) -> dict[Kind, list[Transcript]]:
-    """Transcripts of a batch by kind; one decoder writes all of its kinds side by side."""
+def _written(
+    listener: _Listener, states: Any, languages: Sequence[str], alone: Sequence[bool]
+) -> dict[Kind, list[Transcript]]:
+    """Transcripts of a batch by kind, of rows in which one is known to speak `alone` or not; one decoder writes all of its
+    kinds side by side.
+    """
     made: dict[Kind, list[Transcript]] = {}
     for recogniser in {id(writer): writer for writer in listener.writers.values()}.values():
         kinds: list[Kind] = [kind for kind, writer in listener.writers.items() if writer is recogniser]
         prompts = [recogniser.prompt(kind, language) for kind in kinds for language in languages]
         written = recogniser.write(states.repeat(len(kinds), 1, 1), prompts)
+        for number, (row, prompt) in enumerate(zip(written, prompts, strict=True)):
+            place = number % len(languages)
+            if alone[place]:
+                written[number] = _of_one(recogniser, states[place : place + 1], prompt, row)
         for number, kind in enumerate(kinds):
             part = written[number * len(languages) : (number + 1) * len(languages)]
             made[kind] = [_transcript(recogniser, row) for row in part]
     return made
+
+
+def _of_one(recogniser: Recogniser, state: Any, prompt: Sequence[int], row: Written) -> Written:
+    """The words as one speaker's, where several were written by a recogniser that was not sure of them.
+
+    Who speaks is told better by voices than by a recogniser, unless that is sure.
+    """
+    text = recogniser.text(row.ids)
+    changes = sum(before != after for before, after in pairwise(dialogue.speaker_tags(text)))
+    if not changes:
+        return row
+    weighed = recogniser.weigh(state, prompt, f"{dialogue.TAGS[0]} {dialogue.untagged(text)}")
+    return weighed if row.log_probability - weighed.log_probability <= UNSURE * changes else row
 
 
 def _transcript(recogniser: Recogniser, row: Written) -> Transcript:

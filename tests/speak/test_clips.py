@@ -1,0 +1,127 @@
+"""What a model is shown of voices, and how the text that follows reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rosella.errors import UserError
+from rosella.speak import Voice, make_voice
+from rosella.speak.clips import Clips, Said, Start, room_after
+from training import tiny
+
+RATE = 200
+
+
+class Codec:
+    """Every frame is four samples, counted up; the first code tells how loud a clip is."""
+
+    sample_rate, frame_rate, hop, num_codebooks, codebook_size, fingerprint = RATE, 50.0, 4, 3, 16, "tiny"
+
+    def encode(self, waveforms):
+        return [
+            np.stack([np.full(len(wave) // 4, round(wave.max() * 10)), *[np.arange(len(wave) // 4) % 16] * 2], 1)
+            .astype(np.uint16)
+            for wave in waveforms
+        ]  # fmt: skip
+
+
+def clip(seconds=3.0, text="hoi"):
+    return Voice(np.full(round(seconds * RATE), 0.5, np.float32), RATE, text)
+
+
+def saved(text="hoi"):
+    return make_voice(clip(text=text), Codec(), licence="CC0-1.0", consent="my own voice")
+
+
+def start(text, given):
+    return Clips.of(given, Codec()).before(text)
+
+
+def test_a_saved_voice_is_its_clip():
+    of_clip, of_file = start("[S1] ja", clip()), start("[S1] ja", saved())
+    assert of_file.seen == of_clip.seen == "[S1] hoi ja"
+    np.testing.assert_array_equal(of_file.before.codes, of_clip.before.codes)
+
+
+def test_codes_of_another_codec_are_refused():
+    of_file = saved()
+    other = of_file.model_copy(update={"codec": replace(of_file.codec, fingerprint="other")})
+    for given in (other, {"S1": of_file, "S2": other}):
+        with pytest.raises(UserError, match="saved with the codec other and the model speaks with tiny"):
+            Clips.of(given, Codec())
+
+
+VOICES = {"S3": saved("drie"), "S1": clip(2, "[S2] een"), "S2": clip(1, "[S1] twee [S1] ja")}
+
+
+@pytest.mark.parametrize(
+    ("text", "seen", "frames"),
+    [
+        ("[S1] a [S2] b", "[S1] een [S2] twee [S2] ja [S1] a [S2] b", (100, 50)),
+        ("[S2] a [S1] b [S2] c", "[S1] twee [S1] ja [S2] een [S1] a [S2] b [S1] c", (50, 100)),
+        ("[S3] a [S3] b", "[S1] drie a [S1] b", (150,)),
+        ("[S4] a [S3] b", "[S1] drie [S2] a [S1] b", (150,)),
+        ("[S4] a", "[S1] a", ()),
+    ],
+)
+def test_who_speaks_is_shown_in_the_order_of_speaking_and_numbered_so(text, seen, frames):
+    """Nobody goes on right behind his own clip, where others speak too."""
+    found = start(text, VOICES)
+    assert found.seen == seen
+    parts = [part for each in frames for part in (5, each)][1:]
+    np.testing.assert_array_equal(
+        found.before.codes[:, 1], np.concatenate([np.zeros(0), *(np.arange(n) % 16 for n in parts)])
+    )
+    if len(frames) > 1:
+        silent = found.before.codes[frames[0] : frames[0] + 5, 0]
+        assert not silent.any() and found.before.codes[: frames[0], 0].all(), "a breath is silent"
+
+
+def test_one_clip_of_whoever_speaks_stays_as_it_is():
+    both = clip(text="[S2] a [S1] b")
+    assert start("[S2] c", both).seen == "[S2] a [S1] b [S2] c"
+    assert start("[S2] c", None).seen == "[S2] c" and start("[S2] c", None).prompt is None
+
+
+def test_what_was_said_since_follows_the_clips_in_the_same_numbers():
+    since = Said("[S1] ja [S3] nee", np.full((7, 3), 9, np.uint16))
+    found = Clips.of(VOICES, Codec()).before("[S3] c", [since])
+    assert found.seen == "[S1] drie [S2] ja [S1] nee c"
+    assert found.text == "[S1] c" and len(found.before.codes) == 150 + 5 + 7
+    assert found.prompt.said == len("\1 drie \2 ja \1 nee")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "those of nobody"),
+        ({"S1": clip(), "S5": clip()}, "those of S5: name speakers among S1, S2, S3, S4"),
+        ({"[S1]": clip()}, r"those of \[S1\]"),
+        ({"S2": clip(text="[S1] a [S2] b")}, "of one alone"),
+    ],
+)
+def test_several_voices_are_those_of_speakers(given, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Clips.of(given, Codec())
+
+
+def test_it_is_said_which_of_transcript_and_text_is_too_long():
+    def ids(text, limit):
+        return Start(Said("[S1] abcd", np.zeros((3, 3), np.uint16)), text).ids(limit)
+
+    assert len(ids("[S1] efgh", 11)) == 11  # \1 abcd efgh
+    assert len(ids("[S2] e", 11)) == 10  # \1 abcd \2 e
+    with pytest.raises(UserError, match=r"The text has 5 bytes, and after the transcript .* at most 4"):
+        ids("[S1] efgh", 10)
+    with pytest.raises(UserError, match="transcript of the voice has 6 bytes, and the model reads 6"):
+        ids("[S1] e", 6)
+
+
+def test_a_clip_leaves_room_or_is_too_long():
+    config = tiny.config()
+    assert room_after(10, config, 50.0) == config.room() - 10
+    with pytest.raises(UserError, match=r"clip lasts 2\.0 s, and the model holds 1\.2 s"):
+        room_after(100, config, 50.0)
