@@ -4,7 +4,8 @@ usage: python benchmarks/blocks.py [--model mini] [--export corpus]
 
 *A step*: time, operations and temporary memory, of packed rows of utterances of 40 to 600 frames of random codes; both kinds
 in turn. *The loss* of one validation batch of an export, nothing learnt between draws: mean and standard deviation.
-*Speaking*: frames a second of one row and of eight, one step after another and in blocks, in turn; what is said is noise.
+*Speaking*: seconds of speech a second of one row and of eight, one step after another and in blocks, in turn, and how long
+until a stream of each row is heard first; what is said is noise.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from _machine import row
 
-from rosella.inference.generate import generate, prepared
+from rosella.inference.generate import Running
 from rosella.inference.settings import Blocks, Sampling
 from rosella.model.config import DiaConfig
 from rosella.model.sharding import make_mesh
-from rosella.model.transformer import DecodingWeights, Dia
+from rosella.model.transformer import Dia
 from rosella.shards.read import Export
+from rosella.speak import load
+from rosella.speak.recital import FIRST
+from rosella.speak.speaker import Speaker
 from rosella.training import batches, objective, order
 from rosella.training.batches import Batch
 from rosella.training.optimizer import make_optimizer
@@ -45,7 +49,7 @@ def main() -> None:
     parser.add_argument("--export")
     options = parser.parse_args()
     model, config = load_model(options.model)
-    speaking(options.model, model)
+    speaking(options.model, load(options.model))
     steps(options.model, model, config)
     if options.export is not None:
         scatter(options.model, model, config, options.export)
@@ -79,28 +83,42 @@ def steps(name: str, model: Dia, config: DiaConfig) -> None:
         print(row(f"training step, {name}, {kind}", result), flush=True)
 
 
-def speaking(name: str, model: Dia) -> None:
-    """As fast as the fastest of a few, guided and with the filters that `speak` has by default."""
-    weights = prepared(model)
+def speaking(name: str, speaker: Speaker) -> None:
+    """The fastest of a few, guided and with the filters that `speak` has by default."""
     for rows in (1, 8):
-        speeds = [[speed(model, weights, rows, way) for way in WAYS] for _ in range(1 + ROUNDS)][1:]
-        one, *others = (max(each) for each in zip(*speeds, strict=True))
+        rounds = [[measured(speaker, rows, way) for way in WAYS] for _ in range(1 + ROUNDS)][1:]
+        found = {
+            way: list(zip(*each, strict=True))
+            for way, each in zip(WAYS, zip(*rounds, strict=True), strict=True)
+        }
+        one = max(found[None][0])
         told = [
-            f"blocks of {blocks.size} by {blocks.passes} {found:.0f} ({found / one:.2f} x)"
-            for blocks, found in zip(WAYS[1:], others, strict=True)
-            if blocks
+            f"{named(way)} {max(speeds):.1f} ({max(speeds) / one:.2f} x), heard after {1000 * min(waits):.0f} ms"
+            for way, (speeds, waits) in found.items()
         ]
-        result = f"{one:.0f} frames/s one step after another, {', '.join(told)}"
-        print(row(f"speaking, {name}, rows {rows}, guided", result), flush=True)
+        print(row(f"speaking, {name}, rows {rows}, guided, x real time", "; ".join(told)), flush=True)
 
 
-def speed(model: Dia, weights: DecodingWeights, rows: int, blocks: Blocks | None) -> float:
-    """Frames a second of all rows together; so hot that none ends by itself soon."""
-    text, lengths = np.full((rows, BYTES), 97, np.int32), np.full(rows, BYTES)
+def named(blocks: Blocks | None) -> str:
+    return f"blocks of {blocks.size} by {blocks.passes}" if blocks else "one step after another"
+
+
+def measured(speaker: Speaker, rows: int, blocks: Blocks | None) -> tuple[float, float]:
+    """Seconds of speech a second of all rows together, and seconds until a stream of each is heard first: what is left of a
+    block, or a tenth of a second. So hot that none ends by itself soon.
+    """
+    text, lengths, codec = np.full((rows, BYTES), 97, np.int32), np.full(rows, BYTES), speaker.codec
     sampling = Sampling(guidance=1.5, temperature=2.5, blocks=blocks)
+    first = max(round(FIRST * codec.frame_rate), sampling.at_once)
     began = time.perf_counter()
-    made = generate(model, text, lengths, max_frames=FRAMES, sampling=sampling, weights=weights)
-    return sum(map(len, made.codes)) / (time.perf_counter() - began)
+    running = Running(speaker.model, text, lengths, FRAMES, None, sampling, weights=speaker.weights)
+    running.advance(speaker.config.longest_delay + codec.context + first)
+    codec.decode(running.so_far().codes)
+    heard = time.perf_counter()
+    running = Running(speaker.model, text, lengths, FRAMES, None, sampling, weights=speaker.weights)
+    running.advance()
+    said = sum(map(len, running.so_far().codes)) / codec.frame_rate
+    return said / (time.perf_counter() - heard), heard - began
 
 
 def compiled(model: Dia, batch: Batch, chosen: Recipe) -> tuple[Any, list[Any]]:

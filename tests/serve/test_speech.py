@@ -151,9 +151,10 @@ def test_a_seed_and_each_name_of_openais_is_a_voice_of_its_own_and_stays_so(serv
 
 def test_saved_voices_speak_alone_and_beside_each_other(server, anna):
     ids = {"S1": "anna", "S2": {"id": "anna"}}
-    alone = ask(server, voice="anna", response_format="pcm", input="Ja.", seed=1)
-    both = ask(server, voice=None, voices=ids, response_format="pcm", input="Ja.", seed=1)
-    free = ask(server, response_format="pcm", input="Ja.", seed=1)
+    text = "[S1] Ja. [S2] Ja."
+    alone = ask(server, voice="anna", response_format="pcm", input=text, seed=1)
+    both = ask(server, voice=None, voices=ids, response_format="pcm", input=text, seed=1)
+    free = ask(server, response_format="pcm", input=text, seed=1)
     room = CONFIG.room(len(anna.codes))
     assert len(alone.content) // 2 <= room * 320 and not same(alone.content, free.content)
     assert both.status_code == 200 and not same(both.content, alone.content)
@@ -163,9 +164,9 @@ def test_a_speech_goes_on_in_the_voices_of_another(server, studio):
     first = ask(server, input="Ja.", seed=1)
     past = studio._said[first.headers["x-speech-id"]]
     short = tuple(
-        said._replace(codes=said.codes[:20]) for said in past.pieces
+        said._replace(codes=said.codes[:20]) for said in past.shown
     )  # or there is no room behind it
-    studio._said[first.headers["x-speech-id"]] = replace(past, pieces=short)
+    studio._said[first.headers["x-speech-id"]] = replace(past, shown=short)
     second = ask(
         server, input="Nee.", seed=1, continue_from=first.headers["x-speech-id"], response_format="pcm"
     )

@@ -76,13 +76,13 @@ def test_a_voice_is_said_before_the_text_and_not_returned(speaker, asked):
     first, second = speaker.speak(["[S1] een", "[S2] twee"], VOICE, seed=7, max_seconds=0.5, tries=1)
     text_ids, lengths, settings = asked[0]
     assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == [
-        "\2 hoi \1 een",
-        "\2 hoi twee",
+        "\1 hoi \2 een",
+        "\1 hoi twee",
     ]
     assert settings["seeds"] == [7, 8] and settings["max_frames"] == 25 and settings["sampling"].top_k == 50
     for prompt in settings["prompts"]:
         np.testing.assert_array_equal(prompt.codes, np.full((10, 3), 5))
-        assert prompt.said == len("\2 hoi")
+        assert prompt.said == len("\1 hoi")
     assert len(first.waveform) == 8 and first.stopped
     assert len(second.waveform) == 0 and not second.stopped
 

@@ -205,7 +205,7 @@ def _speaks_with(model: str | None, codec: str | None) -> tuple[DiaConfig | None
 
 def _room(voice: SavedVoice, config: DiaConfig) -> str:
     """What a model has room for after the voice, as words; UserError where that is nothing."""
-    from rosella.speak.voices import bytes_after, room_after
+    from rosella.speak.clips import bytes_after, room_after
 
     rate = voice.codec.frame_rate
     seconds = room_after(len(voice.codes), config, rate) / rate

@@ -33,7 +33,7 @@ from rosella.files import write_text
 from rosella.inference.settings import Blocks
 from rosella.progress import Progress, unheard
 from rosella.speak import Speaker, Speech, Voice, provenance
-from rosella.speak.voices import codes as voice_codes
+from rosella.speak.clips import codes as voice_codes
 
 LONGEST_RATIO = 2.0
 """A clip gets this many times the seconds of the longest reference, then counts as not having stopped."""

@@ -17,8 +17,9 @@ from rosella.serve.consents import Consent, ConsentShelf, listed
 from rosella.serve.ears import Ears, Sound, received
 from rosella.serve.settings import Limits
 from rosella.speak import SavedVoice, VoiceShelf, make_voice
+from rosella.speak.clips import bytes_after, room_after
 from rosella.speak.recital import Speaking
-from rosella.speak.voices import bytes_after, is_name, room_after
+from rosella.speak.voices import is_name
 from rosella.web.bodies import limited
 from rosella.web.faults import Refusal, refusing
 

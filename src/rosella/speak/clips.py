@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rosella import dialogue
 from rosella.errors import UserError
-from rosella.speak.voices import AnyVoice, Voice, Voices, encoded, require_one_each, said_by
+from rosella.speak.voices import AnyVoice, Voice, encoded
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
@@ -26,6 +25,11 @@ class Said(NamedTuple):
 
     text: str
     codes: np.ndarray
+
+    @property
+    def tags(self) -> set[str]:
+        """Of those who speak."""
+        return set(dialogue.speaker_tags(self.text))
 
     def then(self, other: Said, breath: np.ndarray) -> Said:
         """Both, one after the other, with the codes of a breath between them."""
@@ -66,55 +70,6 @@ class Start(NamedTuple):
         return ids
 
 
-class Clips(NamedTuple):
-    """What a model can be shown: a clip of whoever speaks in it (`None`), or one of each speaker by his tag."""
-
-    said: Mapping[str | None, Said]
-    breath: np.ndarray
-    """Codes uint16 [frames, codebooks] of the silence between two of them."""
-
-    @classmethod
-    def of(cls, voice: Voices | None, codec: Codec) -> Clips:
-        """The clips of voices; UserError where they are another codec's, or not one person's each."""
-        said: dict[str | None, Said] = {}
-        if isinstance(voice, Mapping):
-            for tag, each in require_one_each(voice):
-                said[tag] = Said(said_by(each.text, tag), _codes(each, codec))
-        elif voice is not None:
-            said[None] = Said(dialogue.tagged(voice.text), _codes(voice, codec))
-        return cls(said, breath(codec))
-
-    @property
-    def all(self) -> Said:
-        """Every clip, one after the other."""
-        return self.joined(self.said.values())
-
-    @property
-    def shown(self) -> set[str]:
-        """The tags of those who speak in the clips."""
-        return set(dialogue.speaker_tags(self.all.text))
-
-    def before(self, text: str, said: Iterable[Said] = ()) -> Start:
-        """The clips of those who speak in a text, in the order in which they do, and what was said since.
-
-        Then nobody's own clip stands right before what he says, unless he speaks alone: who goes on after another's turn is
-        what a model heard in training. In the text all speakers are numbered anew, as they come.
-        """
-        if None in self.said:
-            return Start(self.joined((self.said[None], *said)), text)
-        speaking = dict.fromkeys(dialogue.speaker_tags(text))
-        start = Start(self.joined((*(self.said[tag] for tag in speaking if tag in self.said), *said)), text)
-        if not self.said:
-            return start
-        order = dict.fromkeys(dialogue.speaker_tags(start.seen))
-        before = start.before._replace(text=dialogue.renumbered(start.before.text, order))
-        return Start(before, dialogue.renumbered(text, order))
-
-    def joined(self, said: Iterable[Said]) -> Said:
-        nothing = Said("", self.breath[:0])
-        return reduce(lambda so_far, each: so_far.then(each, self.breath), said, nothing)
-
-
 @lru_cache(maxsize=4)
 def breath(codec: Codec) -> np.ndarray:
     """The codes of a short silence, as people leave it between turns: without it a model takes two voices for one.
@@ -151,7 +106,8 @@ def bytes_after(before: str, limit: int) -> int:
     return limit - taken
 
 
-def _codes(voice: AnyVoice, codec: Codec) -> np.ndarray:
+def codes(voice: AnyVoice, codec: Codec) -> np.ndarray:
+    """The codes of a clip uint16 [frames, codebooks]; UserError where they are another codec's."""
     if isinstance(voice, Voice):
         return encoded(voice, codec)
     if voice.codec.fingerprint != codec.fingerprint:

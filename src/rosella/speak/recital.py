@@ -13,7 +13,7 @@ from rosella import dialogue
 from rosella.audio.tempo import Tempo
 from rosella.codec.streaming import StreamDecoder
 from rosella.errors import UserError
-from rosella.speak.clips import Said, Start, bytes_after, room_after
+from rosella.speak.clips import Start, bytes_after, room_after
 from rosella.speak.past import Past
 from rosella.speak.script import Piece, read_script, split
 from rosella.speak.subtitles import Cue
@@ -93,13 +93,14 @@ class Recital:
         self._pace, self._tempo = pace, Tempo(pace, self.sample_rate)
         self._left = None if max_seconds is None else max(1, math.floor(_positive(max_seconds) * self._rate))
         self.said = Past.of(voice, speaker.codec)
-        """What another speech may go on from, as its voice: of each piece that was said to its end."""
+        """What another speech may go on from, as its voice."""
         self.bytes_read, self.frames = 0, 0
         """Bytes of text that were read, and frames that were said."""
         self._samples = 0
         self._heard: list[Heard] = []
-        self._words: list[list[Cue]] = []  # of the turns of those that were followed
-        self._followed = 0
+        self._words: list[list[Cue]] = []  # of the turns of those that were asked for
+        self._told = 0
+        self._along: dict[int, Followed] = {}
         self.stopped = True
         """Whether every piece ended by itself."""
         self._pieces = self._read(text)
@@ -142,11 +143,17 @@ class Recital:
         return [heard.start_s for heard in self._heard[1:]]
 
     def _turns(self) -> list[list[Cue]]:
-        for heard in self._heard[self._followed :]:
-            followed = self._speaker.follow(dialogue.encode(heard.piece.text), heard.codes)
-            self._words += heard.words(followed, self._rate * self._pace)
-            self._followed += 1
+        for number, heard in enumerate(self._heard[self._told :], self._told):
+            self._words += heard.words(self._follow(number), self._rate * self._pace)
+            self._told += 1
         return self._words
+
+    def _follow(self, number: int) -> Followed:
+        """Where in its text each frame of a piece is; the model is asked once."""
+        if number not in self._along:
+            heard = self._heard[number]
+            self._along[number] = self._speaker.follow(dialogue.encode(heard.piece.text), heard.codes)
+        return self._along[number]
 
     def _read(self, text: str | Iterable[str]) -> Iterator[Piece]:
         """The pieces of a text. One that is whole is read at once, and refused at once."""
@@ -156,7 +163,7 @@ class Recital:
             return pieces_written(self._counted(text), several)
         script = read_script(text)
         self.bytes_read = len(text.encode())
-        pieces = split(script, several if self.said.pieces else budget)
+        pieces = split(script, several if self.said.given < len(self.said.shown) else budget)
         return iter(pieces if len(pieces) == 1 else split(script, several))
 
     def _counted(self, fragments: Iterable[str]) -> Iterator[str]:
@@ -166,7 +173,7 @@ class Recital:
 
     def _budget(self) -> int:
         """Bytes of text that the model can say at once behind the clips."""
-        clips = self.said.clips.all
+        clips = self.said.clips
         free = room_after(len(clips.codes), self._speaker.config, self._rate)
         read = bytes_after(clips.text, self._speaker.config.encoder.max_position_embeddings)
         return min(read, math.floor(min(free / self._rate, LONGEST_SECONDS) * SLOW))
@@ -184,11 +191,13 @@ class Recital:
         if not said:
             return
         codes = np.concatenate(said)
-        self.said = self.said.after(Said(piece.text, codes))
         if self._left is not None:
             self._left = max(self._left - len(codes), 0)
         start_s = begun / self.sample_rate / self._pace
-        self._heard.append(Heard(piece, start_s, codes, np.concatenate(loud)))
+        self._heard.append(heard := Heard(piece, start_s, codes, np.concatenate(loud)))
+        if {f"[{speaker}]" for speaker in piece.speakers} - self.said.known:
+            followed = self._follow(len(self._heard) - 1)
+            self.said = self.said.after(heard.turns(followed, self._rate))
 
     def _live(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
         """Codes as they are known. What ends before it says anything is said again, at last as if it were the first."""
@@ -206,7 +215,7 @@ class Recital:
         """All codes at once: of those that were made until one had no fault, or there was no more time, the best."""
         best, verdict = Take(np.zeros((0, 0), np.uint16), False), SILENT
         for number in range(TRIES):
-            start = self._start(piece, number) if verdict is SILENT else self._before(piece, sparing=1)
+            start = self._start(piece, number if verdict is SILENT else 0)
             first = seed + number * self._best_of * OTHER
             seeds = range(first, first + self._best_of * OTHER, OTHER)
             for take in self._takes(start, seeds):
@@ -220,8 +229,11 @@ class Recital:
             yield best.codes
 
     def _start(self, piece: Piece, silent: int) -> Start:
-        """What a piece goes on from once it has stayed silent so often."""
-        return self.said.clips.before(piece.text) if silent == TRIES - 1 else self._before(piece)
+        """What a piece goes on from once it has stayed silent so often: the voices it is said in, if there is room."""
+        start = self.said.before(piece.text)
+        if silent == TRIES - 1 or not self._fits(start):
+            return self.said.before(piece.text, given=True)
+        return start
 
     def _takes(self, start: Start, seeds: Sequence[int]) -> list[Take]:
         running = self._begin(start, *seeds)
@@ -281,11 +293,6 @@ class Recital:
                 yield wave
         if len(rest := decoder.finish()):
             yield rest
-
-    def _before(self, piece: Piece, sparing: int = 0) -> Start:
-        """What the piece goes on from: the best of its past that leaves room for it, leaving out so many of the choices."""
-        *choices, least = self.said.before(piece.text)
-        return next((start for start in choices[sparing:] if self._fits(start)), least)
 
     def _fits(self, start: Start) -> bool:
         size, config = len(dialogue.encode(start.text)), self._speaker.config

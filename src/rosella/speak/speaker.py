@@ -15,7 +15,7 @@ import numpy as np
 from rosella import devices, dialogue
 from rosella.codec import load_codec
 from rosella.errors import UserError
-from rosella.speak.clips import Clips, Start, room_after
+from rosella.speak.clips import Start, room_after
 from rosella.speak.past import Past
 from rosella.speak.recital import LONGEST_SECONDS, Recital, UnderWay
 from rosella.speak.takes import TRIES, Take, Verdict, best_takes, judge, pace_of
@@ -332,8 +332,8 @@ class Speaker:
         """What each text goes on from; UserError for what the model cannot read."""
         if not texts:
             raise UserError("There is no text to speak: give at least one.")
-        clips = Clips.of(voice, self.codec)
-        starts = [clips.before(dialogue.tagged(text)) for text in texts]
+        past = Past.of(voice, self.codec)
+        starts = [past.before(dialogue.tagged(text)) for text in texts]
         for start in starts:
             start.ids(self.config.encoder.max_position_embeddings)
         return starts

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rosella import dialogue
+from rosella.speak.clips import Said
 from rosella.speak.script import Piece
 from rosella.speak.subtitles import Cue
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 SURE = 0.3
 """Where less of what the model looks at is on its path through the text, it was not followed."""
+SHOWN = 6.0
+"""Seconds of a turn that show a voice."""
 SILENT = 30.0
 """Frames so many dB below the loudest one are silent."""
 
@@ -40,10 +43,10 @@ class Heard:
 
         Where the model was not followed, each has its share of the time by its bytes.
         """
-        size = len(dialogue.encode(self.piece.text))
-        edges = np.linspace(0, len(self.codes), size + 1).round().astype(int)
-        if np.mean(followed.shares) >= SURE:
-            edges = np.searchsorted(followed.places, np.arange(size + 1))
+        edges = self._edges(followed)
+        if edges is None:
+            size = len(dialogue.encode(self.piece.text))
+            edges = np.linspace(0, len(self.codes), size + 1).round().astype(int)
         sounding = np.flatnonzero(self.powers > self.powers.max() - SILENT)
 
         def cue(speaker: str, first: int, last: int, text: str) -> Cue:
@@ -52,6 +55,25 @@ class Heard:
 
         parts = zip(self.piece.parts, _places(self.piece), strict=True)
         return [[cue(part.speaker, *word) for word in words] for part, words in parts]
+
+    def turns(self, followed: Followed, frame_rate: float) -> list[Said]:
+        """Each turn alone, some seconds of it at most; all of the piece as one where the model was not followed."""
+        edges, ids = self._edges(followed), dialogue.encode(self.piece.text)
+        if edges is None:
+            return [Said(self.piece.text, self.codes)]
+        turns = []
+        for part, words in zip(self.piece.parts, _places(self.piece), strict=True):
+            begin, most = edges[words[0][0]], round(SHOWN * frame_rate)
+            *_, (_, end, _) = [word for word in words if edges[word[1]] - begin <= most] or words
+            text = f"[{part.speaker}] {dialogue.decode(ids[words[0][0] : end])}"
+            turns.append(Said(text, self.codes[begin : edges[end]]))
+        return turns
+
+    def _edges(self, followed: Followed) -> np.ndarray | None:
+        """The frame at which each byte of the text begins, and the last ends; None where the model was not followed."""
+        if np.mean(followed.shares) < SURE:
+            return None
+        return np.searchsorted(followed.places, np.arange(len(dialogue.encode(self.piece.text)) + 1))
 
 
 def powers(wave: np.ndarray, hop: int) -> np.ndarray:
