@@ -63,7 +63,7 @@ def corpus(work: Path, hours: float) -> None:
 def model(work: Path, hours: float) -> None:
     """Each recipe goes on from the model of the one before."""
     start: tuple[str, ...] = ()
-    for name in ("mini-1-lessons", "mini-2-conversations", "mini-3-finish"):
+    for name in ("mini-1-lessons", "mini-2-conversations", "mini-3-finish", "mini-blocks"):
         part = "lessons" if name == "mini-1-lessons" else "conversations"
         data = (f"data.export={work / f'{part}-corpus'}", f"codec={work / 'codec'}")
         rosella("train", RECIPES / f"{name}.yaml", *data, *start, "--run", work / name)
@@ -92,7 +92,7 @@ def install(work: Path, hours: float) -> None:
     from rosella.weights import load_model, save_model
 
     MelNetwork.load(work / "codec").save(FAMILY / "codec", half_vocoder=True)
-    weights, config = load_model(work / "mini-3-finish/model")
+    weights, config = load_model(work / "mini-blocks/model")
     shutil.rmtree(FAMILY / "model", ignore_errors=True)
     save_model(
         FAMILY / "model",
