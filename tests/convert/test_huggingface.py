@@ -115,8 +115,9 @@ def test_it_goes_on_in_the_voice_of_a_clip(tiny):
     folder, processor, dia = tiny
     speaker = load(folder)
     clip = np.random.default_rng(0).normal(0, 0.1, 1000).astype(np.float32)
-    spoken = speaker.speak(TEXTS[:2], Voice(clip, 8000, "[S2] acht"), max_seconds=0.3, **GREEDY)
-    texts = [f"[S2] acht {each}" for each in TEXTS[:2]]
+    turns = ["[S2] een", "[S2] twee [S1] drie"]
+    spoken = speaker.speak(turns, Voice(clip, 8000, "[S1] acht"), max_seconds=0.3, **GREEDY)
+    texts = [f"[S1] acht {turn}" for turn in turns]
     inputs = processor(text=texts, audio=[audio.normalise_loudness(clip, 8000)] * 2, sampling_rate=8000)
     length = processor.get_audio_prompt_len(inputs["decoder_attention_mask"])
     assert length == 1 + 13
