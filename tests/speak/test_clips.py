@@ -8,33 +8,10 @@ import numpy as np
 import pytest
 
 from rosella.errors import UserError
-from rosella.speak import Voice, make_voice
 from rosella.speak.clips import Said, Start, room_after
 from rosella.speak.past import Past
+from speak.counting import Codec, clip, saved
 from training import tiny
-
-RATE = 200
-
-
-class Codec:
-    """Every frame is four samples, counted up; the first code tells how loud a clip is."""
-
-    sample_rate, frame_rate, hop, num_codebooks, codebook_size, fingerprint = RATE, 50.0, 4, 3, 16, "tiny"
-
-    def encode(self, waveforms):
-        return [
-            np.stack([np.full(len(wave) // 4, round(wave.max() * 10)), *[np.arange(len(wave) // 4) % 16] * 2], 1)
-            .astype(np.uint16)
-            for wave in waveforms
-        ]  # fmt: skip
-
-
-def clip(seconds=3.0, text="hoi"):
-    return Voice(np.full(round(seconds * RATE), 0.5, np.float32), RATE, text)
-
-
-def saved(text="hoi"):
-    return make_voice(clip(text=text), Codec(), licence="CC0-1.0", consent="my own voice")
 
 
 def start(text, given):
