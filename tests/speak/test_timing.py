@@ -33,6 +33,17 @@ def test_bytes_are_counted_not_characters_and_a_word_that_was_skipped_has_no_tim
     ]
 
 
+def test_turns_are_cut_out_as_far_as_they_were_said():
+    (piece,) = split(read_script("[S1] OK. [S2] No, not me. [S3] Oh."), 100)
+    codes = np.arange(14, dtype=np.uint16)[:, None]
+    #                  tag    O  K  .      tag    N  o  ,      n  o  t: it ends here
+    places = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14])
+    followed = Followed(places, np.full(14, 0.6, np.float32))
+    first, second = Heard(piece, 0.0, codes, np.zeros(14)).turns(followed, frame_rate=10.0)
+    assert (first.text, first.codes[:, 0].tolist()) == ("[S1] OK.", [2, 3, 4])
+    assert second.text == "[S2] No, not" and second.codes[:, 0].tolist() == [8, 9, 10, 11, 12, 13]
+
+
 def test_the_power_of_frames():
     wave = np.concatenate([np.zeros(4), np.full(4, 0.1), np.full(4, 1.0)]).astype(np.float32)
     np.testing.assert_allclose(powers(wave, 4), [-120, -20, 0], atol=0.1)

@@ -57,15 +57,18 @@ class Heard:
         return [[cue(part.speaker, *word) for word in words] for part, words in parts]
 
     def turns(self, followed: Followed, frame_rate: float) -> list[Said]:
-        """Each turn alone, some seconds of it at most; all of the piece as one where the model was not followed."""
+        """Each turn that was said, some seconds of it at most; all of the piece as one where the model was not followed."""
         edges, ids = self._edges(followed), dialogue.encode(self.piece.text)
         if edges is None:
             return [Said(self.piece.text, self.codes)]
         turns = []
         for part, words in zip(self.piece.parts, _places(self.piece), strict=True):
-            begin, most = edges[words[0][0]], round(SHOWN * frame_rate)
-            *_, (_, end, _) = [word for word in words if edges[word[1]] - begin <= most] or words
-            text = f"[{part.speaker}] {dialogue.decode(ids[words[0][0] : end])}"
+            said = [(first, last) for first, last, _ in words if edges[first] < len(self.codes)]
+            if not said:
+                break
+            begin, most = edges[said[0][0]], round(SHOWN * frame_rate)
+            *_, (_, end) = [word for word in said if edges[word[1]] - begin <= most] or said
+            text = f"[{part.speaker}] {dialogue.decode(ids[said[0][0] : end])}"
             turns.append(Said(text, self.codes[begin : edges[end]]))
         return turns
 
