@@ -162,11 +162,12 @@ def test_saved_voices_speak_alone_and_beside_each_other(server, anna):
 
 def test_a_speech_goes_on_in_the_voices_of_another(server, studio):
     first = ask(server, input="Ja.", seed=1)
-    past = studio._said[first.headers["x-speech-id"]]
+    recital = studio._said[first.headers["x-speech-id"]]
+    past = recital.said
     short = tuple(
         said._replace(codes=said.codes[:20]) for said in past.shown
     )  # or there is no room behind it
-    studio._said[first.headers["x-speech-id"]] = replace(past, shown=short)
+    recital._past = replace(past, shown=short)
     second = ask(
         server, input="Nee.", seed=1, continue_from=first.headers["x-speech-id"], response_format="pcm"
     )

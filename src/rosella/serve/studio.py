@@ -24,7 +24,6 @@ from rosella.web.faults import Refusal, refusing
 if TYPE_CHECKING:
     from rosella.inference.settings import Blocks
     from rosella.speak import Speaker, VoiceShelf
-    from rosella.speak.past import Past
     from rosella.speak.voices import Voices
 
 T = TypeVar("T")
@@ -82,7 +81,7 @@ class Studio:
         self.admission = Admission(places, limits.queue, limits.patience)
         self.metrics = Metrics(self.admission)
         self._threads = ThreadPoolExecutor(places, "speech")
-        self._said: OrderedDict[str, Past] = OrderedDict()
+        self._said: OrderedDict[str, Recital] = OrderedDict()
         self._unread: set[str] = set()
 
     async def speak(self, order: Order, make: Callable[[str, Recital], Iterator[T]]) -> Speech[T]:
@@ -98,9 +97,10 @@ class Studio:
 
         def spoken() -> Iterator[T]:
             with session:
-                recital = Recital(session, order.text, voice, seed, None, self._sampling, order.pace)
+                before = voice.said if isinstance(voice, Recital) else voice
+                recital = Recital(session, order.text, before, seed, None, self._sampling, order.pace)
                 yield from make(id, recital)
-                self._remember(id, recital.said)
+                self._remember(id, recital)
                 self.metrics.audio.inc(recital.frames / self.speaker.codec.frame_rate)
 
         delivery = Delivery(self._threads, spoken(), lambda: self.admission.leave(ticket))
@@ -124,17 +124,17 @@ class Studio:
         self._threads.shutdown()
         self.engine.close()
 
-    def _voice(self, order: Order) -> tuple[Voices | Past | None, int]:
+    def _voice(self, order: Order) -> tuple[Voices | Recital | None, int]:
         """What the speech begins in, and its seed: that of a voice which the model has of its own, unless it is said."""
         if order.continue_from is not None:
-            return self._past(order.continue_from), order.seed or 0
+            return self._earlier(order.continue_from), order.seed or 0
         named = order.voice if isinstance(order.voice, Mapping) else {"": order.voice}
         found = {who: find(self.shelf, name) for who, name in named.items() if name is not None}
         saved = {who: voice for who, voice in found.items() if not isinstance(voice, int)}
         own = sum(voice for voice in found.values() if isinstance(voice, int))
         return saved.get("", saved or None), own if order.seed is None else order.seed
 
-    def _past(self, id: str) -> Past:
+    def _earlier(self, id: str) -> Recital:
         if id not in self._said:
             raise Refusal(
                 HTTPStatus.NOT_FOUND,
@@ -144,7 +144,7 @@ class Studio:
             )
         return self._said[id]
 
-    def _remember(self, id: str, said: Past) -> None:
+    def _remember(self, id: str, said: Recital) -> None:
         self._said[id] = said
         while len(self._said) > REMEMBERED:
             self._said.popitem(last=False)

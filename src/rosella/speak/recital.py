@@ -92,8 +92,7 @@ class Recital:
         self._busy, self._made = 0.0, 0  # seconds that so many frames took, and their judging
         self._pace, self._tempo = pace, Tempo(pace, self.sample_rate)
         self._left = None if max_seconds is None else max(1, math.floor(_positive(max_seconds) * self._rate))
-        self.said = Past.of(voice, speaker.codec)
-        """What another speech may go on from, as its voice."""
+        self._past, self._shown = Past.of(voice, speaker.codec), 0  # after so many pieces
         self.bytes_read, self.frames = 0, 0
         """Bytes of text that were read, and frames that were said."""
         self._samples = 0
@@ -121,6 +120,15 @@ class Recital:
                 return
             yield from self._say(piece, self._seed + number)
             yield from self._silence(piece.pause_after)
+
+    @property
+    def said(self) -> Past:
+        """What another speech may go on from, as its voice; the turns of who is new are found when this is asked for."""
+        for number, heard in enumerate(self._heard[self._shown :], self._shown):
+            if {f"[{speaker}]" for speaker in heard.piece.speakers} - self._past.known:
+                self._past = self._past.after(heard.turns(self._follow(number), self._rate))
+            self._shown = number + 1
+        return self._past
 
     @property
     def words(self) -> list[Cue]:
@@ -194,10 +202,7 @@ class Recital:
         if self._left is not None:
             self._left = max(self._left - len(codes), 0)
         start_s = begun / self.sample_rate / self._pace
-        self._heard.append(heard := Heard(piece, start_s, codes, np.concatenate(loud)))
-        if {f"[{speaker}]" for speaker in piece.speakers} - self.said.known:
-            followed = self._follow(len(self._heard) - 1)
-            self.said = self.said.after(heard.turns(followed, self._rate))
+        self._heard.append(Heard(piece, start_s, codes, np.concatenate(loud)))
 
     def _live(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
         """Codes as they are known. What ends before it says anything is said again, at last as if it were the first."""
@@ -295,10 +300,9 @@ class Recital:
             yield rest
 
     def _fits(self, start: Start) -> bool:
-        size, config = len(dialogue.encode(start.text)), self._speaker.config
-        read = len(dialogue.encode(start.before.text)) if start.before.text else 0
-        free = config.room(len(start.before.codes))
-        return read + size <= config.encoder.max_position_embeddings and size / SLOW * self._rate <= free
+        config, seconds = self._speaker.config, len(dialogue.encode(start.text)) / SLOW
+        reads = len(dialogue.encode(start.seen)) <= config.encoder.max_position_embeddings
+        return reads and seconds * self._rate <= config.room(len(start.before.codes))
 
     def _silence(self, seconds: float) -> Iterator[np.ndarray]:
         samples = round(seconds * self._pace * self.sample_rate)
