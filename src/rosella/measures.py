@@ -153,7 +153,9 @@ _TURNS = (
     "than to the others'; the model itself tells where in its text each turn is."
 )
 _STOPPED = "Share of the clips that ended before the time limit."
-_LENGTH = "Median length of a clip divided by its reference's; 1 is the same pace."
+_LENGTH = (
+    "Median length of a clip's speech, first sound to last, divided by its reference's; 1 is the same pace."
+)
 _SPREAD = "Median distance of that ratio from 1; 0 is the same length each time."
 _PITCH = "Median difference between the pitch of a clip and of its reference; a rough measure of the voice."
 _TIMBRE = "Median difference of the average spectra; a rough measure of the voice and the sound."

@@ -402,3 +402,13 @@ def test_the_mean_is_heard_as_long_as_it_says_something(tmp_path, codec, gain):
     assert audio.probe(tmp_path / "b.wav").channel is None
     soundfile.write(tmp_path / "c.wav", 0 * noise, RATE)
     assert audio.probe(tmp_path / "c.wav").channel is None
+
+
+def test_speech_is_from_the_first_sound_to_the_last() -> None:
+    sound = np.sin(np.arange(RATE) * 0.3).astype(np.float32)
+    hiss = 0.001 * np.random.default_rng(0).standard_normal(RATE // 2).astype(np.float32)
+    wave = np.concatenate([hiss, sound, hiss, sound, hiss, hiss])
+    assert audio.speech_span(wave, RATE) == pytest.approx((0.5, 3.0), abs=0.05)
+    assert audio.speech_span(sound, RATE) == (0.0, 1.0)
+    assert audio.speech_span(np.zeros(RATE, np.float32), RATE) == (0.0, 0.0)
+    assert audio.speech_span(np.zeros(0, np.float32), RATE) == (0.0, 0.0)

@@ -91,6 +91,16 @@ def test_pace_and_voice_come_from_the_clips(evaluation: ModelEvaluation) -> None
     assert max(low) < 3 < min(high)
 
 
+def test_silence_before_and_behind_what_is_said_is_no_slower_pace(yardstick: Yardstick) -> None:
+    silence = np.zeros(RATE, np.float32)
+    waits = evaluate_model(
+        "waits", Reader(lambda text: np.concatenate([silence, sentence(text), silence])), yardstick
+    )
+    assert waits.summary["length_ratio"] == pytest.approx(1.0, abs=0.03)
+    made = sum(map(len, waits.waves.values())) / RATE
+    assert waits.summary["real_time_factor"] == pytest.approx(made / waits.summary["work_seconds"])
+
+
 class ByLevel(Voices):
     """Knows loud clips from faint ones."""
 

@@ -13,6 +13,8 @@ LOUDNESS_DBFS = -20.0
 PEAK = 0.99
 """Largest absolute sample after loudness normalisation; louder peaks lower the gain instead of clipping."""
 
+_BLOCK = 0.05  # seconds
+
 
 def at_rate(pieces: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
     """What `resample` makes of a waveform, sample for sample, out of pieces that caches hold."""
@@ -37,12 +39,25 @@ def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def speech_level(waveform: np.ndarray, sample_rate: int) -> float:
-    """RMS in dBFS of the active parts: 50 ms blocks within 30 dB of the loudest; -inf for silence."""
-    block = max(1, sample_rate // 20)
+    """RMS in dBFS of the active parts; -inf for silence."""
+    power, active = _blocks(waveform, sample_rate)
+    return 10 * math.log10(power[active].mean()) if active.any() else -math.inf
+
+
+def speech_span(waveform: np.ndarray, sample_rate: int) -> tuple[float, float]:
+    """When the first active part begins and the last one ends, in seconds; (0, 0) for silence."""
+    active = np.flatnonzero(_blocks(waveform, sample_rate)[1])
+    if not len(active):
+        return 0.0, 0.0
+    return float(active[0] * _BLOCK), min(float((active[-1] + 1) * _BLOCK), len(waveform) / sample_rate)
+
+
+def _blocks(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """The power of blocks of `_BLOCK` seconds, and which of them are active: within 30 dB of the loudest."""
+    block = max(1, round(sample_rate * _BLOCK))
     padded = np.pad(waveform.astype(np.float64), (0, -len(waveform) % block))
     power = np.mean(padded.reshape(-1, block) ** 2, axis=1)
-    active = power[power > power.max() * 1e-3]
-    return 10 * math.log10(active.mean()) if len(active) else -math.inf
+    return power, power > power.max(initial=0.0) * 1e-3
 
 
 def normalise_loudness(waveform: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -216,7 +216,8 @@ def evaluate_model(
     if seeds > 1:
         clips = [replace(clip, id=f"{clip.id}-{1 + row // count}") for row, clip in enumerate(clips)]
     clips = _read(clips, [yardstick.sentences[index] for index in own], generated, yardstick.transcriber)
-    summary = summarise(clips, found, yardstick, work_seconds) | told.control()
+    made_seconds = sum(map(len, waves)) / sample_rate
+    summary = summarise(clips, found, yardstick, made_seconds, work_seconds) | told.control()
     by_id = {clip.id: wave for clip, wave in zip(clips, waves, strict=True)}
     return ModelEvaluation(
         name,
@@ -270,10 +271,14 @@ def _of_several(text: str) -> bool:
 
 
 def summarise(
-    clips: Sequence[ClipScore], found: Retrieval, yardstick: Yardstick, work_seconds: float
+    clips: Sequence[ClipScore],
+    found: Retrieval,
+    yardstick: Yardstick,
+    made_seconds: float,
+    work_seconds: float,
 ) -> dict[str, float]:
     """The numbers of a model, by name; shares and rates from 0 to 1."""
-    speed = sum(clip.seconds for clip in clips) / work_seconds
+    speed = made_seconds / work_seconds
     measured = statistics(clips)
     if yardstick.transcriber is None:
         measured = {key: value for key, value in measured.items() if key not in ("wer", "wer_kept", "lost")}
@@ -382,14 +387,19 @@ def _score(
         rank=int(found.ranks[row]),
         candidates=int(found.candidates[row]),
         stopped=bool(stopped),
-        seconds=len(wave) / intelligibility.SAMPLE_RATE,
-        reference_seconds=len(reference) / intelligibility.SAMPLE_RATE,
+        seconds=_speech_seconds(wave),
+        reference_seconds=_speech_seconds(reference),
         pitch_semitones=None if np.isnan(close.pitch_semitones) else close.pitch_semitones,
         spectrum_db=close.spectrum_db,
         similarity=yardstick.voices.similarity(wave, reference if prompt is None else prompt.audio),
         voice_right=yardstick.right_voice(own, wave),
         turns_right=turns_right,
     )
+
+
+def _speech_seconds(wave: Wave) -> float:
+    start, end = audio.speech_span(wave, intelligibility.SAMPLE_RATE)
+    return end - start
 
 
 def _read(

@@ -24,7 +24,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClipScore:
-    """One generated sentence. `rank` 1 of `candidates`: its own reference was the nearest."""
+    """One generated sentence. `rank` 1 of `candidates`: its own reference was the nearest.
+
+    Seconds are from the first sound to the last: references may be cut closer than what a model learnt from.
+    """
 
     id: str
     speaker: str
@@ -103,7 +106,7 @@ def _columns(clips: Sequence[ClipScore]) -> dict[str, Values]:
         "edits": column(*(clip.word_edits for clip in clips)),
         "words": column(*(clip.words for clip in clips)),
         "stopped": column(*(clip.stopped for clip in clips)),
-        "ratio": column(*(clip.seconds / clip.reference_seconds for clip in clips)),
+        "ratio": column(*(clip.seconds / (clip.reference_seconds or math.nan) for clip in clips)),
         "pitch": column(*(clip.pitch_semitones for clip in clips)),
         "spectrum": column(*(clip.spectrum_db for clip in clips)),
         "similarity": column(*(clip.similarity for clip in clips)),
