@@ -11,9 +11,12 @@ from support import environment
 SLEEPS, SPINS = "OMP_WAIT_POLICY = 'PASSIVE'", "OMP_WAIT_POLICY = 'ACTIVE'"
 
 
-def settings_of_openmp(**variables: str) -> str:
-    """What OMP_DISPLAY_ENV has the OpenMP library say of itself, in a process of the command line."""
-    command = [sys.executable, "-c", "from rosella.cli import main; main(['doctor', '--json'])"]
+VERB = "from rosella.cli import main; main(['doctor', '--json'])"
+
+
+def settings_of_openmp(program: str = VERB, **variables: str) -> str:
+    """What OMP_DISPLAY_ENV has the OpenMP library say of itself, in a process of the command line or another."""
+    command = [sys.executable, "-c", program]
     shown = {**environment(), "OMP_DISPLAY_ENV": "TRUE", **variables}
     return subprocess.run(command, env=shown, capture_output=True, text=True).stderr
 
@@ -27,6 +30,11 @@ def threads_of_torch(folder, flag):
 def test_idle_threads_of_every_verb_sleep(monkeypatch):
     monkeypatch.delenv(threads.WAITING, raising=False)
     assert SLEEPS in settings_of_openmp()
+
+
+def test_idle_threads_of_a_program_that_loads_a_voice_sleep(monkeypatch):
+    monkeypatch.delenv(threads.WAITING, raising=False)
+    assert SLEEPS in settings_of_openmp("import rosella; rosella.load('mini')")
 
 
 def test_who_sets_how_threads_wait_is_obeyed():

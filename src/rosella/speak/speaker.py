@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from rosella import devices, dialogue
+from rosella import devices, dialogue, threads
 from rosella.codec import load_codec
 from rosella.errors import UserError
 from rosella.speak.clips import Start, room_after
@@ -59,8 +59,10 @@ def load(
 
     `codec` replaces the model's own: the one in its folder, or else the one its `config.json` names. Products are computed
     in `precision`, float32 or bfloat16; with int8 the decoder's weights are held in eight bits. `backend` computes: jax, or
-    torch, which reads models in the layout of Transformers and imports no JAX.
+    torch, which reads models in the layout of Transformers and imports no JAX. Threads of PyTorch that have nothing to do
+    sleep, unless it is imported already or the environment says how they wait.
     """
+    threads.wait_asleep()
     if backend not in get_args(Backend):
         raise UserError(f"The backend {backend!r} is unknown: choose {' or '.join(get_args(Backend))}.")
     if backend == "torch":
