@@ -8,7 +8,8 @@ from rosella import threads
 from rosella.corpus.workers.processes import side_by_side
 from support import environment
 
-SLEEPS, SPINS = "OMP_WAIT_POLICY = 'PASSIVE'", "OMP_WAIT_POLICY = 'ACTIVE'"
+SLEEPS, SPINS = "GOMP_SPINCOUNT = '0'", "GOMP_SPINCOUNT = '30000000000'"
+"""How long idle threads look for work before they sleep. The policy itself reads PASSIVE where nothing is set, too."""
 
 
 VERB = "from rosella.cli import main; main(['doctor', '--json'])"
@@ -17,7 +18,7 @@ VERB = "from rosella.cli import main; main(['doctor', '--json'])"
 def settings_of_openmp(program: str = VERB, **variables: str) -> str:
     """What OMP_DISPLAY_ENV has the OpenMP library say of itself, in a process of the command line or another."""
     command = [sys.executable, "-c", program]
-    shown = {**environment(), "OMP_DISPLAY_ENV": "TRUE", **variables}
+    shown = {**environment(), "OMP_DISPLAY_ENV": "VERBOSE", **variables}
     return subprocess.run(command, env=shown, capture_output=True, text=True).stderr
 
 
