@@ -103,7 +103,11 @@ def _tiles(story: Story) -> Html:
         (_percent(summary.get("wer")), "of the words wrong, read back by a recogniser", "wer"),
         (_percent(summary.get("voice_right")), "of the clips in the right voice", "voice_right"),
         (_percent(summary["stopped"]), "stopped by themselves", "stopped"),
-        (f"{summary['length_ratio']:.2f} ×", "the length of the reference", "length_ratio"),
+        (
+            f"{summary['length_ratio']:.2f} ×",
+            "as long as the reference, pauses at the ends apart",
+            "length_ratio",
+        ),
     ]
     return page.tiles(
         (value, f"{meaning}{_before(story, key)}") for value, meaning, key in shown if value != DASH
