@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -16,6 +19,7 @@ from rosella.evaluate.summary import ClipScore
 from rosella.measures import SPEECH
 from rosella.report import page, speech
 from rosella.report.facts import CorpusFacts, RecordingFacts, StepFacts, Story, TrainingFacts
+from rosella.speak.provenance import STATEMENT
 
 NASTY = '<script>alert("x")</script> & $title'
 SUMMARY = {
@@ -94,6 +98,19 @@ def test_every_sentence_has_its_four_players_and_the_audio_is_mp3(html: str) -> 
     for label in ("reference", "codec round trip", "before", "after"):
         assert label in html
     assert "did not stop" in html
+
+
+def test_what_a_model_said_says_so_when_it_is_saved(html: str) -> None:
+    sounds = [io.BytesIO(base64.b64decode(sound)) for sound in re.findall(r'base64,([^"]+)', html)]
+    before, after, reference, *_ = map(comment, sounds)
+    assert before == f"{STATEMENT}. Model: before"
+    assert after == f"{STATEMENT}. Model: after"
+    assert reference == ""
+
+
+def comment(sound: io.BytesIO) -> str:
+    with av.open(sound) as file:
+        return file.metadata.get("comment", "")
 
 
 def test_the_gain_is_counted_towards_the_ideal(story: Story) -> None:

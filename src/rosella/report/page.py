@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from string import Template
+from typing import Any
 
 import numpy as np
 
@@ -67,9 +68,9 @@ def figure(svg: str, caption: str, kind: str = "") -> Html:
     return element("figure", join([Html(svg), element("figcaption", caption)]), kind)
 
 
-def player(label: object, wave: np.ndarray, sample_rate: int) -> Html:
+def player(label: object, wave: np.ndarray, sample_rate: int, comment: str = "") -> Html:
     """An audio player of a mono waveform [N], embedded as MP3, which every browser plays."""
-    return player_of(label, mp3(wave, sample_rate))
+    return player_of(label, mp3(wave, sample_rate, comment))
 
 
 def player_of(label: object, mp3: str) -> Html:
@@ -103,19 +104,16 @@ def _cell(value: object) -> object:
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
 
-def mp3(wave: np.ndarray, sample_rate: int) -> str:
-    """A mono waveform [N] as MP3 in base64."""
+def mp3(wave: np.ndarray, sample_rate: int, comment: str = "") -> str:
+    """A mono waveform [N] as MP3 in base64; `comment` is what the sound says of itself to whoever saves it."""
     import soundfile
 
     if sample_rate not in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000):
         wave, sample_rate = audio.resample(wave, sample_rate, 44_100), 44_100
     buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        np.clip(wave, -1, 1),
-        sample_rate,
-        format="MP3",
-        bitrate_mode="CONSTANT",
-        compression_level=0.8,
-    )
+    coding: dict[str, Any] = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": 0.8}
+    with soundfile.SoundFile(buffer, "w", sample_rate, 1, **coding) as file:
+        if comment:
+            file.comment = comment
+        file.write(np.clip(wave, -1, 1))
     return base64.b64encode(buffer.getvalue()).decode()

@@ -22,6 +22,7 @@ from rosella.report import figures, page
 from rosella.report.facts import Curve, codebook_curves, machine_facts
 from rosella.report.page import Html, element, join, paragraph, section, table
 from rosella.runs import read_metrics
+from rosella.speak import provenance
 from rosella.training.recipe import Recipe
 from rosella.training.run import TrainingRun
 from rosella.training.trackers import Tracker
@@ -284,7 +285,7 @@ def _said(line: Mapping[str, Any], folder: Path) -> Said:
 @lru_cache(maxsize=256)
 def _mp3(path: Path, sample_rate: int) -> str:
     """Encoded once, not each time the page is drawn."""
-    return page.mp3(audio.decode(path, sample_rate), sample_rate)
+    return page.mp3(audio.decode(path, sample_rate), sample_rate, provenance.STATEMENT)
 
 
 def _meaning(key: str) -> str:

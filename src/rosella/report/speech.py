@@ -17,6 +17,7 @@ from rosella.numbers import DASH, counted, percent
 from rosella.report import figures, page
 from rosella.report.facts import CorpusFacts, RecordingFacts, Story, TrainingFacts
 from rosella.report.page import Html, element, join, paragraph, section, table
+from rosella.speak import provenance
 
 SPECTROGRAM_SENTENCES = 2
 
@@ -240,7 +241,8 @@ def _card(story: Story, row: int) -> Html:
 def _generated(label: str, evaluation: ModelEvaluation, row: int) -> Html:
     clip = evaluation.clips[row]
     caption = join([element("b", label), " · ", _verdict(clip)])
-    return page.player(caption, evaluation.waves[clip.id], evaluation.sample_rate)
+    comment = provenance.marks(evaluation.model)["comment"]
+    return page.player(caption, evaluation.waves[clip.id], evaluation.sample_rate, comment)
 
 
 def _verdict(clip: ClipScore) -> Html:
