@@ -1,6 +1,6 @@
 """`make mini`: rebuild the embedded family with Rosella's own commands. Every step is skipped when its result exists.
 
-usage: python tools/mini/build.py [--work build/mini] [--hours 15] [STEP ...]
+usage: python tools/mini/build.py [--work build/mini] [--hours 60] [STEP ...]
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def corpus(work: Path, hours: float) -> None:
 def model(work: Path, hours: float) -> None:
     """Each recipe goes on from the model of the one before."""
     start: tuple[str, ...] = ()
-    for name in ("mini-1-lessons", "mini-2-conversations", "mini-3-finish", "mini-blocks"):
+    for name in ("mini-1-lessons", "mini-2-conversations", "mini-blocks"):
         part = "lessons" if name == "mini-1-lessons" else "conversations"
         data = (f"data.export={work / f'{part}-corpus'}", f"codec={work / 'codec'}")
         rosella("train", RECIPES / f"{name}.yaml", *data, *start, "--run", work / name)
@@ -138,7 +138,7 @@ def main() -> None:
         "steps", nargs="*", metavar="STEP", help=f"which of {', '.join(STEPS)} (default: all)"
     )
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/mini")
-    parser.add_argument("--hours", type=float, default=15.0, help="recordings for the speaking model")
+    parser.add_argument("--hours", type=float, default=60.0, help="recordings for the speaking model")
     options = parser.parse_args()
     for name in options.steps or STEPS:
         done = options.work / f"{name}.done"

@@ -64,7 +64,8 @@ class DiaConfig:
     `cross_attention_padding` is "mask", or "attend" for checkpoints whose decoder was trained on all
     `trained_text_length` text positions, padding included. `guidance` and `temperature` are what it speaks best with.
     `blocks` is how many steps it learnt to tell at once. `readers` are the heads of cross-attention, as layer and head, that
-    look at what is being said, the best first (`inference.steady`); without any, nothing is known of them.
+    look at what is being said, the best first (`inference.steady`); without any, nothing is known of them. Texts of the
+    `marked_languages` begin with their mark (`rosella.dialogue`), as those that it learnt them from.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -77,6 +78,7 @@ class DiaConfig:
     temperature: float = 1.0
     blocks: int = 1
     readers: tuple[tuple[int, int], ...] = ()
+    marked_languages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for wrong, sentence in _checks(self):
@@ -139,6 +141,7 @@ class DiaConfig:
                 "temperature": self.temperature,
                 "blocks": self.blocks,
                 "readers": [list(reader) for reader in self.readers],
+                "marked_languages": list(self.marked_languages),
             },
         }
 
@@ -255,7 +258,8 @@ def _part_to_dict(part: EncoderConfig | DecoderConfig, model_type: str) -> dict[
 
 
 def _own_from_dict(values: dict[str, Any]) -> dict[str, Any]:
-    return values | {"readers": tuple(tuple(reader) for reader in values.get("readers", ()))}
+    readers = tuple(tuple(reader) for reader in values.get("readers", ()))
+    return values | {"readers": readers, "marked_languages": tuple(values.get("marked_languages", ()))}
 
 
 def _part_from_dict(kind: type, values: dict[str, Any]) -> Any:
