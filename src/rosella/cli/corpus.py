@@ -196,6 +196,12 @@ def export(
             min=0.0, max=0.99999, help="Count rare speakers more: 0.99 to 0.9999, by effective number."
         ),
     ] = Balance.beta,
+    mix: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another export to mix in, lest what it holds be forgotten: half of what is drawn."
+        ),
+    ] = None,
     catalogue: CatalogueUrl = None,
     as_json: Json = False,
 ) -> None:
@@ -203,7 +209,7 @@ def export(
     from rosella.corpus.project import Corpus
 
     with Corpus.open(corpus, catalogue) as opened, corpus_progress() as progress:
-        exported = opened.export(progress, where or (), Balance(temper, beta))
+        exported = opened.export(progress, where or (), Balance(temper, beta), mix)
         found = opened.status()
     if exported.doubtful:
         _warn_of_guesses(found)

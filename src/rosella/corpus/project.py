@@ -160,11 +160,12 @@ class Corpus:
         progress: ShowAdvance = unshown,
         where: Sequence[str] = (),
         balance: Balance = Balance(),
+        other: Path | None = None,
     ) -> Exported:
         """Publish the utterances that have codes of the latest run's codec; see `corpus.export`."""
         conditions = [Condition.parse(written) for written in where]
         codec = remembered_codec(self.directory)
-        return export(self.directory, self.catalogue, codec, progress, conditions, balance)
+        return export(self.directory, self.catalogue, codec, progress, conditions, balance, other)
 
     def _add(self, entry: Entry, facts: dict[str, str | None], result: Added) -> None:
         path = entry.place

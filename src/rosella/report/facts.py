@@ -89,7 +89,7 @@ class Story:
 
 
 def corpus_facts(directory: Path, said: Path | None = None) -> CorpusFacts:
-    """The exported utterances of a corpus directory by recording, and what was rejected on the way.
+    """The exported utterances of a corpus directory by recording, and what was rejected on the way; not what is mixed in.
 
     `said` is a manifest of what is said in recordings that came as audio alone.
     """
@@ -100,11 +100,12 @@ def corpus_facts(directory: Path, said: Path | None = None) -> CorpusFacts:
     for utterance in utterances:
         grouped.setdefault(utterance["recording"], []).append(utterance)
     with Corpus.open(directory) as corpus:
-        names = {recording: Path(corpus.catalogue.get(recording).path).name for recording in grouped}
+        found = {recording: corpus.catalogue.known(recording) for recording in grouped}
+        names = {recording: Path(row.path).name for recording, row in found.items() if row}
         rejects = corpus.status().rejects
         heard = [] if said is None else list(_heard(corpus, said))
-    rows = [_recording_facts(names[recording], members) for recording, members in grouped.items()]
-    seconds = [_seconds(utterance) for utterance in utterances]
+    rows = [_recording_facts(name, grouped[recording]) for recording, name in names.items()]
+    seconds = [_seconds(utterance) for recording in names for utterance in grouped[recording]]
     return CorpusFacts(sorted(rows, key=lambda row: row.name), seconds, rejects, heard)
 
 

@@ -19,6 +19,7 @@ from rosella.corpus.catalogue.voices import voices as voices_of
 from rosella.corpus.codes import CodesCache, version
 from rosella.corpus.engines.progress import EXPORT, Advance, ShowAdvance, unshown
 from rosella.corpus.export.balance import Balance
+from rosella.corpus.export.mix import Mixed, mix
 from rosella.corpus.export.where import Condition, choose, implied_conditions
 from rosella.corpus.stage import TOKENIZE
 from rosella.errors import UserError
@@ -66,11 +67,12 @@ def export(
     progress: ShowAdvance = unshown,
     where: Sequence[Condition] = (),
     balance: Balance = Balance(),
+    other: Path | None = None,
 ) -> Exported:
     """Write what is missing and publish it. The old export stays valid until the new one is complete.
 
     Only utterances that fulfil all conditions of `where`, and `KNOWN` unless one is about the same, are exported;
-    `balance` is computed over these.
+    `balance` is computed over these. An `other` export is mixed in as it is, and half of what is drawn then comes from it.
     """
     cache = CodesCache(corpus, codec.fingerprint)
     contents, doubtful = {}, 0
@@ -95,8 +97,11 @@ def export(
     utterances = [utterance for content in contents.values() for utterance in content.utterances]
     sampling, loss = balance.sampling(utterances), balance.loss(utterances)
     weights = {u.id: Weight(sampling[u.id], loss[u.id], splits[u.recording]) for u in utterances}
-    write_export(corpus, codec, shards, weights, {id: _told(content) for id, content in contents.items()})
-    return _summary(contents, shards, len(written), weights, codec, doubtful)
+    told = {id: _told(content) for id, content in contents.items()}
+    mixed = mix(other, corpus, codec, utterances, weights) if other else Mixed()
+    shards, weights = [*shards, *mixed.shards], {**weights, **mixed.weights}
+    write_export(corpus, codec, shards, weights, {**told, **mixed.recordings})
+    return _summary(shards, len(written), weights, codec, doubtful)
 
 
 def _nothing(corpus: Path, where: bool, doubtful: int, catalogue: Catalogue) -> str:
@@ -218,7 +223,6 @@ def _why(status: Status) -> str:
 
 
 def _summary(
-    contents: dict[str, _Content],
     shards: Sequence[dict[str, Any]],
     written: int,
     weights: dict[str, Weight],
@@ -226,12 +230,11 @@ def _summary(
     doubtful: int,
 ) -> Exported:
     frames = sum(shard["codes"] for shard in shards) / codec.num_codebooks
-    held_out = [id for content in contents.values() for id in [u.id for u in content.utterances]]
     return Exported(
         shards=len(shards),
         written=written,
         utterances=sum(shard["rows"] for shard in shards),
-        validation=sum(weights[id].split == "validation" for id in held_out),
+        validation=sum(weight.split == "validation" for weight in weights.values()),
         hours=frames / codec.frame_rate / 3600,
         bytes=sum(shard["bytes"] for shard in shards),
         doubtful=doubtful,
