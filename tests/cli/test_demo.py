@@ -14,7 +14,12 @@ from evaluate.synthetic_speech import RATE, sentence
 from rosella import audio
 from rosella.cli import main
 from rosella.cli.demo import command, digest
-from rosella.weights import save_model
+from rosella.codec import load_codec
+from rosella.codec.facts import CodecFacts
+from rosella.records import Utterance, utterance_id
+from rosella.shards.format import Weight, write_export, write_shard
+from rosella.shards.read import Export
+from rosella.weights import load_model, save_model
 
 ENTRIES, CODEBOOKS = 16, 2
 TURNS = ("aeioua", "uoiyea", "yaoeia")
@@ -28,8 +33,10 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _model(folder / "model")
     _recogniser(folder / "recogniser")
     _podcast(folder / "podcast")
+    _known(folder / "known", folder / "codec")
+    shape = {"max_text_bytes": 64, "max_frames": 160, "batch_size": 2, "buckets": 1}
     recipe = {
-        "data": {"export": "unset", "max_text_bytes": 64, "max_frames": 160, "batch_size": 2, "buckets": 1},
+        "data": {"export": "unset", "marked_languages": ["xx"], **shape},
         "optimizer": {"lr": 1e-3, "warmup": 3},
         "steps": 3,
         "evaluate": {"every": 2, "batches": 1},
@@ -47,6 +54,16 @@ def _codec(folder: Path) -> None:
     torch.manual_seed(0)
     shape = {"width": 16, "blocks": 1, "num_codebooks": CODEBOOKS, "codebook_size": ENTRIES}
     MelNetwork(MelCodecConfig(**shape)).save(folder)
+
+
+def _known(folder: Path, codec: Path) -> None:
+    """An export of one utterance."""
+    facts = CodecFacts.of(load_codec(str(codec)))
+    record = Utterance(utterance_id("known", 0.0, 1.0), "known", 0.0, 1.0, "[S1] aeiou", language="yy")
+    shard = write_shard(
+        folder / "shards" / "a.parquet", [(record, np.zeros((50, CODEBOOKS), np.uint16))], facts
+    )
+    write_export(folder, facts, [shard], {record.id: Weight()}, {"known": {"seconds": 1.0}})
 
 
 def _model(folder: Path) -> None:
@@ -126,6 +143,12 @@ def test_the_demo_ends_with_a_report(out: Path, capfd: pytest.CaptureFixture[str
         assert f"[{number}/8]" in said
     html = (out / "report.html").read_text()
     assert "show1.wav" in html
+    assert "[xx] [S1] iyuoea" in html, "what comes next is said in the new language"
+    assert {row["language"] for row in Export.open(out / "corpus").index(["language"]).to_pylist()} == {
+        "xx",
+        "yy",
+    }
+    assert load_model(out / "train" / "model")[1].marked_languages == ("xx",)
     assert html.count("<audio controls") == 3 + 4
     scores = json.loads((out / "after" / "scores.json").read_text())
     assert [clip["candidates"] for clip in scores["clips"]] == [2]

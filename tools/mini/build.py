@@ -19,6 +19,7 @@ from rosella import audio
 
 REPOSITORY = Path(__file__).parents[2]
 FAMILY = REPOSITORY / "src/rosella/mini"
+KNOWN_HOURS, KNOWN_EXCHANGES = 0.8, 24  # of what is mixed into a new language; exchanges of a recording
 RECIPES = REPOSITORY / "recipes"
 
 
@@ -82,7 +83,7 @@ def recogniser(work: Path, hours: float) -> None:
 
 
 def install(work: Path, hours: float) -> None:
-    """Put the family into the package: weights in half precision, which of their heads read along, the podcast as Opus."""
+    """Put the family into the package: weights in half precision, which of their heads read along, the recordings."""
     from dataclasses import replace
 
     import torch
@@ -106,6 +107,18 @@ def install(work: Path, hours: float) -> None:
     Recogniser.load(work / "asr-run/model", "cpu", torch.float16).save(FAMILY / "recogniser")
     shutil.rmtree(FAMILY / "podcast", ignore_errors=True)
     podcast.build(Espeak(), FAMILY / "podcast")
+    _known(work)
+
+
+def _known(work: Path) -> None:
+    """An export of what is like that from which the model learned, to mix into a new language."""
+    made, where = work / "known", ("--corpus", work / "known-corpus")
+    speech.speaking_recordings(Espeak(), KNOWN_HOURS, made, speech.conversation, KNOWN_EXCHANGES)
+    rosella("corpus", "add", made / "manifest.jsonl", *where)
+    rosella("corpus", "run", *where, "--max-seconds", 12)
+    rosella("corpus", "export", *where)
+    shutil.rmtree(FAMILY / "known", ignore_errors=True)
+    shutil.copytree(where[1], FAMILY / "known", ignore=shutil.ignore_patterns("cache", "catalogue*"))
 
 
 def score(work: Path, hours: float) -> None:

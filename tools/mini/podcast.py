@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mini.espeak import Espeak, Voice
 from mini.sentences import GRAMMAR, grammar_sentence
-from mini.speech import Turn, write_recording, write_sentences
+from mini.speech import SYNTHETIC, Turn, write_recording, write_sentences
 
 LANGUAGE = "de"
 SPEAKERS = {
@@ -75,12 +75,7 @@ def _recording(espeak: Espeak, show: str, folder: Path) -> dict:
     name = f"{show}.opus" if show in TRANSCRIBED else f"audio/{show}.opus"
     turns = [parse(line) for line in script(show)]
     times, _ = write_recording(espeak, [turns], folder / name, sum(show.encode()))
-    about = {
-        "show": show,
-        "language": LANGUAGE,
-        "licence": "Apache-2.0",
-        "consent": "synthetic speech",
-    }
+    about = {"show": show, "language": LANGUAGE, **SYNTHETIC}
     return {"audio": name, **about, "turns": times}
 
 

@@ -18,6 +18,7 @@ from rosella import audio
 SAMPLE_RATE = 16_000
 EXCHANGES = 80  # per recording
 GRID = 320  # samples of a codec frame: turns begin on it, so that a sentence has the same codes wherever it stands
+SYNTHETIC = {"licence": "Apache-2.0", "consent": "synthetic speech"}
 SHIPPED_BITS = 24_000  # a second of Opus
 APART = 2.1  # seconds between exchanges: more than the pause at which `corpus run` cuts
 
@@ -78,18 +79,21 @@ def codec_clips(
                 yield wave + noise(len(wave), chance.getrandbits(32))
 
 
-def speaking_recordings(espeak: Espeak, hours: float, folder: Path, exchange: Exchange) -> Path:
-    """Write recordings of exchanges in English and Dutch by turns; returns their manifest."""
+def speaking_recordings(
+    espeak: Espeak, hours: float, folder: Path, exchange: Exchange, count: int = EXCHANGES
+) -> Path:
+    """Write recordings of `count` exchanges each, in English and Dutch by turns; returns their manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     seconds, lines = 0.0, []
     while seconds < hours * 3600:
         chance = random.Random(f"{SEED}-{len(lines)}")
         language = ("en", "nl")[len(lines) % 2]
         name = f"{language}-{len(lines):04d}.flac"
-        exchanges = [exchange(language, chance) for _ in range(EXCHANGES)]
+        exchanges = [exchange(language, chance) for _ in range(count)]
         turns, duration = write_recording(espeak, exchanges, folder / name, len(lines))
         seconds += duration
-        lines.append({"audio": name, "show": f"show-{len(lines) % 25}", "language": language, "turns": turns})
+        about = {"show": f"show-{len(lines) % 25}", "language": language, **SYNTHETIC}
+        lines.append({"audio": name, **about, "turns": turns})
     manifest = folder / "manifest.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return manifest

@@ -79,7 +79,7 @@ class Road:
         from rosella.cli import corpus
 
         folder, podcast = self.out / "corpus", self.podcast / "manifest.jsonl"
-        alone, about = self.podcast / "audio", self.about_audio
+        alone, about, known = self.podcast / "audio", self.about_audio, self.mini("known")
         options = [word for name, value in about.items() for word in (f"--{name}", value)]
         catalogue = [folder / "catalogue.sqlite"]
         cutting = ["--max-seconds", UTTERANCE_SECONDS, "--recogniser", "mini"]
@@ -109,10 +109,10 @@ class Road:
                 [],
             ),
             Step(
-                "Write the shards that training reads",
-                command("corpus export", "--corpus", folder),
-                lambda: corpus.export(folder),
-                None,
+                "Write the shards that training reads; half of what it draws is what the model learned before",
+                command("corpus export", "--corpus", folder, "--mix", known),
+                lambda: corpus.export(folder, mix=known),
+                digest(known),
                 [folder / "export.json"],
                 [],
             ),
@@ -188,9 +188,11 @@ class Road:
         )
 
     def _next_steps(self) -> list[tuple[str, str]]:
+        from rosella import dialogue
         from rosella.evaluate.sentences import read_sentences
 
-        model, text = self.out / "train" / "model", read_sentences(self.heldout)[0].text
+        model, said = self.out / "train" / "model", read_sentences(self.heldout)[0]
+        text = dialogue.marked(said.text, said.language)
         return [
             ("Say something with the model you just trained.", _speak(text, model, "said.wav")),
             ("Train longer.", command("demo", "--out", "runs/longer", "--steps", 2000)),

@@ -31,7 +31,6 @@ from rosella.evaluate.summary import ClipScore, Interval, intervals, statistics
 from rosella.evaluate.voice import closeness
 from rosella.files import write_text
 from rosella.inference.settings import Blocks
-from rosella.model.config import DiaConfig
 from rosella.progress import Progress, unheard
 from rosella.speak import Speaker, Speech, Voice, provenance
 from rosella.speak.clips import codes as voice_codes
@@ -351,16 +350,16 @@ def _speak_all(
     speeches: dict[int, Speech] = {}
     for clip, indices in batches.items():
         voice = _voice(clip, yardstick.sample_rate) if clip else None
-        texts = [as_read(yardstick.sentences[index], speaker.config) for index in indices]
+        texts = [_as_read(yardstick.sentences[index], speaker) for index in indices]
         batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds, tries=1, blocks=blocks)
         speeches.update(zip(indices, batch, strict=True))
         progress(before + len(speeches))
     return [speeches[index] for index in yardstick.spoken]
 
 
-def as_read(sentence: Sentence, config: DiaConfig) -> str:
+def _as_read(sentence: Sentence, speaker: Speaker) -> str:
     """What a model is given to say: the text, behind the mark of its language where it was taught that."""
-    if sentence.language in config.marked_languages:
+    if sentence.language in speaker.config.marked_languages:
         return dialogue.marked(sentence.text, sentence.language)
     return sentence.text
 
