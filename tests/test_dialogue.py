@@ -74,31 +74,3 @@ def test_what_is_accepted_round_trips(spoken):
         dialogue.decode(ids) == dialogue.normalise(spoken) == dialogue.normalise(dialogue.normalise(spoken))
     )
     assert unicodedata.is_normalized("NFC", dialogue.decode(ids))
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "rest"),
-    [
-        ("[de] [S1] Ja.", "de", "[S1] Ja."),
-        (" [fry]Ja.", "fry", "Ja."),
-        ("[S1] [de] Ja.", None, "[S1] [de] Ja."),
-        ("[DE] Ja.", None, "[DE] Ja."),
-        ("[long] Ja.", None, "[long] Ja."),
-    ],
-)
-def test_the_mark_of_a_language_is_what_a_text_begins_with(text, language, rest):
-    assert dialogue.language_mark(text) == (language, rest)
-
-
-def test_a_marked_text_has_its_mark():
-    assert dialogue.language_mark(dialogue.marked("[S2] Ja.", "de")) == ("de", "[S2] Ja.")
-
-
-@pytest.mark.parametrize("beginning", ["", " ", "[", " [de", "[de]", "[de] "])
-def test_a_mark_may_still_come_or_go_on(beginning):
-    assert dialogue.may_become_mark(beginning)
-
-
-@pytest.mark.parametrize("beginning", ["D", "[S", "[dede", "[de] D", "[de] ["])
-def test_no_mark_can_come_any_more(beginning):
-    assert not dialogue.may_become_mark(beginning)

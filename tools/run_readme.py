@@ -1,7 +1,6 @@
 """Run the README's `rosella` commands in an empty folder, with small things behind the names.
 
-The podcast and the models are the ones that ship with the package, but for that of `make demo`, which comes before, and
-training takes two steps.
+The podcast and the models are the ones that ship with the package, and training takes two steps.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ SMALL = {
     "my-podcast/manifest.jsonl": str(ROOT / "src/rosella/mini/podcast/manifest.jsonl"),
     "descript/dac_44khz": "mini --max-seconds 10",
     "nari-labs/Dia-1.6B-0626": "mini",
-    "runs/demo/train/model": str(ROOT / "runs/demo/train/model"),
+    "runs/demo/train/model": "mini",
     "recipes/dia.yaml": str(ROOT / "recipes/dia.yaml"),
     "data.export=my-corpus": "data.export=my-corpus model.weights=mini steps=2 optimizer.warmup=0 "
     "data.max_frames=600 data.batch_frames=600 data.max_text_bytes=512 data.buckets=1",

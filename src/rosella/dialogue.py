@@ -1,8 +1,7 @@
 """Dialogue to byte ids and back; the one place that knows the text contract.
 
 Text is NFC-normalised UTF-8. The speaker tags `[S1]` ... `[S4]` become the bytes 1 ... 4 and 0 is padding, so
-every other control character is refused. Events such as `(laughs)` are ordinary text, and so is the mark of a language,
-`[de]`, that a text begins with where a model was taught to tell languages by it.
+every other control character is refused. Events such as `(laughs)` are ordinary text.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ TAGS = ("[S1]", "[S2]", "[S3]", "[S4]")
 
 _SPACES = str.maketrans(dict.fromkeys("\n\r\t\u2028\u2029", " "))
 _TAG = re.compile(r"\[\s*S\s*\d+\s*\]", re.IGNORECASE)
-_MARK = re.compile(r"\s*\[([a-z]{2,3})\]\s*")
-_MARK_BEGUN = re.compile(r"\s*(\[[a-z]{0,3}(\]\s*)?)?")
 _REFUSED = {"Cc": "control character", "Cs": "lone surrogate", "Cn": "unassigned character"}
 
 
@@ -58,22 +55,6 @@ def tagged(text: str) -> str:
     """The normalised text, said by `[S1]` where it begins with no speaker."""
     text = normalise(text)
     return text if text.lstrip().startswith(TAGS) else f"{TAGS[0]} {text}"
-
-
-def marked(text: str, language: str) -> str:
-    """The text behind the mark of its language, a code of two or three letters."""
-    return f"[{language}] {text}"
-
-
-def language_mark(text: str) -> tuple[str | None, str]:
-    """The language whose mark a text begins with, if any, and what follows the mark."""
-    found = _MARK.match(text)
-    return (found[1], text[found.end() :]) if found else (None, text)
-
-
-def may_become_mark(beginning: str) -> bool:
-    """Whether the mark of a language may still come, or go on, after this beginning of a text."""
-    return _MARK_BEGUN.fullmatch(beginning) is not None
 
 
 def renumbered(text: str, order: Iterable[str]) -> str:

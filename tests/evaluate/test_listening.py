@@ -12,7 +12,6 @@ from rosella import audio
 from rosella.corpus.recogniser import Transcript, Transcription
 from rosella.errors import UserError
 from rosella.evaluate import listening
-from rosella.model.config import DiaConfig
 from rosella.training.recipe import SampleRecipe
 
 TEXTS = ["aeio", "uyae", "ioau"]
@@ -26,8 +25,6 @@ class Said:
 
 
 class Speaker:
-    config = DiaConfig()
-
     def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3, blocks=None):
         self.limit = max_seconds
         return [Said(sentence(text.removeprefix("[S1] ")), RATE, text in TEXTS) for text in texts]

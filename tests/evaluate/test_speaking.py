@@ -22,7 +22,6 @@ from rosella.evaluate.speaking import (
     to_dict,
 )
 from rosella.inference.settings import Blocks
-from rosella.model.config import DiaConfig
 
 TEXTS = sentences(6, length=8)
 PITCHES = {"low": 110.0, "high": 210.0}
@@ -37,8 +36,6 @@ class Said:
 
 class Reader:
     """Says each text with `say`, in batches that `batches` records."""
-
-    config = DiaConfig()
 
     def __init__(self, say) -> None:
         self.say, self.batches, self.blocks = say, [], None
@@ -195,14 +192,6 @@ def test_every_seed_says_every_sentence_and_the_intervals_are_over_both(yardstic
     low, high = made.intervals["retrieval"]
     assert made.summary["retrieval"] == pytest.approx(7 / 9) and low < 7 / 9 < high
     assert made.facts["seeds"] == "3"
-
-
-def test_a_model_is_given_the_marks_that_it_was_taught(yardstick: Yardstick) -> None:
-    model = Reader(lambda text: sentence(text.removeprefix("[xx] "), 120.0))
-    model.config = DiaConfig(marked_languages=("xx",))
-    made = evaluate_model("marked", model, yardstick)
-    assert [text for batch in model.batches for text in batch] == [f"[xx] {clip.text}" for clip in made.clips]
-    assert made.summary["retrieval"] == 1.0 and made.clips[0].text == TEXTS[0], "it is no word of the text"
 
 
 def test_what_is_scored_is_said_in_blocks_where_they_are_asked_for(yardstick: Yardstick) -> None:

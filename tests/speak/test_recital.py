@@ -68,7 +68,6 @@ class Speaker:
         self.config = SimpleNamespace(
             encoder=SimpleNamespace(max_position_embeddings=read),
             longest_delay=DELAY,
-            marked_languages=("de",),
             room=lambda before=0: frames - before,
         )
 
@@ -445,27 +444,3 @@ def test_clips_are_what_a_later_speech_goes_on_from():
 def test_what_cannot_be_said_is_refused_at_once(text, settings, part):
     with pytest.raises(UserError, match=part):
         Recital(Speaker(), text, settings.get("voice"), 0, settings.get("max_seconds"), Sampling())
-
-
-def test_a_language_is_told_by_its_mark_before_all_that_is_read():
-    voice = Voice(np.ones(40 * HOP, np.float32), 200, "[S1] Hallo.")
-    recital, _, speaker = recite("[de] Ja. [pause:1s] Nein.", voice=voice)
-    assert [text for text, *_ in speaker.asked] == ["[de] [S1] Hallo. Ja.", "[de] [S1] Hallo. Nein."]
-    assert [(cue.speaker, cue.text) for cue in recital.cues] == [("S1", "Ja."), ("S1", "Nein.")]
-    assert recital.bytes_read == len("[de] Ja. [pause:1s] Nein.")
-    _, _, speaker = recite("Ja.", voice=recital.said)
-    assert speaker.asked[0][0] == "[S1] Hallo. Ja.", "each text has its own mark"
-
-
-def test_a_mark_may_come_in_fragments():
-    recital, _, speaker = recite(iter([" ", "[d", "e]", " [", "S2] Ja."]))
-    assert speaker.asked[0][0] == "[de] [S2] Ja."
-    (part,) = [part for heard in recital._heard for part in heard.piece.parts]
-    assert " [de] [S2] Ja."[part.start : part.end] == "Ja.", "places are those of the whole text"
-
-
-def test_a_mark_that_the_model_was_not_taught_is_refused():
-    with pytest.raises(UserError, match=r"begins with the mark \[fr\], and the model was taught \[de\]"):
-        Recital(Speaker(), "[fr] Oui.", None, 0, None, Sampling())
-    with pytest.raises(UserError, match="leave it out"):
-        recite(iter(["[fr", "] Oui."]))

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rosella import dialogue
-from rosella.errors import UserError
-from rosella.shards.format import Weight, write_export, write_shard
-from rosella.shards.read import Export
 from rosella.training import order
 from training import tiny
 from training.tiny import planned_run
@@ -82,21 +77,3 @@ def test_bucket_edges_waste_least(lengths, count):
         if edges[-1] == sizes[-1]
     )
     assert waste(chosen) == min(map(waste, every)) and len(chosen) <= count
-
-
-def test_texts_of_a_marked_language_begin_with_its_mark(tmp_path):
-    rows = [tiny.utterance(number) for number in range(8)]
-    rows = [(replace(record, language=("nl", "fy")[n % 2]), codes) for n, (record, codes) in enumerate(rows)]
-    entry = write_shard(tmp_path / "shards" / "one.parquet", rows, tiny.CODEC)
-    write_export(tmp_path, tiny.CODEC, [entry], {record.id: Weight(split="train") for record, _ in rows})
-
-    def read(*languages):
-        data = {"export": "x", "batch_size": 2, "marked_languages": languages}
-        return order.read_split(Export.open(tmp_path), tiny.recipe("x", data=data).data, "train")
-
-    texts = read("fy").texts
-    assert [dialogue.decode(texts[n]) for n in range(8)] == [
-        f"[fy] {record.text}" if record.language == "fy" else record.text for record, _ in rows
-    ]
-    with pytest.raises(UserError, match="marked_languages names fr, and no utterance .* only in fy, nl:"):
-        read("fy", "fr")

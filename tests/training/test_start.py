@@ -73,11 +73,6 @@ for change in changes:
         assert wanted in found
 
 
-def test_a_model_knows_which_marks_it_learnt():
-    data = {"export": "x", "batch_size": 2, "marked_languages": ["nl", "de"]}
-    assert run_config(tiny.recipe("x", data=data)).marked_languages == ("de", "nl")
-
-
 def test_a_model_knows_which_blocks_it_learnt():
     assert run_config(tiny.recipe("x", objective="blocks", blocks={"size": 4})).blocks == 4
     assert run_config(tiny.recipe("x")).blocks == 1, "what is trained on without them forgets them"

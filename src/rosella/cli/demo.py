@@ -188,11 +188,9 @@ class Road:
         )
 
     def _next_steps(self) -> list[tuple[str, str]]:
-        from rosella import dialogue
         from rosella.evaluate.sentences import read_sentences
 
-        model, said = self.out / "train" / "model", read_sentences(self.heldout)[0]
-        text = dialogue.marked(said.text, said.language)
+        model, text = self.out / "train" / "model", read_sentences(self.heldout)[0].text
         return [
             ("Say something with the model you just trained.", _speak(text, model, "said.wav")),
             ("Train longer.", command("demo", "--out", "runs/longer", "--steps", 2000)),

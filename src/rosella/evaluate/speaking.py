@@ -350,18 +350,11 @@ def _speak_all(
     speeches: dict[int, Speech] = {}
     for clip, indices in batches.items():
         voice = _voice(clip, yardstick.sample_rate) if clip else None
-        texts = [_as_read(yardstick.sentences[index], speaker) for index in indices]
+        texts = [yardstick.sentences[index].text for index in indices]
         batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds, tries=1, blocks=blocks)
         speeches.update(zip(indices, batch, strict=True))
         progress(before + len(speeches))
     return [speeches[index] for index in yardstick.spoken]
-
-
-def _as_read(sentence: Sentence, speaker: Speaker) -> str:
-    """What a model is given to say: the text, behind the mark of its language where it was taught that."""
-    if sentence.language in speaker.config.marked_languages:
-        return dialogue.marked(sentence.text, sentence.language)
-    return sentence.text
 
 
 def _reference(sentence: Sentence, sample_rate: int) -> Wave:

@@ -64,8 +64,7 @@ class DiaConfig:
     `cross_attention_padding` is "mask", or "attend" for checkpoints whose decoder was trained on all
     `trained_text_length` text positions, padding included. `guidance` and `temperature` are what it speaks best with.
     `blocks` is how many steps it learnt to tell at once. `readers` are the heads of cross-attention, as layer and head, that
-    look at what is being said, the best first (`inference.steady`); without any, nothing is known of them. Texts of the
-    `marked_languages` begin with their mark (`rosella.dialogue`), as those that it learnt them from.
+    look at what is being said, the best first (`inference.steady`); without any, nothing is known of them.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -78,7 +77,6 @@ class DiaConfig:
     temperature: float = 1.0
     blocks: int = 1
     readers: tuple[tuple[int, int], ...] = ()
-    marked_languages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for wrong, sentence in _checks(self):
@@ -141,7 +139,6 @@ class DiaConfig:
                 "temperature": self.temperature,
                 "blocks": self.blocks,
                 "readers": [list(reader) for reader in self.readers],
-                "marked_languages": list(self.marked_languages),
             },
         }
 
@@ -258,8 +255,7 @@ def _part_to_dict(part: EncoderConfig | DecoderConfig, model_type: str) -> dict[
 
 
 def _own_from_dict(values: dict[str, Any]) -> dict[str, Any]:
-    readers = tuple(tuple(reader) for reader in values.get("readers", ()))
-    return values | {"readers": readers, "marked_languages": tuple(values.get("marked_languages", ()))}
+    return values | {"readers": tuple(tuple(reader) for reader in values.get("readers", ()))}
 
 
 def _part_from_dict(kind: type, values: dict[str, Any]) -> Any:

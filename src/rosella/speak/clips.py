@@ -43,13 +43,11 @@ class Start(NamedTuple):
 
     before: Said
     text: str
-    mark: str = ""
-    """Of the language, which all that is read begins with."""
 
     @property
     def seen(self) -> str:
         """All that the model reads."""
-        return self.mark + (continued(self.before.text, self.text) if self.before.text else self.text)
+        return continued(self.before.text, self.text) if self.before.text else self.text
 
     @property
     def prompt(self) -> Prompt | None:
@@ -57,13 +55,13 @@ class Start(NamedTuple):
             return None
         from rosella.inference.layout import Prompt
 
-        return Prompt(self.before.codes, len(dialogue.encode(self.mark + self.before.text)))
+        return Prompt(self.before.codes, len(dialogue.encode(self.before.text)))
 
     def ids(self, limit: int) -> np.ndarray:
         """Byte ids int32 [bytes] of all that is read; UserError says whether transcript or text is longer than `limit`."""
         if not self.before.text:
-            return dialogue.encode(self.seen, limit)
-        free, ids = bytes_after(self.mark + self.before.text, limit), dialogue.encode(self.seen)
+            return dialogue.encode(self.text, limit)
+        free, ids = bytes_after(self.before.text, limit), dialogue.encode(self.seen)
         if len(ids) > limit:
             raise UserError(
                 f"The text has {free + len(ids) - limit} bytes, and after the transcript of the voice the model reads at "

@@ -17,7 +17,6 @@ from rosella.speak.voices import SHORTEST, Voices, require_one_each, said_by
 
 if TYPE_CHECKING:
     from rosella.codec.interface import Codec
-    from rosella.model.config import DiaConfig
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,6 @@ class Past:
     """So many frames show a voice; of who said less than that until now, longer turns are waited for."""
     breath: np.ndarray
     """Codes uint16 [frames, codebooks] of the silence between two of them."""
-    mark: str = ""
-    """Of the language in which it goes on, for the model to read."""
 
     @classmethod
     def of(cls, voice: Voices | Past | None, codec: Codec) -> Past:
@@ -54,21 +51,6 @@ class Past:
                 f"{codec.fingerprint}: go on with the model that made it."
             )
         return voice
-
-    def reading(self, text: str, config: DiaConfig) -> tuple[Past, str]:
-        """This past going on in the language that a text is marked with, and the text without its mark.
-
-        UserError for a mark that the model was not taught.
-        """
-        language, said = dialogue.language_mark(text)
-        if language is not None and language not in config.marked_languages:
-            known = ", ".join(f"[{each}]" for each in config.marked_languages) or "none"
-            raise UserError(
-                f"The text begins with the mark [{language}], and the model was taught {known}: leave it out, or train with "
-                "data.marked_languages (docs/new-language.md)."
-            )
-        mark = dialogue.marked("", language) if language else ""
-        return self if mark == self.mark else replace(self, mark=mark), said
 
     @property
     def known(self) -> set[str]:
@@ -102,11 +84,11 @@ class Past:
         places = [min((order.index(tag) for tag in said.tags if tag in order), default=-1) for said in shown]
         chosen = [n for n, place in enumerate(places) if unknown or place >= 0]
         if not chosen:
-            return Start(self._joined([]), text, self.mark)
+            return Start(self._joined([]), text)
         before = self._joined(shown[n] for n in sorted(chosen, key=places.__getitem__))
         order = dict.fromkeys(dialogue.speaker_tags(f"{before.text} {text}"))
         named = before._replace(text=dialogue.renumbered(before.text, order))
-        return Start(named, dialogue.renumbered(text, order), self.mark)
+        return Start(named, dialogue.renumbered(text, order))
 
     def _with(self, turn: Said) -> Past:
         given, since = self.shown[: self.given], self.shown[self.given :]

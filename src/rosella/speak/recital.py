@@ -165,13 +165,12 @@ class Recital:
 
     def _read(self, text: str | Iterable[str]) -> Iterator[Piece]:
         """The pieces of a text. One that is whole is read at once, and refused at once."""
-        if isinstance(text, str):
-            text, self.bytes_read = self._unmarked(text), len(text.encode())
         budget = self._budget()
         several = max(budget // 2, 16)  # what came before them is to have room too
         if not isinstance(text, str):
-            return pieces_written(self._beginning(self._counted(text)), several)
+            return pieces_written(self._counted(text), several)
         script = read_script(text)
+        self.bytes_read = len(text.encode())
         pieces = split(script, several if self.said.given < len(self.said.shown) else budget)
         return iter(pieces if len(pieces) == 1 else split(script, several))
 
@@ -180,26 +179,11 @@ class Recital:
             self.bytes_read += len(fragment.encode(errors="replace"))
             yield fragment
 
-    def _unmarked(self, text: str) -> str:
-        """The text with spaces for the mark of its language, in which the speech then goes on."""
-        self._past, said = self._past.reading(text, self._speaker.config)
-        return said.rjust(len(text))
-
-    def _beginning(self, fragments: Iterator[str]) -> Iterator[str]:
-        """The fragments without the mark of their language, the first of them held until that is known."""
-        text = ""
-        for fragment in fragments:
-            text += fragment
-            if not dialogue.may_become_mark(text):
-                break
-        yield self._unmarked(text)
-        yield from fragments
-
     def _budget(self) -> int:
         """Bytes of text that the model can say at once behind the clips."""
         clips = self.said.clips
         free = room_after(len(clips.codes), self._speaker.config, self._rate)
-        read = bytes_after(self.said.mark + clips.text, self._speaker.config.encoder.max_position_embeddings)
+        read = bytes_after(clips.text, self._speaker.config.encoder.max_position_embeddings)
         return min(read, math.floor(min(free / self._rate, LONGEST_SECONDS) * SLOW))
 
     def _say(self, piece: Piece, seed: int) -> Iterator[np.ndarray]:
@@ -264,7 +248,7 @@ class Recital:
         return [Take(codes, bool(stopped)) for codes, stopped in zip(made.codes, made.stopped, strict=True)]
 
     def _judge(self, start: Start, take: Take) -> Verdict:
-        before, text = start.before, start.text
+        before, text = start
         pace, ids = pace_of(before.text, len(before.codes) / self._rate), dialogue.encode(text)
         began = monotonic()
         verdict = judge(

@@ -136,8 +136,7 @@ class Speaker:
         that are made at once, the best is returned. With one try and one take nothing is judged.
 
         `voice` is a clip (`Voice`), a saved one (`SavedVoice`), or one for each speaker: `{"S1": ..., "S2": ...}`.
-        A text without a speaker tag is said by `[S1]`; one in a language that the model tells by its mark begins with that,
-        `[de]`. `max_seconds` limits each speech (default: 30, or what
+        A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
         the model holds), `guidance` and `temperature` default to the model's own; they and the others are those
         of `rosella.inference.settings.Sampling`. A model that learnt blocks may make many steps at once by `blocks`.
         Raises UserError for texts, clips, limits and settings that the model cannot take.
@@ -294,7 +293,7 @@ class Speaker:
             )
 
     def _judge(self, start: Start, take: Take, most: int | None) -> Verdict:
-        before, text, rate = start.before, start.text, self.codec.frame_rate
+        (before, text), rate = start, self.codec.frame_rate
         pace = pace_of(before.text, len(before.codes) / rate)
         return judge(take, text, pace, rate, lambda: self.follow(dialogue.encode(text), take.codes), most)
 
@@ -336,8 +335,7 @@ class Speaker:
         if not texts:
             raise UserError("There is no text to speak: give at least one.")
         past = Past.of(voice, self.codec)
-        read = [past.reading(text, self.config) for text in texts]
-        starts = [past.before(dialogue.tagged(said)) for past, said in read]
+        starts = [past.before(dialogue.tagged(text)) for text in texts]
         for start in starts:
             start.ids(self.config.encoder.max_position_embeddings)
         return starts

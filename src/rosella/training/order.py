@@ -24,7 +24,6 @@ from rosella.training.recipe import DataRecipe
 FRAME_STEP, TEXT_STEP = 8, 16
 """Bucket sizes are multiples of these."""
 
-COLUMNS = ["text", "frames", "language"]
 READ_AT_ONCE, PACKED_AT_ONCE = 1 << 16, 1 << 12
 """Utterances."""
 
@@ -83,14 +82,13 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
 
     Three million utterances take the bytes of their texts and a few numbers each.
     """
-    index = export.index(COLUMNS)
-    _require_languages(data.marked_languages, index["language"], export)
+    index = export.index(["text", "frames"])
     chosen = np.asarray(index["split"]) == split
     positions, index = np.flatnonzero(chosen), index.filter(pa.array(chosen))
     texts, usable, rejects = [], np.zeros(len(positions), bool), Counter[str]()
-    for piece in index.select(COLUMNS).to_batches(max_chunksize=READ_AT_ONCE):
-        for text, frames, language in zip(*(piece[name].to_pylist() for name in COLUMNS), strict=True):
-            ids, reason = _usable(text, frames, language, data)
+    for piece in index.select(["text", "frames"]).to_batches(max_chunksize=READ_AT_ONCE):
+        for text, frames in zip(piece["text"].to_pylist(), piece["frames"].to_pylist(), strict=True):
+            ids, reason = _usable(text, frames, data)
             usable[len(texts) + rejects.total()] = ids is not None
             if ids is None:
                 rejects[reason] += 1
@@ -107,25 +105,13 @@ def read_split(export: Export, data: DataRecipe, split: str) -> Split:
     )
 
 
-def _require_languages(languages: Sequence[str], known: pa.ChunkedArray, export: Export) -> None:
-    have = {str(language) for language in known.unique().to_pylist()} if languages else set()
-    for language in sorted(set(languages) - have):
-        raise UserError(
-            f"data.marked_languages names {language}, and no utterance of {export.directory} is in it, only in "
-            f"{', '.join(sorted(have))}: name it as the corpus does."
-        )
-
-
-def _usable(
-    text: str | None, frames: int | None, language: str | None, data: DataRecipe
-) -> tuple[bytes | None, str]:
+def _usable(text: str | None, frames: int | None, data: DataRecipe) -> tuple[bytes | None, str]:
     if not frames:
         return None, "no frames"
     if frames > data.max_frames:
         return None, f"longer than data.max_frames {data.max_frames}"
     try:
-        text = text or ""
-        ids = dialogue.encode(dialogue.marked(text, language) if language in data.marked_languages else text)
+        ids = dialogue.encode(text or "")
     except UserError:
         return None, "text breaks the text rules"
     if len(ids) > data.max_text_bytes:

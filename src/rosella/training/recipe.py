@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from rosella.measures import SPEECH
 from rosella.recipes import CheckpointRecipe, OptimizerRecipe, Part, Positive, RunRecipe, Share
 
-Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 Hidden = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -58,8 +57,6 @@ class DataRecipe(Part):
     """Instead of buckets, one shape: rows of so many frames, each filled with utterances one behind the other."""
     sampling_weights: bool = True
     """Draw utterances as often as the weights of the export say, where these differ; otherwise each once an epoch."""
-    marked_languages: list[Language] = Field(default_factory=list)
-    """Their texts begin with a mark, `[de]`, in training as in speaking, so that a model tells them from those it knows."""
     loss_weights: bool = False
     """Let utterances count in the loss by the weights of the export."""
 

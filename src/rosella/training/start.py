@@ -46,11 +46,10 @@ def start(recipe: Recipe) -> Start:
 
 
 def run_config(recipe: Recipe) -> DiaConfig:
-    """Of what it begins with, speaking through the run's codec, with the blocks and marks that it will have learnt."""
+    """Of what it begins with, speaking through the run's codec, in the blocks that it will have learnt."""
     config = start_config(recipe.model)
     blocks = recipe.blocks.size if recipe.objective == "blocks" else 1
-    marked = tuple(sorted({*config.marked_languages, *recipe.data.marked_languages}))
-    return replace(config, codec=recipe.codec or config.codec, blocks=blocks, marked_languages=marked)
+    return replace(config, codec=recipe.codec or config.codec, blocks=blocks)
 
 
 def start_config(recipe: ModelRecipe) -> DiaConfig:
