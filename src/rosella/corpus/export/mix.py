@@ -15,9 +15,6 @@ from rosella.records import Utterance
 from rosella.shards.format import Weight, read_weights
 from rosella.shards.read import Export
 
-HALF = 0.5
-"""Of the speech that is drawn, so much is mixed in."""
-
 
 @dataclass(frozen=True)
 class Mixed:
@@ -34,9 +31,8 @@ def mix(
     codec: CodecFacts,
     utterances: Iterable[Utterance],
     weights: Mapping[str, Weight],
-    share: float = HALF,
 ) -> Mixed:
-    """Take over another export, so weighed that `share` of the seconds that training draws are of it.
+    """Take over another export, so weighed that half of the seconds that training draws are of it.
 
     `weights` are those of the corpus's own `utterances`. Raises UserError where the other is no export of the same codec, or
     holds an utterance of the corpus.
@@ -50,7 +46,7 @@ def mix(
         )
     own = _drawn((u.end - u.start, weights[u.id]) for u in utterances)
     taken = _drawn((row["end"] - row["start"], theirs[row["id"]]) for row in rows)
-    factor = share / (1 - share) * own / taken if taken else 1.0
+    factor = own / taken if taken else 1.0
     for shard in export.shards:
         with replacing(corpus / "shards" / shard["file"]) as temporary:
             shutil.copyfile(other / "shards" / shard["file"], temporary)

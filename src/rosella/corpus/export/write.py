@@ -167,7 +167,9 @@ def _kept_shards(corpus: Path, codec: CodecFacts, contents: dict[str, _Content])
     return [
         shard
         for shard in manifest["shards"]
-        if shard["recordings"].items() <= wanted and _is_there(corpus / "shards" / shard["file"], shard)
+        if "recordings" in shard  # one mixed in may not say
+        and shard["recordings"].items() <= wanted
+        and _is_there(corpus / "shards" / shard["file"], shard)
     ]
 
 
