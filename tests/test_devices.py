@@ -119,3 +119,24 @@ def test_jax_reads_the_name_that_is_set(monkeypatch):
     monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
     monkeypatch.setenv(devices.FRACTION, "0.75")
     assert xla_client.generate_pjrt_gpu_plugin_options()["memory_fraction"] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("sizes", "flags", "fast"),
+    [
+        ((), "flags\t\t: fpu avx2 fma", False),
+        ((), "flags\t\t: avx512f avx512_bf16 fma\n", True),
+        ((), "Features\t: fp asimd bf16", True),
+        ((), None, False),
+        ((24564,), "flags\t\t: fpu avx2", True),
+    ],
+)
+def test_a_card_or_a_processor_that_says_so_multiplies_bfloat16(
+    driver, monkeypatch, tmp_path, sizes, flags, fast
+):
+    driver(*sizes)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(flags)
+    monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
+    assert devices.multiplies_bfloat16() is fast

@@ -13,7 +13,8 @@ import tiny_dia
 from evaluate.synthetic_speech import RATE, sentence
 from rosella import audio
 from rosella.cli import main
-from rosella.cli.demo import command, digest
+from rosella.cli.demo import Road, command, digest
+from rosella.cli.steps import Ledger
 from rosella.codec import load_codec
 from rosella.codec.facts import CodecFacts
 from rosella.records import Utterance, utterance_id
@@ -149,6 +150,15 @@ def test_the_demo_ends_with_a_report(out: Path, capfd: pytest.CaptureFixture[str
     assert html.count("<audio controls") == 3 + 4
     scores = json.loads((out / "after" / "scores.json").read_text())
     assert [clip["candidates"] for clip in scores["clips"]] == [2]
+
+
+@pytest.mark.parametrize(("fast", "told"), [(True, 0), (False, 1)])
+def test_where_bfloat16_is_slow_the_demo_trains_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool, told: int
+) -> None:
+    monkeypatch.setattr("rosella.devices.multiplies_bfloat16", lambda: fast)
+    steps = Road(tmp_path, 2, 0).plan(Ledger(tmp_path / "state.json"))
+    assert sum("compute_dtype=float32" in step.command for step in steps) == told
 
 
 def test_run_again_it_says_what_is_done(out: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -145,11 +145,14 @@ class Road:
 
     def _training(self) -> Step:
         from rosella.cli.train import train
+        from rosella.devices import multiplies_bfloat16
         from rosella.recipes import load_recipe
         from rosella.training.recipe import Recipe
 
         recipe, folder = self.mini("demo.yaml"), self.out / "train"
         overrides = [f"data.export={self.out / 'corpus'}", f"seed={self.seed}"]
+        if not multiplies_bfloat16():
+            overrides.append("compute_dtype=float32")
         if self.training_steps:
             warmup = min(load_recipe(Recipe, recipe).optimizer.warmup, self.training_steps)
             overrides += [f"steps={self.training_steps}", f"optimizer.warmup={warmup}"]
