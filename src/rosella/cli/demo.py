@@ -187,7 +187,7 @@ class Road:
             training_facts(self.out / "train" / "metrics.jsonl"),
             [StepFacts(step.title, step.command, seconds) for step, seconds in times],
             self._next_steps(),
-            about="A model that speaks English and Dutch was given a podcast in German.",
+            about="A model of English and Dutch was given a podcast in German, and as much of those two lest it forget.",
         )
 
     def _next_steps(self) -> list[tuple[str, str]]:
