@@ -103,6 +103,10 @@ class FakeHost:
     def die(self) -> None:
         """As a machine that is taken away: at once, with all that runs on it, and no answer any more."""
         self.fault("refuse", always=True)
+        self.kill_all()
+
+    def kill_all(self) -> None:
+        """Whatever runs there, also what is started meanwhile."""
         while running := self.processes():
             for pid in running:
                 try:

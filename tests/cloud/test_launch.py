@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -383,12 +381,9 @@ def test_a_job_killed_with_all_that_could_note_it_has_ended_without_a_code(
     install(shell, two)
     start(shell, two, a_job())
     all_up(shell, two, a_job())
-    host = hosts.hosts[ADDRESSES[0]]
-    for pid in host.processes():
-        with suppress(ProcessLookupError):  # the sleep of a loop may end meanwhile
-            os.kill(pid, 9)
-    first, second = look(shell, two, a_job())
-    assert (first.state, first.code, second.state) == ("ended", None, "running")
+    hosts.hosts[ADDRESSES[0]].kill_all()
+    until(lambda: states(shell, two, a_job()) == ["ended", "running"])
+    assert look(shell, two, a_job())[0].code is None
     stop(shell, two, a_job(), grace=30)
 
 
