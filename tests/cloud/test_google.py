@@ -433,7 +433,6 @@ def test_a_token_that_nobody_accepts_is_a_matter_of_signing_in(google: Google, w
 
 
 def test_nobody_was_ever_signed_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
