@@ -53,6 +53,13 @@ def test_other_architectures_are_refused():
         DiaConfig.from_dict({"model_type": "dia", "encoder_config": scaled})
 
 
+def test_a_number_of_another_version_is_refused():
+    values = CONFIG.to_dict()
+    values["rosella"]["whispers"] = 3
+    with pytest.raises(UserError, match=r"the key rosella\.whispers, which this version .* take the version"):
+        DiaConfig.from_dict(values)
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize("config", [dia_1_6b(), mini()])
 def test_transformers_reads_the_same_numbers(config, tmp_path):

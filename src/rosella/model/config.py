@@ -255,6 +255,13 @@ def _part_to_dict(part: EncoderConfig | DecoderConfig, model_type: str) -> dict[
 
 
 def _own_from_dict(values: dict[str, Any]) -> dict[str, Any]:
+    """Rosella's own numbers; one that is not known may change what the model computes."""
+    unknown = values.keys() - {field.name for field in fields(DiaConfig)}
+    if unknown:
+        raise UserError(
+            f"The model's config.json has the key rosella.{min(unknown)}, which this version of Rosella does not know: "
+            "take the version that wrote it, or a newer one."
+        )
     return values | {"readers": tuple(tuple(reader) for reader in values.get("readers", ()))}
 
 
