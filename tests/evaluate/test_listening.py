@@ -25,7 +25,7 @@ class Said:
 
 
 class Speaker:
-    def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3, blocks=None):
+    def speak(self, texts, max_seconds, **settings):
         self.limit = max_seconds
         return [Said(sentence(text.removeprefix("[S1] ")), RATE, text in TEXTS) for text in texts]
 

@@ -35,15 +35,15 @@ class Said:
 
 
 class Reader:
-    """Says each text with `say`, in batches that `batches` records."""
+    """Says each text with `say`."""
 
     def __init__(self, say) -> None:
-        self.say, self.batches, self.blocks = say, [], None
+        self.say, self.blocks, self.voices = say, None, []
 
-    def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3, blocks=None):
+    def speak(self, texts, voice, seed, max_seconds, tries, blocks, progress):
         assert tries == 1, "what is measured is the model"
-        self.batches.append(list(texts))
-        self.blocks = blocks
+        self.blocks, self.voices = blocks, voice
+        progress(len(texts))
         return [Said(self.say(text), RATE, not text.startswith("a")) for text in texts]
 
 
@@ -116,7 +116,10 @@ def test_a_voice_is_right_where_its_own_clip_is_nearer_than_the_others(tmp_path:
         voice = VoiceClip(clip, f"[S1] {speaker}")
         lines += [Sentence(f"{speaker}{text}", text, clip, speaker, "xx", voice) for text in TEXTS[:2]]
     measured = replace(measure_references(lines, Copy()), voices=ByLevel())
-    shouts = evaluate_model("shouts", Reader(lambda text: np.full(RATE, 0.5, np.float32)), measured)
+    reader = Reader(lambda text: np.full(RATE, 0.5, np.float32))
+    shouts = evaluate_model("shouts", reader, measured)
+    assert [voice.text for voice in reader.voices] == ["[S1] loud"] * 2 + ["[S1] faint"] * 2
+    assert len(set(map(id, reader.voices))) == 2, "the sentences of a clip share it"
     assert [clip.voice_right for clip in shouts.clips] == [True, True, False, False]
     assert shouts.summary["voice_right"] == 0.5
     alone = replace(measured, sentences=lines[:2], references=measured.references[:2])
@@ -178,13 +181,13 @@ def test_every_seed_says_every_sentence_and_the_intervals_are_over_both(yardstic
     seeds, shown = [], []
 
     class Seeded(Reader):
-        def speak(self, texts, voice=None, seed=0, max_seconds=None, tries=3, blocks=None):
-            seeds.append(seed)
-            return super().speak(texts, tries=tries)
+        def speak(self, texts, **settings):
+            seeds.append(settings["seed"])
+            return super().speak(texts, **settings)
 
     reader = Seeded(lambda text: sentence(text if text != TEXTS[1] else TEXTS[0], 120.0, seed=3))
     made = evaluate_model(
-        "good", reader, yardstick, seed=5, progress=lambda done: shown.append(done), seeds=3
+        "good", reader, yardstick, seed=5, progress=lambda done, note="": shown.append(done), seeds=3
     )
     assert seeds == [5, 10_005, 20_005] and shown == [9, 18, 27]
     assert len({clip.id for clip in made.clips}) == 27 == made.summary["clips"]

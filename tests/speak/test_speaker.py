@@ -100,9 +100,30 @@ def test_many_texts_are_spoken_in_equal_batches(speaker, asked):
     assert said(asked[1][0][0], asked[1][1][0]) == "\1 tekst 11"
 
 
+def test_texts_of_several_voices_are_spoken_together(speaker, asked):
+    """Each after its own clip, the shortest first, by its own seed, and given back in their order."""
+    other, done = Voice(np.ones(20, np.float32), 200, "[S1] hallo"), []
+    texts = ["[S1] lange tekst", "[S1] kort", "[S1] tekst"]
+    first, second, third = speaker.speak(
+        texts, [VOICE, None, other], seed=7, tries=1, progress=lambda made, note="": done.append(made)
+    )
+    (text_ids, lengths, settings), *more = asked
+    assert not more and done == [3]
+    assert [said(row, n) for row, n in zip(text_ids, lengths, strict=True)] == [
+        "\1 kort",
+        "\1 hallo tekst",
+        "\1 hoi \2 lange tekst",
+    ]
+    assert settings["seeds"] == [8, 9, 7]
+    assert [len(prompt.codes) for prompt in settings["prompts"]] == [0, 5, 10]
+    assert [len(speech.codes) for speech in (first, second, third)] == [2, 2, 0]
+    assert [speech.codes[0, 0] for speech in (first, second)] == [2, 0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        ({"texts": ["a", "b"], "voice": [VOICE]}, "1 voices for 2 texts: give one for each"),
         ({"texts": "a" * 70}, "has 72 bytes and the model reads at most 64"),
         ({"texts": "[S5] a"}, r"speaker tag \[S5\] is unknown"),
         ({"texts": " "}, "The text is empty"),

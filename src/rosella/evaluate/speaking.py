@@ -343,18 +343,19 @@ def _speak_all(
     before: int,
     blocks: Blocks | None,
 ) -> list[Speech]:
-    """One batch per voice; the results in the order of `yardstick.spoken`. `before` clips were made before these."""
-    batches: dict[VoiceClip | None, list[int]] = {}
-    for index in yardstick.spoken:
-        batches.setdefault(yardstick.sentences[index].voice, []).append(index)
-    speeches: dict[int, Speech] = {}
-    for clip, indices in batches.items():
-        voice = _voice(clip, yardstick.sample_rate) if clip else None
-        texts = [yardstick.sentences[index].text for index in indices]
-        batch = speaker.speak(texts, voice=voice, seed=seed, max_seconds=max_seconds, tries=1, blocks=blocks)
-        speeches.update(zip(indices, batch, strict=True))
-        progress(before + len(speeches))
-    return [speeches[index] for index in yardstick.spoken]
+    """Every sentence in its voice, in the order of `yardstick.spoken`. `before` clips were made before these."""
+    sentences = [yardstick.sentences[index] for index in yardstick.spoken]
+    clips = {sentence.voice for sentence in sentences}
+    voices = {clip: clip and _voice(clip, yardstick.sample_rate) for clip in clips}
+    return speaker.speak(
+        [sentence.text for sentence in sentences],
+        voice=[voices[sentence.voice] for sentence in sentences],
+        seed=seed,
+        max_seconds=max_seconds,
+        tries=1,
+        blocks=blocks,
+        progress=lambda done, note="": progress(before + done, note),
+    )
 
 
 def _reference(sentence: Sentence, sample_rate: int) -> Wave:

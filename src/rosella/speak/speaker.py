@@ -15,6 +15,7 @@ import numpy as np
 from rosella import devices, dialogue, threads
 from rosella.codec import load_codec
 from rosella.errors import UserError
+from rosella.progress import Progress, unheard
 from rosella.speak.clips import Start, room_after
 from rosella.speak.past import Past
 from rosella.speak.recital import LONGEST_SECONDS, Recital, UnderWay
@@ -119,7 +120,7 @@ class Speaker:
     def speak(
         self,
         texts: str | Sequence[str],
-        voice: Voices | None = None,
+        voice: Voices | Sequence[Voices | None] | None = None,
         seed: int = 0,
         max_seconds: float | None = None,
         guidance: float | None = None,
@@ -129,16 +130,18 @@ class Speaker:
         tries: int = TRIES,
         best_of: int = 1,
         blocks: Blocks | None = None,
+        progress: Progress = unheard,
     ) -> list[Speech]:
         """Speak each text, in the voice of a clip if one is given; the same seed gives the same speech.
 
         A text in whose speech a fault is seen (`speak.takes`) is said anew, `tries` times in all; of these, and of `best_of`
         that are made at once, the best is returned. With one try and one take nothing is judged.
 
-        `voice` is a clip (`Voice`), a saved one (`SavedVoice`), or one for each speaker: `{"S1": ..., "S2": ...}`.
-        A text without a speaker tag is said by `[S1]`. `max_seconds` limits each speech (default: 30, or what
-        the model holds), `guidance` and `temperature` default to the model's own; they and the others are those
-        of `rosella.inference.settings.Sampling`. A model that learnt blocks may make many steps at once by `blocks`.
+        `voice` is a clip (`Voice`), a saved one (`SavedVoice`), or one for each speaker: `{"S1": ..., "S2": ...}`; a list
+        has one of these or None for each text. A text without a speaker tag is said by `[S1]`. `max_seconds` limits each
+        speech (default: 30, or what the model holds), `guidance` and `temperature` default to the model's own; they and
+        the others are those of `rosella.inference.settings.Sampling`. A model that learnt blocks may make many steps at
+        once by `blocks`. `progress` hears how many are made, a batch after the other.
         Raises UserError for texts, clips, limits and settings that the model cannot take.
         """
         _require_count(best_of)
@@ -149,7 +152,7 @@ class Speaker:
 
         def made(asked: Sequence[tuple[int, int]]) -> list[Take]:
             rows = [starts[number] for number, _ in asked], [seed + of for _, of in asked]
-            return self._generate(*rows, frames, sampling)
+            return self._generate(*rows, frames, sampling, progress)
 
         def judged(number: int, take: Take) -> Verdict:
             return self._judge(starts[number], take, most)
@@ -298,25 +301,33 @@ class Speaker:
         return judge(take, text, pace, rate, lambda: self.follow(dialogue.encode(text), take.codes), most)
 
     def _generate(
-        self, starts: Sequence[Start], seeds: Sequence[int], frames: int, sampling: Sampling
+        self,
+        starts: Sequence[Start],
+        seeds: Sequence[int],
+        frames: int,
+        sampling: Sampling,
+        progress: Progress,
     ) -> list[Take]:
+        """A take of each, those of similar length in one batch, which lasts as long as its longest."""
         from rosella.inference.layout import no_prompt
 
-        takes: list[Take] = []
+        takes: dict[int, Take] = {}
         limit = self.config.encoder.max_position_embeddings
-        for rows in _batches(len(starts)):
-            begun = [starts[row % len(starts)] for row in rows]
+        order = sorted(range(len(starts)), key=lambda number: len(starts[number].text))
+        for batch in _batches(len(starts)):
+            rows = [order[place % len(order)] for place in batch]
             running = self._running(
-                *dialogue.pad_batch([start.ids(limit) for start in begun]),
+                *dialogue.pad_batch([starts[row].ids(limit) for row in rows]),
                 frames,
-                [start.prompt or no_prompt(self.config) for start in begun],
+                [starts[row].prompt or no_prompt(self.config) for row in rows],
                 sampling,
-                [seeds[row] if row < len(starts) else seeds[0] + row for row in rows],
+                [seeds[row] for row in rows],
             )
             running.advance(self.config.steps(frames))
             made = running.so_far()
-            takes += map(Take, made.codes, map(bool, made.stopped))
-        return takes[: len(starts)]
+            takes |= zip(rows, map(Take, made.codes, map(bool, made.stopped)), strict=True)
+            progress(len(takes))
+        return [takes[row] for row in range(len(starts))]
 
     def _decoded(self, takes: Sequence[Take]) -> list[Speech]:
         waves = [np.zeros(0, np.float32)] * len(takes)
@@ -330,12 +341,18 @@ class Speaker:
         pairs = zip(waves, takes, strict=True)
         return [Speech(wave, self.codec.sample_rate, take.codes, take.stopped) for wave, take in pairs]
 
-    def _starts(self, texts: list[str], voice: Voices | None) -> list[Start]:
+    def _starts(self, texts: list[str], voice: Voices | Sequence[Voices | None] | None) -> list[Start]:
         """What each text goes on from; UserError for what the model cannot read."""
         if not texts:
             raise UserError("There is no text to speak: give at least one.")
-        past = Past.of(voice, self.codec)
-        starts = [past.before(dialogue.tagged(text)) for text in texts]
+        voices = voice if isinstance(voice, Sequence) else [voice] * len(texts)
+        if len(voices) != len(texts):
+            raise UserError(
+                f"There are {len(voices)} voices for {len(texts)} texts: give one for each, or one for all."
+            )
+        pasts = {id(each): Past.of(each, self.codec) for each in {id(each): each for each in voices}.values()}
+        pairs = zip(voices, texts, strict=True)
+        starts = [pasts[id(each)].before(dialogue.tagged(text)) for each, text in pairs]
         for start in starts:
             start.ids(self.config.encoder.max_position_embeddings)
         return starts
