@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +161,18 @@ def test_where_bfloat16_is_slow_the_demo_trains_in_float32(
     monkeypatch.setattr("rosella.devices.multiplies_bfloat16", lambda: fast)
     steps = Road(tmp_path, 2, 0).plan(Ledger(tmp_path / "state.json"))
     assert sum("compute_dtype=float32" in step.command for step in steps) == told
+
+
+def test_memory_is_kept_before_any_framework_starts_its_threads(tmp_path: Path) -> None:
+    code = (
+        "import sys; from rosella import memory; from rosella.cli import main;"
+        "memory.keep = lambda: sys.exit(f\"kept {sorted({'jax', 'torch'} & sys.modules.keys())}\");"
+        "main(['demo', '--out', sys.argv[1]])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "demo"], capture_output=True, text=True, timeout=120
+    )
+    assert ended.stderr.strip() == "kept []"
 
 
 def test_run_again_it_says_what_is_done(out: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rosella import memory
 from rosella.cli.steps import Ledger, Step
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Take the shipped podcast to a model that speaks; ends with a report. Run it again to resume."""
+    memory.keep()  # in the training step alone it would come too late: speaking before has started the threads
     road = Road(out, steps, seed)
     road.prepare()
     ledger = Ledger(out / STATE)
