@@ -72,13 +72,16 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
     assert validation[-1] < validation[0]
 
 
-def test_the_model_keeps_a_share_of_what_it_began_with_and_checkpoints_do_not(tmp_path, export):
+@pytest.mark.parametrize("keep", [0.25, {"decoder.layers": 0.25}])
+def test_the_model_keeps_a_share_of_what_it_began_with_and_checkpoints_do_not(tmp_path, export, keep):
     save_model(tmp_path / "parent", tiny.model(), tiny.config())
-    parent = {"weights": str(tmp_path / "parent"), "preset": None, "keep": 0.25}
+    parent = {"weights": str(tmp_path / "parent"), "preset": None, "keep": keep}
     outcome = run(tmp_path / "run", export, steps=3, model=parent)
     learnt, began = (Skeleton.of(each)[1] for each in (outcome.model, tiny.model()))
     for name, value in Skeleton.of(load_model(tmp_path / "run/model")[0])[1].items():
-        np.testing.assert_allclose(value, 0.75 * learnt[name] + 0.25 * began[name], rtol=1e-5, atol=1e-6)
+        share = 0.25 if keep == 0.25 or name.startswith("decoder.layers.") else 0.0
+        expected = (1 - share) * learnt[name] + share * began[name]
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
     assert run(tmp_path / "run", export, steps=3, model=parent).trained == 0
 
 

@@ -48,6 +48,7 @@ changes = [
     {},
     {"data": {**data, "export": export + "/no"}},
     {"model": {"weights": "nowhere"}},
+    {"model": {"weights": "mini", "keep": {"nothing": 1.0}}},
 ]
 for change in changes:
     try:
@@ -68,6 +69,7 @@ for change in changes:
         "hold codes of codec tiny, not ",
         "/no",
         "There is no model nowhere",
+        "The model has no parameter nothing",
     )
     for found, wanted in zip(done.stdout.splitlines(), sentences, strict=True):
         assert wanted in found

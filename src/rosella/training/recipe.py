@@ -12,6 +12,16 @@ from rosella.recipes import CheckpointRecipe, OptimizerRecipe, Part, Positive, R
 Hidden = Annotated[float, Field(gt=0, le=1)]
 
 
+def _kept(value: Any) -> Any:
+    """Said in one sentence, since what is wrong may be wrong for a number and for names."""
+    shares = value.values() if isinstance(value, dict) else [value]
+    if not all(isinstance(share, (int, float)) and 0 <= share <= 1 for share in shares) or value == 1:
+        raise ValueError(
+            f"model.keep is {value}: give a share below 1, or one for each of some parameters: {{encoder: 1.0}}"
+        )
+    return value
+
+
 class ModelRecipe(Part):
     """What to train: existing weights, or a preset from random ones."""
 
@@ -21,8 +31,9 @@ class ModelRecipe(Part):
     """With `weights: null`: the shape of the model, `mini` or `dia_1_6b`."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Changes to single values of the preset's `config.json`, nested as there."""
-    keep: Share = 0.0
-    """Share of `weights` in the model that is written at the end (not in checkpoints): it keeps more of what it knew."""
+    keep: Annotated[float | dict[str, float], BeforeValidator(_kept)] = 0.0
+    """Share of `weights` in the model that is written at the end (not in checkpoints): it keeps more of what it knew.
+    One for all parameters, or by their names: `{decoder.layers.self_attention.query: 1.0}`."""
 
     @model_validator(mode="after")
     def _one_start(self) -> ModelRecipe:

@@ -22,6 +22,7 @@ from rosella.training.mesh import check_mesh
 from rosella.training.recipe import DataRecipe, ModelRecipe, Recipe
 from rosella.training.state import Skeleton
 from rosella.weights import load_model, open_home
+from rosella.weights.models import kept_shares
 
 Weights = Callable[[Mesh], Dia]
 """Brings the weights that a run begins with onto a mesh, each device its shards."""
@@ -40,6 +41,7 @@ def start(recipe: Recipe) -> Start:
     """What a recipe asks for; a UserError for what cannot be found or does not fit. No device is touched."""
     config = run_config(recipe)
     check_mesh(recipe.mesh, config)
+    kept_shares([*Skeleton.computing(config, recipe).shapes], recipe.model.keep)
     codec = load_codec(config.codec)
     export = Export.open(recipe.data.export, codec.fingerprint)
     return Start(partial(start_model, recipe.model, recipe.seed), config, codec, export)

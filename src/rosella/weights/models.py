@@ -7,6 +7,7 @@ A model directory holds `config.json`, `generation_config.json` and safetensors 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
+from rosella.errors import UserError
 from rosella.model.config import DiaConfig
 from rosella.model.sharding import put, shardings
 from rosella.model.transformer import Dia
@@ -21,6 +23,10 @@ from rosella.weights.configs import CONFIG, write_config, write_json
 from rosella.weights.homes import Home, open_home
 from rosella.weights.names import Kind, ParameterPath, places, tensor_shapes, to_stored
 from rosella.weights.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
+
+Kept = float | Mapping[str, float]
+"""A share of every parameter; or `{"decoder.layers.self_attention": 1.0}`, of those that are named or lie so (where several
+names fit, the longest counts) and nothing of the others."""
 
 
 def load_model(name_or_path: str | os.PathLike[str], mesh: Mesh | None = None) -> tuple[Dia, DiaConfig]:
@@ -43,19 +49,37 @@ def load_model(name_or_path: str | os.PathLike[str], mesh: Mesh | None = None) -
     return nnx.merge(graph, nnx.from_flat_state(filled)), home.config
 
 
-def interpolate(model: Dia, other: str | os.PathLike[str], share: float) -> Dia:
-    """A model of which `share` is another of the same shape, parameter by parameter, in the host's memory.
+def interpolate(model: Dia, other: str | os.PathLike[str], keep: Kept) -> Dia:
+    """A model of which a share is another of the same shape, parameter by parameter, in the host's memory.
 
     What was fine-tuned and what it began with lie in one valley of the loss: between them much of both is known (WiSE-FT,
     arXiv 2109.01903).
     """
     home, (graph, state) = open_home(other), nnx.split(model)
     flat: Any = nnx.to_flat_state(state)
+    shares = kept_shares([".".join(path) for path, _ in flat], keep)
     mixed = [
         (path, leaf.replace((1 - share) * np.asarray(leaf[...]) + share * _parameter(home, path, leaf.shape)))
-        for path, leaf in flat
+        for (path, leaf), share in zip(flat, shares, strict=True)
     ]
     return nnx.merge(graph, nnx.from_flat_state(mixed))
+
+
+def kept_shares(names: Sequence[str], keep: Kept) -> list[float]:
+    """What is kept of each parameter; UserError where one is named that there is not."""
+    if not isinstance(keep, Mapping):
+        return [keep] * len(names)
+    for part in keep:
+        if not any(_lies_in(name, part) for name in names):
+            raise UserError(
+                f"The model has no parameter {part}: choose of {', '.join(names)}, or what these begin with."
+            )
+    parts = [max((part for part in keep if _lies_in(name, part)), key=len, default=None) for name in names]
+    return [0.0 if part is None else keep[part] for part in parts]
+
+
+def _lies_in(name: str, part: str) -> bool:
+    return f"{name}.".startswith(f"{part}.")
 
 
 def save_model(
