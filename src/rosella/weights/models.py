@@ -25,8 +25,8 @@ from rosella.weights.names import Kind, ParameterPath, places, tensor_shapes, to
 from rosella.weights.tensors import DTYPES, WEIGHTS, Stored, Tensors, write_safetensors
 
 Kept = float | Mapping[str, float]
-"""A share of every parameter; or by name, `{"decoder.layers.self_attention": 1.0}`, of what has that name or lies below it, and
-nothing of the others. Where several names fit, the longest counts."""
+"""A share of every parameter; or by name, `{"decoder.layers.self_attention": 1.0}`, of what has that name or lies below it,
+and nothing of the others. Where several names fit, the longest counts."""
 
 
 def load_model(name_or_path: str | os.PathLike[str], mesh: Mesh | None = None) -> tuple[Dia, DiaConfig]:
