@@ -260,7 +260,7 @@ def _own_from_dict(values: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         raise UserError(
             f"The model's config.json has the key rosella.{min(unknown)}, which this version of Rosella does not know: "
-            "take the version that wrote it, or a newer one."
+            "take the version that wrote it."
         )
     return values | {"readers": tuple(tuple(reader) for reader in values.get("readers", ()))}
 
